@@ -1,0 +1,42 @@
+"""Package definition: `pip install -e .`, extras `test` and `gpu`."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "yt8m" / "__init__.py").read_text(encoding="utf-8")).group(1)
+
+setup(
+    name="yt8m",
+    version=VERSION,
+    description="Where in a video is a topic? The systems of the YouTube-8M Segments challenge in TensorFlow and Keras.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["yt8m", "yt8m.*"]),
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.15,<3.16",
+        "tensorboard>=2.20",
+        "numpy>=2",
+        "pandas>=2.2",
+        "absl-py>=2.1",
+        "matplotlib>=3.9",
+        "rich>=13",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

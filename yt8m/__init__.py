@@ -1,0 +1,29 @@
+"""Where in a video does a topic occur? Models, training and scoring of the YouTube-8M Segments challenge.
+
+The public names are loaded when they are first used, so that `import yt8m` and `--help` are quick.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "build_model": "yt8m.models",
+    "model_names": "yt8m.models",
+    "UserError": "yt8m.errors",
+}
+_MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")
+
+__all__ = [*_PUBLIC, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"yt8m.{name}")
+    raise AttributeError(f"module 'yt8m' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

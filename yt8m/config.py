@@ -1,0 +1,185 @@
+"""What a run is: frozen dataclasses, the default recipe of each model and stage, and model_flags.json."""
+
+import dataclasses
+import json
+import os
+import tempfile
+
+from yt8m.errors import UserError
+
+MODEL_FILE = "model_flags.json"
+MODEL_ROOT = "/tmp/yt8m_model"  # the starter's default train_dir; runs without --train_dir live below it
+STAGES = ("pretrain", "finetune")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build a run's model again and to feed it; kept as model_flags.json in the train_dir.
+
+    The keys that the starter code wrote there (model, feature_names, feature_sizes, frame_features, label_loss) keep
+    their names and their meaning.
+
+    Attributes:
+        model: registered name.
+        hyperparameters: arguments of the model's constructor beyond the sizes.
+        feature_names: features of a record, in the order in which they are concatenated.
+        feature_sizes: values a frame (or video) of each.
+        frame_features: the run's training records are frame level.
+        num_classes: label ids in the records are below this.
+        label_ids: the classes that the model's columns stand for; None: column = label id, num_classes of them.
+        id_feature: name of the record's id in its context.
+        max_frames: frames read of a video.
+        segment_expansion: frames added before and after a 5-second segment.
+        label_loss: registered name of the loss.
+        precision: Keras dtype policy.
+        sample: size of the built-in sample the run was trained on; None: on named data.
+    """
+
+    model: str
+    hyperparameters: dict = dataclasses.field(default_factory=dict)
+    feature_names: tuple = ("rgb", "audio")
+    feature_sizes: tuple = (1024, 128)
+    frame_features: bool = True
+    num_classes: int = 3862
+    label_ids: tuple | None = None
+    id_feature: str = "id"
+    max_frames: int = 300
+    segment_expansion: int = 0
+    label_loss: str = "CrossEntropyLoss"
+    precision: str = "float32"
+    sample: str | None = None
+
+    @property
+    def num_outputs(self):
+        """Columns of the model's predictions."""
+        return self.num_classes if self.label_ids is None else len(self.label_ids)
+
+    @property
+    def segment_feature_names(self):
+        """Frame-level names of the features, where a video-level model is applied to segments (mean_rgb -> rgb)."""
+        return tuple(name.removeprefix("mean_") for name in self.feature_names)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One stage of training. Field names are those of the command line's flags.
+
+    Attributes:
+        num_examples: total rows to train on is num_epochs passes, or max_steps batches, whichever ends first.
+        batch_size: rows a step and device.
+        clip: "variable" clips each variable's gradient to clip_gradient_norm as the starter does, "global" all together.
+        segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
+        save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
+        devices: how many devices to use; 0 means every GPU, or one CPU.
+    """
+
+    train_dir: str
+    stage: str
+    data_pattern: str
+    batch_size: int
+    base_learning_rate: float
+    learning_rate_decay: float
+    learning_rate_decay_examples: float
+    num_epochs: int | None = None
+    max_steps: int | None = None
+    optimizer: str = "AdamOptimizer"
+    clip_gradient_norm: float = 1.0
+    clip: str = "variable"
+    regularization_penalty: float = 1.0
+    segment_class_weight: float = 1.0
+    segment_label_ids: tuple | None = None
+    only_segment_class_videos: bool = False
+    eval_data_pattern: str = ""
+    init_checkpoint: str = ""
+    start_new_model: bool = False
+    save_steps: int = 500
+    log_steps: int = 10
+    seed: int = 1
+    num_readers: int = 2
+    devices: int = 0
+    xla: str = "auto"
+
+
+# What a flag that is not given means, by stage and kind of model. Sources: "starter": the official code's defaults;
+# "attention": papers 000/001 (systems.md, section 1). "sample": small steps for the small built-in set.
+RECIPES = {
+    "starter": {
+        "pretrain": dict(batch_size=1024, base_learning_rate=0.01, learning_rate_decay=0.95, num_epochs=5),
+        "finetune": dict(batch_size=1024, base_learning_rate=0.01, learning_rate_decay=0.95, num_epochs=5),
+    },
+    "attention": {
+        "pretrain": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=60_000),
+        "finetune": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=2_500),
+    },
+    "sample": {
+        "pretrain": dict(batch_size=32, base_learning_rate=1e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
+        "finetune": dict(batch_size=64, base_learning_rate=5e-4, learning_rate_decay=0.8, max_steps=120, save_steps=60),
+    },
+}
+
+
+def recipe(model, stage, sample):
+    """Default values of the training flags.
+
+    Args:
+        model: name of the model.
+        stage: one of STAGES.
+        sample: whether the run is on the built-in sample.
+
+    Returns:
+        dict of TrainConfig fields.
+    """
+    family = "sample" if sample else "attention" if "Attention" in model else "starter"
+    return {"learning_rate_decay_examples": 4_000_000, **RECIPES[family][stage]}
+
+
+def write_text(path, text):
+    """Writes a text file whole: to a temporary name in the same folder, then renamed.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}). Name a folder that can be written.") from error
+
+
+def write_model_config(train_dir, config):
+    """Writes model_flags.json: the starter's five keys as it wrote them (comma lists), the rest beside them."""
+    values = dataclasses.asdict(config)
+    values["feature_names"] = ",".join(config.feature_names)
+    values["feature_sizes"] = ",".join(map(str, config.feature_sizes))
+    write_text(os.path.join(train_dir, MODEL_FILE), json.dumps(values, indent=1) + "\n")
+
+
+def read_model_config(train_dir):
+    """Reads model_flags.json.
+
+    Raises:
+        UserError: there is none, or it is not one of ours.
+    """
+    path = os.path.join(train_dir, MODEL_FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+    except FileNotFoundError:
+        raise UserError(f"--train_dir={train_dir}: no {MODEL_FILE} there. Name the --train_dir of a run of train.py.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}). Name the --train_dir of a run of train.py.") from error
+    try:
+        values["feature_names"] = tuple(values["feature_names"].split(","))
+        values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
+        values["label_ids"] = None if values.get("label_ids") is None else tuple(values["label_ids"])
+        return ModelConfig(**values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not written by this version of train.py ({error}). Train again, or mend the file.") from error
