@@ -1,0 +1,159 @@
+"""The training loop: what is saved, what callbacks see, several devices, several stages."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import commands
+from tests.testing import make_video, write_frame_shards
+from yt8m import config, losses
+from yt8m.stages import train
+from yt8m.training import checkpoints, loop
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    videos = [make_video(f"v{i:02d}", int(rng.integers(5, 30)), labels=[i % 7], ratings=[(0, i % 7, 1.0), (0, (i + 1) % 7, 0.0)])
+              for i in range(30)]
+    return write_frame_shards(tmp_path_factory.mktemp("shards"), [videos[:17], videos[17:]])
+
+
+def configs(pattern, folder, stage="pretrain", **changes):
+    model = config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7)
+    values = dict(batch_size=8, base_learning_rate=0.01, learning_rate_decay=0.9, learning_rate_decay_examples=1000, max_steps=7,
+                  save_steps=3, log_steps=2)
+    return config.TrainConfig(str(folder), stage, pattern, **{**values, **changes}), model
+
+
+def newest(folder):
+    return checkpoints.position(checkpoints.latest(str(folder)))
+
+
+def test_the_last_step_is_saved(pattern, tmp_path):
+    train.pretrain(*configs(pattern, tmp_path))
+    assert newest(tmp_path) == (7, "pretrain", 7)
+
+
+def test_num_epochs_ends_with_the_data(pattern, tmp_path):
+    train.pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
+    assert newest(tmp_path)[0] == 8  # ceil(2 * 30 / 8)
+
+
+def test_num_epochs_of_data_too_large_to_count(pattern, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "COUNT_BYTES", 0)
+    train.pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
+    assert newest(tmp_path)[0] == 8
+
+
+def test_finetuning_goes_on_from_pretraining_and_keeps_it(pattern, tmp_path):
+    train.pretrain(*configs(pattern, tmp_path))
+    model = train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
+    assert newest(tmp_path) == (11, "finetune", 4)
+    kept = tf.train.latest_checkpoint(str(tmp_path)).replace("model.ckpt-11", "pretrain/model.ckpt-7")
+    before = [np.array(value) for value in model.get_weights()]
+    checkpoints.load_weights(model, kept)
+    assert any(np.abs(old - new).max() > 0 for old, new in zip(before, model.get_weights()))
+    finished = train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
+    for old, new in zip(before, finished.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_pretraining_a_fine_tuned_model_is_refused(pattern, tmp_path):
+    train.pretrain(*configs(pattern, tmp_path))
+    train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=1))
+    with pytest.raises(ValueError, match="stage finetune"):
+        train.pretrain(*configs(pattern, tmp_path))
+
+
+def test_start_new_model_starts_anew(pattern, tmp_path):
+    train.pretrain(*configs(pattern, tmp_path))
+    (tmp_path / "notes.txt").write_text("mine")
+    train.pretrain(*configs(pattern, tmp_path, start_new_model=True, max_steps=2))
+    assert newest(tmp_path)[0] == 2
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_callbacks_see_steps_and_can_stop(pattern, tmp_path):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append("begin")
+
+        def on_train_batch_end(self, batch, logs=None):
+            assert np.isfinite(logs["loss"])
+            seen.append(batch)
+
+        def on_epoch_end(self, epoch, logs=None):
+            assert logs["val_map"] >= 0
+            seen.append(f"epoch {epoch}")
+            self.model.stop_training = True
+
+        def on_train_end(self, logs=None):
+            seen.append("end")
+
+    train.pretrain(*configs(pattern, tmp_path, eval_data_pattern=pattern), callbacks=[Watch()])
+    assert seen == ["begin", 1, 2, "epoch 0", "end"]
+    assert newest(tmp_path)[0] == 3
+
+
+def test_class_weights(pattern, tmp_path):
+    run, model = configs(pattern, tmp_path, segment_class_weight=3.0, segment_label_ids=(2, 5))
+    np.testing.assert_array_equal(train.segment_class_weights(run, model), [1, 1, 3, 1, 1, 3, 1])
+    assert train.segment_class_weights(*configs(pattern, tmp_path)) is None
+
+
+def one_step(replicas, weights, batch, model_weights=None):
+    """One training step with the rows of a batch dealt out to logical CPUs; returns the weights after it."""
+    devices = [f"CPU:{index}" for index in range(replicas)]
+    strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = train.build(config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7))
+        optimizer = train.make_optimizer("GradientDescent", 0.5, 0.1, "global", replicas)
+        optimizer.build(model.trainable_variables)
+    model.set_weights(weights)
+
+    def batches(worker):
+        index, count = worker
+        return tf.data.Dataset.from_tensors({key: value[index::count] for key, value in batch.items()}).repeat()
+
+    steps = loop.make_train_steps(strategy, model, optimizer, losses.CrossEntropyLoss(), 1.0, None, False, (tf.Variable(0),))
+    loss, _, _ = steps(iter(loop.distribute(strategy, batches)), tf.constant(2))
+    return float(loss), [np.array(value) for value in model.get_weights()]
+
+
+def test_several_devices_equal_one():
+    code = ("import tensorflow as tf; from tests.training import test_loop; "
+            "cpu = tf.config.list_physical_devices('CPU')[0]; "
+            "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2); "
+            "test_loop.check_devices(); print('devices agree')")
+    process = subprocess.run([sys.executable, "-c", code], cwd=commands.ROOT, capture_output=True, text=True)
+    assert "devices agree" in process.stdout, process.stderr
+
+
+def check_devices():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((6, 7)) < 0.3).astype(np.float32)
+    batch = {"frames": rng.integers(0, 256, (6, 9, 24), np.uint8), "num_frames": np.array([9, 1, 4, 9, 5, 2], np.int32),
+             "labels": labels, "label_weights": np.ones_like(labels)}
+    weights = [rng.normal(size=(24, 7)).astype(np.float32), rng.normal(size=7).astype(np.float32)]
+    loss, one = one_step(1, weights, batch)
+    loss_of_two, two = one_step(2, weights, batch)
+    assert abs(loss - loss_of_two) < 1e-5
+    for a, b, start in zip(one, two, weights):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        assert np.abs(a - start).max() > 1e-3
+
+
+def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
+    process = commands.start("train", f"--train_data_pattern={pattern}", "--model=FrameLevelLogisticModel", "--batch_size=4",
+                             "--max_steps=3", "--devices=2", f"--train_dir={tmp_path}", *commands.TINY)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert "2 device(s), 8 rows a step" in printed
+    assert newest(tmp_path)[0] == 3

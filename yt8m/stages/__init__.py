@@ -1,0 +1,1 @@
+"""What the papers do with a model, stage by stage: pre-train, fine-tune, evaluate."""

@@ -1,0 +1,84 @@
+"""How good a model is: video metrics as the starter has them, and MAP and AUC over rated segments."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from yt8m import losses
+from yt8m.metrics.ranking import VideoMetrics
+from yt8m.metrics.segments import segment_metrics_from_pairs
+from yt8m.readers import datasets
+from yt8m.scoring.predict import make_predict
+from yt8m.training.data import segment_spec, video_spec
+
+
+def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
+    """Hit@1, PERR, MAP, GAP@top_k and loss over whole videos.
+
+    Args:
+        model: Keras model.
+        config: its ModelConfig.
+        pattern: shards.
+        batch_size: videos at a time.
+        top_k: predictions a video that count for GAP.
+
+    Returns:
+        dict of metric name -> value.
+    """
+    predict, loss = make_predict(model), losses.get(config.label_loss)()
+    metrics = VideoMetrics(config.num_outputs, top_k)
+    for batch in datasets.evaluation_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
+        predictions = predict(batch)
+        labels = batch["labels"].numpy()
+        metrics.update(predictions, labels, float(np.mean(loss(predictions, labels))))
+    return metrics.result()
+
+
+def evaluate_segments(model, config, pattern, batch_size=128):
+    """MAP and AUC over rated (segment, class) pairs; pairs that nobody rated do not take part.
+
+    Args: as evaluate_videos'; `pattern` names rated shards.
+
+    Returns:
+        dict of metric name -> value, with `chance`, the MAP of a random order.
+    """
+    predict = make_predict(model)
+    pairs = []
+    for batch in datasets.evaluation_batches(segment_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
+        predictions, labels = predict(batch), batch["labels"].numpy()
+        rows, classes = np.nonzero(batch["label_weights"].numpy())
+        pairs.append((classes, predictions[rows, classes], labels[rows, classes]))
+    classes, scores, labels = (np.concatenate(part) for part in zip(*pairs))
+    return segment_metrics_from_pairs(classes, scores, labels, config.num_outputs)
+
+
+def scalars(metrics):
+    """The metrics that are single numbers."""
+    return {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0 and not isinstance(value, (dict, str))}
+
+
+def write_scalars(train_dir, step, metrics, segments):
+    """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder."""
+    group = "segments" if segments else "videos"
+    with tf.summary.create_file_writer(os.path.join(train_dir, "eval")).as_default(step=step):
+        for name, value in scalars(metrics).items():
+            tf.summary.scalar(f"{group}/{name}", value)
+
+
+def during_training(train, config, model):
+    """An action for the training loop: evaluates on train.eval_data_pattern, prints a line and writes TensorBoard scalars."""
+    segments = train.stage != "pretrain"
+
+    def evaluate(step):
+        if segments:
+            metrics = evaluate_segments(model, config, train.eval_data_pattern)
+        else:
+            metrics = evaluate_videos(model, config, train.eval_data_pattern)
+        write_scalars(train.train_dir, step, metrics, segments)
+        values = scalars(metrics)
+        shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")
+        print(f"eval step {step} | " + " | ".join(f"{name}: {values[name]:.3f}" for name in shown if name in values), flush=True)
+        return {f"val_{name}": value for name, value in values.items()}
+
+    return evaluate

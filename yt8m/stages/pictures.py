@@ -1,0 +1,69 @@
+"""Pictures of where a model looks and of where it finds a topic."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from yt8m import models, plots
+from yt8m.readers import datasets
+from yt8m.scoring.predict import make_predict, segment_scores
+from yt8m.training.data import frame_spec
+
+
+def first_videos(config, pattern, count):
+    """The first videos of the shards, whole, as one batch with uint8 frames, whatever the model takes."""
+    spec = dataclasses.replace(frame_spec(config, pattern), as_video_features=False)
+    return next(iter(datasets.evaluation_batches(spec, count)))
+
+
+def during_training(train, config, model, count=4):
+    """An action for the training loop: the attention over the frames of a few fixed videos, as TensorBoard images."""
+    batch = first_videos(config, train.data_pattern, count)
+    writer = tf.summary.create_file_writer(os.path.join(train.train_dir, "pictures"))
+
+    def draw(step):
+        weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]
+        image = plots.attention_image([name.decode() for name in batch["ids"].numpy()], weights,
+                                      batch["num_frames"].numpy(), config.segment_feature_names)
+        with writer.as_default(step=step):
+            tf.summary.image("attention", image[None])
+        writer.flush()
+
+    return draw
+
+
+def where(path, model, config, pattern, truth, names, columns, count=4, candidates=64):
+    """Draws where the model finds a topic in a few videos, beside the truth.
+
+    Args:
+        path: PNG file to write.
+        model: Keras model.
+        config: its ModelConfig.
+        pattern: frame-level shards.
+        truth: {video id: {label id: bool [S]}} for videos where the truth is known.
+        names: {label id: class name}.
+        columns: {label id: column of the predictions}.
+        count: videos to draw.
+        candidates: videos to choose from: the first ones whose topic is there for a part of the time.
+    """
+    batch = first_videos(config, pattern, candidates)
+    ids = [name.decode() for name in batch["ids"].numpy()]
+    rows, _, scores = segment_scores(model, make_predict(model), batch, config.segment_expansion)
+    attention = None
+    if model.has_attention:
+        weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]
+        attention = weights.mean(axis=(2, 3))  # [B, T]
+    panels = []
+    for row, video in enumerate(ids):
+        num_frames = int(batch["num_frames"][row])
+        topics = {label: there for label, there in truth.get(video, {}).items() if 0 < np.mean(there) < 0.7 and num_frames >= 30}
+        for label, there in list(topics.items())[:1]:
+            panels.append(plots.Panel(
+                video=video, topic=names.get(label, str(label)), num_frames=num_frames, truth=there,
+                scores=scores[rows == row, columns[label]],
+                attention=None if attention is None else attention[row, :num_frames]))
+        if len(panels) == count:
+            break
+    plots.where(path, panels)

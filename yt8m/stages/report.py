@@ -1,0 +1,115 @@
+"""What a run on the built-in sample shows at its end: a table against chance and ceiling, a picture, what to run next."""
+
+import json
+import os
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from yt8m import config as configs
+from yt8m.readers import labels
+from yt8m.stages import evaluate, pictures
+from yt8m.training import checkpoints
+
+REPORT = "report.json"
+FINISHED = "finished"
+PICTURE = "where.png"
+
+
+def begin(train_dir):
+    """Takes back the note that the run is finished."""
+    path = os.path.join(train_dir, FINISHED)
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+def finish(train_dir):
+    """Notes that the run is finished, so that eval.py need not wait for more checkpoints."""
+    configs.write_text(os.path.join(train_dir, FINISHED), f"{checkpoints.latest(train_dir)}\n")
+
+
+def finished(train_dir):
+    """Whether the newest run in the folder came to its end."""
+    return os.path.exists(os.path.join(train_dir, FINISHED))
+
+
+def read(train_dir):
+    """{stage: MAP} of the stages so far."""
+    try:
+        with open(os.path.join(train_dir, REPORT), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def add_stage(train_dir, stage, model, config, sample):
+    """Evaluates a stage's model on the sample's held-out rated segments and notes the result."""
+    metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
+    evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.latest(train_dir))[0], metrics, segments=True)
+    kept = {} if stage == configs.STAGES[0] else read(train_dir)
+    configs.write_text(os.path.join(train_dir, REPORT), json.dumps({**kept, stage: metrics["map"]}) + "\n")
+
+
+def table(results, chance, oracle, title):
+    """A rich table of MAPs: each beside chance and the ceiling.
+
+    Args:
+        results: {name: MAP}.
+        chance: MAP of a random order.
+        oracle: MAP of the scorer that knows how the sample was made.
+        title: what was scored.
+    """
+    shown = Table(title=title)
+    for column in ("", "MAP", "of the way from chance to oracle"):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, value in {"chance (a random order)": chance, **results, "oracle (knows how the sample was made)": oracle}.items():
+        shown.add_row(name, f"{value:.3f}", f"{(value - chance) / (oracle - chance):.0%}")
+    return shown
+
+
+def show(train_dir, model, config, sample):
+    """Prints the table, draws the picture and says what to run next."""
+    names = {"pretrain": "pre-trained on whole videos", "finetune": "fine-tuned on rated segments"}
+    results = {f"{config.model}, {names[stage]}": value for stage, value in read(train_dir).items()}
+    print_table(results, sample)
+    picture = os.path.join(train_dir, PICTURE)
+    draw(picture, model, config, sample)
+    print(f"Where in a video it found the topic: {picture}")
+    flag = "" if os.path.dirname(train_dir) == configs.MODEL_ROOT else f" --train_dir={train_dir}"
+    print(f"Next:\n  python eval.py --segment_labels{flag}\n  python inference.py --segment_labels{flag}\n"
+          f"  tensorboard --logdir {train_dir}")
+
+
+def draw(path, model, config, sample):
+    """The picture of where, on the sample's held-out videos."""
+    columns = config.label_ids or range(config.num_classes)
+    columns = {label: column for column, label in enumerate(columns)}
+    ids = [label for label in labels.read_label_ids(sample.segment_label_ids_file) if label in columns]
+    with np.load(sample.truth_file) as stored:
+        truth = sample_truth(stored, ids)
+    pictures.where(path, model, config, sample.held_out_pattern, truth, labels.read_vocabulary(sample.vocabulary_file), columns)
+
+
+def sample_truth(stored, ids):
+    """{video id: {label id: bool [S]}} of the sample's truth file; a column of it is a segment class."""
+    return {video: dict(zip(ids, stored[video].astype(bool).T)) for video in stored.files}
+
+
+def print_metrics(title, metrics):
+    """Prints single-number metrics as a table."""
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("metric")
+    shown.add_column("value", justify="right")
+    for name, value in evaluate.scalars(metrics).items():
+        shown.add_row(name, f"{value:,.0f}" if name.startswith("num_") else f"{value:.4f}")
+    Console().print(shown)
+
+
+def print_table(results, sample, held_out=True):
+    """Prints MAPs on the sample's rated segments, held out of training or of its test videos, beside chance and ceiling."""
+    if held_out:
+        shown = table(results, sample.held_out_chance_map, sample.held_out_oracle_map, "MAP over the sample's held-out rated segments")
+    else:
+        shown = table(results, sample.test_chance_map, sample.test_oracle_map, "MAP over the rated segments of the sample's test videos")
+    Console().print(shown)

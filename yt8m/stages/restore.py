@@ -1,0 +1,54 @@
+"""A trained model, as evaluation and inference take it from a train_dir."""
+
+import dataclasses
+
+import keras
+
+from yt8m import config as configs
+from yt8m.errors import UserError
+from yt8m.readers.sample import ensure_sample
+from yt8m.stages.train import build
+from yt8m.training import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A model with the weights of a checkpoint.
+
+    Attributes:
+        model: Keras model.
+        config: its ModelConfig.
+        prefix: the checkpoint.
+        step: its step.
+    """
+
+    model: keras.Model
+    config: configs.ModelConfig
+    prefix: str
+    step: int
+
+    @property
+    def sample(self):
+        """The built-in sample that it was trained on, or None."""
+        return ensure_sample(self.config.sample) if self.config.sample else None
+
+
+def newest(train_dir, checkpoint=None, expected=None):
+    """Restores a checkpoint of a run.
+
+    Args:
+        train_dir: folder of the run.
+        checkpoint: one of its checkpoints; None: the newest.
+        expected: {ModelConfig field: value} that the user named and that must be the run's.
+
+    Raises:
+        UserError: there is no checkpoint, or the run's model is another than expected.
+    """
+    config = configs.read_model_config(train_dir)
+    for field, value in (expected or {}).items():
+        if value != getattr(config, field):
+            raise UserError(f"--{field}={value}: the model in --train_dir={train_dir} has {getattr(config, field)}. Leave the flag out.")
+    prefix, _ = checkpoints.find(checkpoint or train_dir, "--checkpoint" if checkpoint else "--train_dir")
+    model = build(config)
+    checkpoints.load_weights(model, prefix)
+    return Trained(model, config, prefix, checkpoints.position(prefix)[0])

@@ -1,0 +1,182 @@
+"""One stage of training, from configs to checkpoints. The stages differ in their rows and their weights only."""
+
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yt8m import config as configs
+from yt8m import losses, models
+from yt8m.errors import UserError
+from yt8m.readers import datasets
+from yt8m.stages import evaluate, pictures
+from yt8m.training.data import segment_spec, video_spec
+from yt8m.training import checkpoints as ckpt
+from yt8m.training import loop
+from yt8m.training.optimizers import make_optimizer, staircase_schedule
+
+# Up to this many bytes of shards, the rows are counted before the run, so that it can say how long it will take.
+COUNT_BYTES = 20 << 30
+
+
+def pretrain(train, model_config, callbacks=()):
+    """Phase 1 (papers 000/001): whole videos, their video-level labels, no notion of a segment.
+
+    Args:
+        train: TrainConfig.
+        model_config: ModelConfig.
+        callbacks: keras.callbacks.Callback objects.
+
+    Returns:
+        The trained keras.Model, or None when SIGTERM stopped the run.
+    """
+    changes = {}
+    if train.only_segment_class_videos:
+        changes["only_videos_with_label_ids"] = True
+    spec = video_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern",
+                      pad_frames=bool(tf.config.list_physical_devices("GPU")), **changes)
+    return run(train, model_config, spec, segment_class_weights(train, model_config), callbacks)
+
+
+def finetune(train, model_config, callbacks=()):
+    """Phase 2 (papers 000/001): the rated segments, the loss on rated (segment, class) pairs only.
+
+    Args and returns: as pretrain's.
+    """
+    return run(train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks)
+
+
+def segment_class_weights(train, model_config):
+    """[C] weights of the pre-training loss: segment_class_weight for the segment classes, 1 for the rest; None: all 1."""
+    if train.segment_class_weight == 1 or train.segment_label_ids is None:
+        return None
+    columns = np.arange(model_config.num_classes) if model_config.label_ids is None else np.array(model_config.label_ids)
+    return np.where(np.isin(columns, train.segment_label_ids), train.segment_class_weight, 1.0).astype(np.float32)
+
+
+def build(model_config):
+    """The model of a config, with the config's precision."""
+    keras.config.set_dtype_policy(model_config.precision)
+    return models.build_model(model_config.model, num_classes=model_config.num_outputs,
+                              feature_sizes=model_config.feature_sizes, **model_config.hyperparameters)
+
+
+def run(train, model_config, spec, class_weights, callbacks):
+    """Trains one stage: own checkpoint, else the earlier stage's, else --init_checkpoint, else scratch."""
+    loss = losses.get(model_config.label_loss)()
+    prefix = starting_point(train)
+    strategy = loop.choose_strategy(train.devices)
+    gpus = tf.config.list_physical_devices("GPU")
+    keras.utils.set_random_seed(train.seed)
+    if not gpus:
+        tf.config.experimental.enable_op_determinism()
+    global_batch = train.batch_size * strategy.num_replicas_in_sync
+    total_steps = count_steps(train, spec, global_batch, strategy.num_replicas_in_sync)
+    with strategy.scope():
+        model = build(model_config)
+        optimizer = make_optimizer(
+            train.optimizer,
+            staircase_schedule(train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, global_batch),
+            train.clip_gradient_norm, train.clip, strategy.num_replicas_in_sync, model_config.precision == "mixed_float16")
+        optimizer.build(model.trainable_variables)
+    checkpoints = ckpt.Checkpoints(own_folder(train.train_dir, strategy), model, optimizer)
+    restore(train, model, checkpoints, prefix)
+    if prefix is None or ckpt.latest(train.train_dir) is None:
+        configs.write_model_config(train.train_dir, model_config)
+    start = int(checkpoints.stage_step.numpy())
+    if total_steps is not None and start >= total_steps:
+        print(f"{train.stage}: step {start} of {total_steps} is there already.")
+        return model
+
+    def batches(worker):
+        epochs = train.num_epochs if strategy.num_replicas_in_sync == 1 else None
+        return datasets.training_batches(spec, global_batch, train.seed, start_step=start, num_epochs=epochs, worker=worker,
+                                         num_parallel=train.num_readers)
+
+    steps = loop.make_train_steps(strategy, model, optimizer, loss, train.regularization_penalty, class_weights,
+                                  train.xla == "on" or (train.xla == "auto" and bool(gpus)),
+                                  (checkpoints.step, checkpoints.stage_step))
+    print(f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {strategy.num_replicas_in_sync} "
+          f"device(s), {global_batch} rows a step, {model_config.precision}, from step {start}; TensorBoard: "
+          f"tensorboard --logdir {train.train_dir}", flush=True)
+    hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model), callbacks)
+    iterator = iter(loop.distribute(strategy, batches))
+    finished = loop.run(strategy, model, optimizer, steps, iterator, checkpoints, total_steps, global_batch, train.save_steps,
+                        train.log_steps, hooks)
+    hooks.writer.close()
+    if not finished:
+        print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
+        return None
+    return model
+
+
+def starting_point(train):
+    """The checkpoint in the train_dir that the stage goes on from, or None.
+
+    Raises:
+        UserError: the train_dir holds a later stage than the one asked for.
+    """
+    if train.start_new_model:
+        ckpt.remove_run(train.train_dir)
+    prefix = ckpt.latest(train.train_dir)
+    if prefix is None:
+        return None
+    step, stage, _ = ckpt.position(prefix)
+    if configs.STAGES.index(stage) > configs.STAGES.index(train.stage):
+        raise UserError(f"--stage={train.stage}: --train_dir={train.train_dir} is at stage {stage}, step {step}. Name another "
+                        "--train_dir, or give --start_new_model.")
+    return prefix
+
+
+def restore(train, model, checkpoints, prefix):
+    """Brings model, optimizer and position to where the stage starts or goes on."""
+    if prefix is not None and ckpt.position(prefix)[1] == train.stage:
+        ckpt.load_weights(model, prefix)
+        checkpoints.resume(prefix)
+    elif train.init_checkpoint:
+        source, _ = ckpt.find(train.init_checkpoint)
+        ckpt.load_weights(model, source)
+        checkpoints.stage.assign(configs.STAGES.index(train.stage))
+        print(f"{train.stage}: starting from {source}")
+    elif prefix is not None:
+        ckpt.load_weights(model, prefix)
+        checkpoints.begin_stage(prefix, train.stage)
+        print(f"{train.stage}: starting from {prefix}")
+    else:
+        checkpoints.stage.assign(configs.STAGES.index(train.stage))
+        if train.stage == "finetune":
+            print(f"finetune: --train_dir={train.train_dir} holds no model and there is no --init_checkpoint: training from scratch.")
+
+
+def own_folder(train_dir, strategy):
+    """Where this process writes its checkpoints: on several hosts all but the chief write to a folder that nobody reads."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_id:
+        return train_dir
+    return os.path.join(train_dir, f"worker-{resolver.task_id}")
+
+
+def count_steps(train, spec, global_batch, replicas):
+    """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand."""
+    if train.num_epochs is None:
+        return train.max_steps
+    size = sum(tf.io.gfile.stat(path).length for path in datasets.match_files(spec.pattern, spec.pattern_flag))
+    if size > COUNT_BYTES and replicas == 1:
+        return train.max_steps
+    rows = datasets.count_examples(spec) * train.num_epochs
+    steps = rows // global_batch if replicas > 1 else -(-rows // global_batch)
+    if steps < 1:
+        raise UserError(f"--batch_size={train.batch_size}: the {rows} rows of --num_epochs={train.num_epochs} fill no batch on "
+                        f"{replicas} devices. Use a smaller --batch_size.")
+    return steps if train.max_steps is None else min(steps, train.max_steps)
+
+
+def at_save_actions(train, model_config, model):
+    """What happens at each checkpoint besides saving: evaluation on --eval_data_pattern, attention pictures."""
+    actions = []
+    if train.eval_data_pattern:
+        actions.append(evaluate.during_training(train, model_config, model))
+    if model.has_attention:
+        actions.append(pictures.during_training(train, model_config, model))
+    return tuple(actions)

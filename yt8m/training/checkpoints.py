@@ -1,0 +1,140 @@
+"""Checkpoints of a train_dir: all that a killed run needs to go on as if it had never been killed."""
+
+import glob
+import os
+import shutil
+
+import tensorflow as tf
+
+from yt8m import config
+from yt8m.errors import UserError
+
+NAME = "model.ckpt"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def _by_path(variables):
+    """{path: tf.Variable}; the path names a variable the same way in every process."""
+    named = {variable.path: variable.value for variable in variables}
+    if len(named) != len(variables):
+        raise ValueError("two variables have one path: give the model's layers names of their own")
+    return named
+
+
+class Checkpoints:
+    """Saves and restores weights, batch-norm averages, dropout seeds, optimizer slots and the position in the run.
+
+    A checkpoint is written under a temporary name and renamed by TensorFlow; `checkpoint` names the newest whole one.
+
+    Attributes:
+        step: steps of all stages together (tf.Variable, int64).
+        stage: index in config.STAGES of the stage that the newest step belongs to.
+        stage_step: steps of that stage; the position in its data is stage_step batches.
+
+    Args:
+        train_dir: folder.
+        model: built Keras model.
+        optimizer: built Keras optimizer.
+        max_to_keep: older checkpoints are deleted.
+    """
+
+    def __init__(self, train_dir, model, optimizer, max_to_keep=3):
+        self.train_dir = train_dir
+        self.step, self.stage, self.stage_step = (tf.Variable(0, dtype=tf.int64, trainable=False, name=name)
+                                                  for name in ("step", "stage", "stage_step"))
+        position = {"step": self.step, "stage": self.stage, "stage_step": self.stage_step}
+        weights = {id(variable) for variable in model.weights}
+        state = {"model": _by_path(model.weights),
+                 # Seeds go by their order: Keras numbers their names through the process.
+                 "seeds": [variable.value for variable in model.variables if id(variable) not in weights], **position}
+        self._start = tf.train.Checkpoint(**state)
+        self._all = tf.train.Checkpoint(optimizer=_by_path(optimizer.variables), **state)
+        self._manager = tf.train.CheckpointManager(self._all, train_dir, max_to_keep, checkpoint_name=NAME)
+
+    def save(self):
+        """Writes model.ckpt-<step>.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        try:
+            self._manager.save(checkpoint_number=int(self.step.numpy()))
+        except (OSError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise UserError(f"--train_dir={self.train_dir}: no checkpoint can be written ({reason}). Name a folder that can be "
+                            "written, with room.") from error
+
+    def resume(self, prefix):
+        """Goes on from a checkpoint of this stage: everything is restored."""
+        self._all.restore(prefix).assert_consumed()
+
+    def begin_stage(self, prefix, stage):
+        """Goes on from the last checkpoint of an earlier stage: weights and step, with a fresh optimizer.
+
+        The earlier stage's weights are kept for good under its name (`pretrain/model.ckpt-<step>`).
+        """
+        self._start.restore(prefix).expect_partial()
+        kept = os.path.join(self.train_dir, config.STAGES[int(self.stage.numpy())], os.path.basename(prefix))
+        if not tf.io.gfile.exists(kept + ".index"):
+            self._start.write(kept)
+            shutil.copy(os.path.join(self.train_dir, config.MODEL_FILE), os.path.dirname(kept))
+        self.stage.assign(config.STAGES.index(stage))
+        self.stage_step.assign(0)
+
+    def delete_all(self):
+        """Empties the train_dir of what training wrote (--start_new_model)."""
+        remove_run(self.train_dir)
+
+
+def remove_run(train_dir):
+    """Deletes checkpoints, model_flags.json and TensorBoard files of a run; other files stay."""
+    names = [f"{NAME}-*", "checkpoint", config.MODEL_FILE, "events.out.tfevents.*", *config.STAGES, "eval"]
+    for path in [path for name in names for path in glob.glob(os.path.join(glob.escape(train_dir), name))]:
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def latest(train_dir):
+    """Prefix of the newest checkpoint in a folder, or None."""
+    return tf.train.latest_checkpoint(train_dir)
+
+
+def find(path, flag="--init_checkpoint"):
+    """The checkpoint that a user names: a train_dir (its newest), or a checkpoint in one.
+
+    Returns:
+        (prefix, folder that holds the run's model_flags.json).
+
+    Raises:
+        UserError: there is none.
+    """
+    path = os.path.expanduser(path)
+    prefix = path.removesuffix(".index")
+    if os.path.isdir(path):
+        prefix = latest(path)
+    if prefix is None or not tf.io.gfile.exists(prefix + ".index"):
+        raise UserError(f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>.")
+    return prefix, os.path.dirname(prefix)
+
+
+def position(prefix):
+    """(step, stage name, stage_step) of a checkpoint."""
+    reader = tf.train.load_checkpoint(prefix)
+    step, stage, stage_step = (int(reader.get_tensor(name + _VALUE)) for name in ("step", "stage", "stage_step"))
+    return step, config.STAGES[stage], stage_step
+
+
+def load_weights(model, prefix):
+    """Restores a model's weights, and nothing else, from a checkpoint.
+
+    Raises:
+        UserError: the checkpoint is of another model: variables are missing or have other shapes.
+    """
+    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    wanted = _by_path(model.weights)
+    probe = tf.train.Checkpoint(model=wanted)
+    try:
+        probe.restore(prefix).assert_existing_objects_matched().expect_partial()
+    except (AssertionError, ValueError) as error:
+        theirs = sum(1 for name in shapes if name.startswith("model/") and name.endswith(_VALUE))
+        raise UserError(f"{prefix}: a checkpoint of another model: it has {theirs} variables, this {type(model).__name__} "
+                        f"{len(wanted)}, or their shapes differ. Give the --model and --hyperparameters it was trained with.") from error

@@ -1,0 +1,277 @@
+"""The training loop: one for a CPU, several GPUs and several hosts.
+
+keras.Model.fit can neither run on several hosts nor resume in the middle of an epoch, so this is a loop around a Keras
+model and a Keras optimizer. The order of the data is a function of the seed (readers/datasets.py), so that the position
+in it is one number: batches done.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yt8m import models
+from yt8m.errors import UserError
+from yt8m.metrics import ranking
+
+
+@dataclasses.dataclass
+class Hooks:
+    """What a run does besides stepping.
+
+    Attributes:
+        writer: tf.summary writer of the train_dir.
+        at_save: functions of the step, called after each checkpoint (evaluation, pictures); a dict that one returns
+            goes to the callbacks' logs.
+        callbacks: keras.callbacks.Callback objects; an "epoch" is the stretch between two checkpoints.
+    """
+
+    writer: tf.summary.SummaryWriter
+    at_save: tuple = ()
+    callbacks: tuple = ()
+
+
+def choose_strategy(devices=0):
+    """The tf.distribute strategy for the machine.
+
+    Args:
+        devices: devices to use; 0 means every GPU, or one CPU. More than one without GPUs makes that many logical CPUs.
+
+    Raises:
+        UserError: more devices asked for than there are.
+    """
+    if "TF_CONFIG" in os.environ:
+        try:
+            json.loads(os.environ["TF_CONFIG"])
+        except ValueError as error:
+            raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']}: not JSON ({error}).") from None
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus and devices > len(gpus):
+        raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs.")
+    if not gpus and devices > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+        return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)],
+                                              cross_device_ops=tf.distribute.ReductionToOneDevice())
+    names = [f"GPU:{index}" for index in range(devices or len(gpus))]
+    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+def distribute(strategy, batches):
+    """Deals the rows of each global batch out to the replicas.
+
+    Args:
+        strategy: the strategy.
+        batches: function of worker=(index, count) -> tf.data.Dataset of the rows index::count of every global batch.
+
+    Returns:
+        An iterable of (distributed) batches.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return batches(worker=(0, 1))
+
+    def local(context):
+        each = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * each
+        return tf.data.Dataset.choose_from_datasets([batches(worker=(first + index, replicas)) for index in range(each)],
+                                                    tf.data.Dataset.range(each).repeat())
+
+    return strategy.distribute_datasets_from_function(local)
+
+
+def make_train_steps(strategy, model, optimizer, loss, penalty, class_weights, xla, counters):
+    """Compiles the step.
+
+    The loss is the mean over the global batch of the loss a row, plus penalty * the model's regularization. Gradients
+    are summed over the replicas before they are clipped.
+
+    Args:
+        strategy, model, optimizer: as they are used.
+        loss: function (predictions, labels, label_weights) -> [B].
+        penalty: weight of the regularization.
+        class_weights: float [C], or None.
+        xla: compile with XLA.
+        counters: tf.Variables that count steps.
+
+    Returns:
+        tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last labels),
+        the latter two of this host's first device.
+    """
+    replicas = strategy.num_replicas_in_sync
+    variables = [variable.value for variable in model.trainable_variables]
+
+    def total(tensor):
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor) if replicas > 1 else tensor
+
+    def step(batch):
+        weights = batch["label_weights"] if class_weights is None else batch["label_weights"] * class_weights
+        rows = total(tf.cast(tf.shape(batch["labels"])[0], tf.float32))
+        with tf.GradientTape() as tape:
+            predictions = model(models.model_inputs(model, batch), training=True)
+            label_loss = tf.reduce_sum(loss(predictions, batch["labels"], weights)) / rows
+            objective = label_loss + penalty * tf.add_n(model.losses) / replicas if model.losses else label_loss
+            objective = optimizer.scale_loss(objective)
+        gradients = tape.gradient(objective, variables)
+        if replicas > 1:
+            gradients = [gradient / replicas for gradient in total(gradients)]
+        optimizer.apply(gradients, model.trainable_variables)
+        return label_loss, tf.where(weights > 0, predictions, 0.0)
+
+    compiled = tf.function(step, jit_compile=True) if xla else step
+
+    def one(iterator):
+        batch = next(iterator)
+        label_loss, predictions = strategy.run(compiled, args=(batch,))
+        label_loss = strategy.reduce(tf.distribute.ReduceOp.SUM, label_loss, axis=None)
+        with tf.control_dependencies([label_loss]):  # a step whose batch is not there does not count
+            for counter in counters:
+                counter.assign_add(1)
+        return label_loss, predictions, batch["labels"]
+
+    @tf.function(reduce_retracing=True)
+    def train_steps(iterator, count):
+        loss_sum = tf.constant(0.0)
+        for _ in tf.range(count - 1):
+            loss_sum += one(iterator)[0]
+        label_loss, predictions, labels = one(iterator)
+        first = strategy.experimental_local_results
+        return loss_sum + label_loss, first(predictions)[0], first(labels)[0]
+
+    return train_steps
+
+
+class StopOnSigterm:
+    """Context manager: SIGTERM asks the loop to save and stop instead of killing the process."""
+
+    def __enter__(self):
+        self.asked = False
+        self._previous = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def _ask(self, number, frame):
+        self.asked = True
+
+    def __exit__(self, *error):
+        signal.signal(signal.SIGTERM, self._previous)
+
+
+def run(strategy, model, optimizer, train_steps, iterator, checkpoints, total_steps, batch_size, save_steps, log_steps, hooks):
+    """Steps until the data or `total_steps` of the stage end, a callback stops it, or SIGTERM comes; then saves.
+
+    Args:
+        strategy, model, optimizer: as they are used.
+        train_steps: what make_train_steps returned.
+        iterator: of the distributed batches, from stage_step on.
+        checkpoints: Checkpoints; its counters are the position.
+        total_steps: steps of the stage, None: until the data ends.
+        batch_size: rows of a global batch.
+        save_steps, log_steps: steps between checkpoints and between progress lines.
+        hooks: Hooks.
+
+    Returns:
+        True, or False when SIGTERM cut it short.
+    """
+    callbacks = keras.callbacks.CallbackList(list(hooks.callbacks), model=model)
+    model.optimizer = optimizer
+    model.stop_training = False
+    callbacks.on_train_begin()
+    progress = Progress(optimizer, checkpoints, total_steps, batch_size, hooks.writer)
+    saved, ended = int(checkpoints.stage_step.numpy()), False
+    callbacks.on_epoch_begin(saved // save_steps)
+    with StopOnSigterm() as sigterm:
+        while not (ended or sigterm.asked or model.stop_training):
+            done = int(checkpoints.stage_step.numpy())
+            if total_steps is not None and done >= total_steps:
+                break
+            count = min(log_steps - done % log_steps, save_steps - done % save_steps, (total_steps or done + log_steps) - done)
+            callbacks.on_train_batch_begin(done)
+            try:
+                loss_sum, predictions, labels = train_steps(iterator, tf.constant(count, tf.int32))
+                logs = progress.report(float(loss_sum) / count, predictions.numpy(), labels.numpy())
+                callbacks.on_train_batch_end(done + count - 1, logs)
+            except tf.errors.OutOfRangeError:
+                ended = True
+            now = int(checkpoints.stage_step.numpy())
+            if now % save_steps == 0 and now != saved and not ended:
+                saved = now
+                save(checkpoints, hooks, callbacks, now // save_steps - 1, progress)
+                callbacks.on_epoch_begin(now // save_steps)
+        if int(checkpoints.stage_step.numpy()) != saved:
+            save(checkpoints, hooks, callbacks, saved // save_steps, progress, only_save=sigterm.asked)
+    callbacks.on_train_end()
+    return not sigterm.asked
+
+
+def save(checkpoints, hooks, callbacks, epoch, progress, only_save=False):
+    """Writes a checkpoint, then runs what is to happen at one."""
+    checkpoints.save()
+    logs = dict(progress.logs)
+    if not only_save:
+        for action in hooks.at_save:
+            logs.update(action(int(checkpoints.step.numpy())) or {})
+    callbacks.on_epoch_end(epoch, logs)
+    progress.pause()
+
+
+class Progress:
+    """Prints a line and writes TensorBoard scalars: loss, learning rate, Hit@1, PERR, GAP, examples/s, time left."""
+
+    def __init__(self, optimizer, checkpoints, total_steps, batch_size, writer):
+        self.optimizer, self.checkpoints, self.total_steps = optimizer, checkpoints, total_steps
+        self.batch_size, self.writer, self.logs = batch_size, writer, {}
+        self.pause()
+
+    def pause(self):
+        """Starts the clock anew: what happened since the last report is not training."""
+        self.clock, self.clock_step = time.monotonic(), int(self.checkpoints.stage_step.numpy())
+
+    def report(self, loss, predictions, labels):
+        """Reports the last steps.
+
+        Args:
+            loss: mean label loss of the steps since the last report.
+            predictions, labels: [B, C] of the last batch (of the first device).
+
+        Returns:
+            The values by name.
+
+        Raises:
+            UserError: the loss is no longer finite.
+        """
+        now = int(self.checkpoints.stage_step.numpy())
+        if not np.isfinite(loss):
+            raise UserError(f"step {now}: the loss is {loss}. Lower --base_learning_rate, or use --precision=float32.")
+        steps_a_second = (now - self.clock_step) / max(time.monotonic() - self.clock, 1e-9)
+        self.pause()
+        labels = (labels > 0).astype(np.float32)
+        self.logs = {
+            "loss": loss,
+            "learning_rate": float(self.optimizer.learning_rate),
+            "hit_at_one": float(ranking.hit_at_one(predictions, labels)),
+            "perr": float(ranking.perr(predictions, labels)),
+            "gap": float(ranking.global_average_precision(predictions, labels)),
+            "examples_per_second": steps_a_second * self.batch_size,
+        }
+        left = "" if self.total_steps is None else f" | {duration((self.total_steps - now) / steps_a_second)} left"
+        print(f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
+              f"Hit@1: {self.logs['hit_at_one']:.2f} PERR: {self.logs['perr']:.2f} GAP: {self.logs['gap']:.2f} | "
+              f"Examples/sec: {self.logs['examples_per_second']:.0f}{left}", flush=True)
+        with self.writer.as_default(step=int(self.checkpoints.step.numpy())):
+            for name, value in self.logs.items():
+                tf.summary.scalar(f"train/{name}", value)
+        return self.logs
+
+
+def duration(seconds):
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
