@@ -1,0 +1,396 @@
+"""The command line: every flag of the commands, their --help, and how flags become configs. Only this file knows absl."""
+
+import contextlib
+import importlib
+import inspect
+import os
+import sys
+import tempfile
+import textwrap
+
+from absl import flags
+
+from yt8m import config as configs
+from yt8m.errors import UserError
+
+SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
+
+# Starter's model flags, by the names of the model's (or its classifier's) constructor arguments.
+MODEL_FLAGS = {
+    "video_level_classifier_model": "video_level_classifier_model",
+    "moe_num_mixtures": "num_mixtures",
+    "moe_probability_gating": "probability_gating",
+    "num_sets": "num_sets",
+    "attention": "attention",
+    "iterations": "num_samples",
+}
+
+
+def define_files(fv, *names):
+    """Flags that name what is read: `names` are this command's data patterns."""
+    patterns = {
+        "train_data_pattern": "Training shards: a glob, a comma-separated list of them, gs:// too. Rated (version 3) shards for "
+        "--stage=finetune. Not given: the built-in sample, made on first use.",
+        "eval_data_pattern": "Shards to evaluate on: a glob or a comma-separated list. Not given: the built-in sample's held-out "
+        "shards, if the model was trained on the sample.",
+        "input_data_pattern": "Shards to predict: a glob or a comma-separated list. Not given: the built-in sample's test shards, "
+        "if the model was trained on the sample.",
+    }
+    for name in names:
+        flags.DEFINE_string(name, None, patterns[name], fv, module_name="Data")
+
+
+def define_features(fv):
+    """Flags that say how a record is read, in every command that reads features."""
+    group = {"flag_values": fv, "module_name": "Data"}
+    flags.DEFINE_string("feature_names", None, "Features of a record, in order. Default: rgb,audio for frame-level models, "
+                        "mean_rgb for video-level ones; a trained model's own.", **group)
+    flags.DEFINE_string("feature_sizes", None, "Length of each. Default: 1024,128 and 1024; a trained model's own.", **group)
+    flags.DEFINE_bool("frame_features", None, "The shards are frame level (tf.SequenceExample), not video level (tf.Example). "
+                      "Default: what the model takes.", **group)
+    flags.DEFINE_bool("segment_labels", None, "Work on 5-second segments and their ratings instead of whole videos.", **group)
+    flags.DEFINE_string("segment_label_ids_file", None, "File or URL with the label ids of the segment classes. Default: the "
+                        "1,000 of YouTube-8M, fetched once and cached; the sample's own.", **group)
+    flags.DEFINE_string("id_feature", None, "Name of a record's id in its context. Default: id.", **group)
+    flags.DEFINE_integer("num_readers", 2, "Batches that are read and decoded at the same time.", **group)
+    flags.DEFINE_integer("batch_size", None, "Rows a batch (in training: a device). Default in training: by recipe, see "
+                         "docs/training.md; else 128.", **group)
+
+
+def define_model(fv):
+    """Flags that choose a model."""
+    group = {"flag_values": fv, "module_name": "Model"}
+    flags.DEFINE_string("model", None, "Model to train; an unknown name lists the known ones. Default: LogisticModel.", **group)
+    flags.DEFINE_integer("num_classes", None, "Label ids in the records are below this. Default: 3862, or the sample's.", **group)
+    flags.DEFINE_list("hyperparameters", None, "name=value,... for the model's (or its classifier's) constructor; an unknown name "
+                      "lists the known ones.", **group)
+    flags.DEFINE_string("video_level_classifier_model", None, "Classifier that a frame-level model ends in: MoeModel or "
+                        "LogisticModel. Default: the model's.", **group)
+    flags.DEFINE_integer("moe_num_mixtures", None, "Experts of MoeModel. Default: 2.", **group)
+    flags.DEFINE_bool("moe_probability_gating", None, "MoeModel: gate each probability by all of them. Default: the model's.", **group)
+    flags.DEFINE_integer("num_sets", None, "Attention sets of MultiAttentionModel. Default: 8.", **group)
+    flags.DEFINE_enum("attention", None, ["softmax", "sparsemax"], "How attention is normalised over frames. Default: softmax.", **group)
+    flags.DEFINE_integer("iterations", None, "Frames sampled of a video in training. Default: the model's.", **group)
+    flags.DEFINE_integer("max_frames", None, "Frames read of a video. Default: 300.", **group)
+    flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16", "mixed_float16"],
+                      "Arithmetic. Default: mixed_bfloat16 on a GPU, float32 on a CPU.", **group)
+
+
+def define_training(fv):
+    """Flags of train.py's training."""
+    group = {"flag_values": fv, "module_name": "Training"}
+    flags.DEFINE_enum("stage", None, list(configs.STAGES), "pretrain: whole videos. finetune: rated segments, from --init_checkpoint "
+                      "or the train_dir's pre-trained model. Default: finetune with --segment_labels, else pretrain; both, one after "
+                      "the other, on the built-in sample.", **group)
+    flags.DEFINE_string("init_checkpoint", None, "Start from these weights: a train_dir or a checkpoint in one.", **group)
+    flags.DEFINE_bool("start_new_model", False, "Throw away what the train_dir holds and start anew.", **group)
+    flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
+    flags.DEFINE_integer("num_epochs", None, "Stop after this many passes over the data. Default: by recipe.", **group)
+    flags.DEFINE_string("label_loss", None, "CrossEntropyLoss, HingeLoss or SoftmaxLoss. Default: CrossEntropyLoss.", **group)
+    flags.DEFINE_string("optimizer", "AdamOptimizer", "Optimizer; an unknown name lists the known ones.", **group)
+    flags.DEFINE_float("base_learning_rate", None, "Learning rate to start with. Default: by recipe.", **group)
+    flags.DEFINE_float("learning_rate_decay", None, "Factor applied every learning_rate_decay_examples. Default: by recipe.", **group)
+    flags.DEFINE_float("learning_rate_decay_examples", None, "Examples between two decays. Default: 4000000.", **group)
+    flags.DEFINE_float("clip_gradient_norm", 1.0, "Norm to clip gradients to; 0: never.", **group)
+    flags.DEFINE_enum("clip", "variable", ["variable", "global"], "Clip each variable's gradient, or all as one.", **group)
+    flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
+    flags.DEFINE_float("segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group)
+    flags.DEFINE_bool("segment_classes_only", False, "Keep only videos with a segment class, and predict only those classes.", **group)
+    flags.DEFINE_integer("seed", 1, "Seed of weights, order and dropout: the same seed gives the same run.", **group)
+    flags.DEFINE_integer("devices", 0, "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts.", **group)
+    flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Compile the step with XLA. auto: on a GPU.", **group)
+    flags.DEFINE_bool("log_device_placement", False, "Log the device of every operation.", **group)
+
+
+def define_output(fv, training=False):
+    """--train_dir and, for train.py, how often it is written."""
+    group = {"flag_values": fv, "module_name": "Output"}
+    flags.DEFINE_string("train_dir", None, f"Folder of the run: checkpoints, {configs.MODEL_FILE}, TensorBoard files. Default: "
+                        + (f"{configs.MODEL_ROOT}/<model>." if training else "the latest run of train.py without --train_dir."), **group)
+    if training:
+        flags.DEFINE_integer("save_steps", None, "Steps between checkpoints. Default: 500; 100 on the sample.", **group)
+        flags.DEFINE_integer("export_model_steps", None, "The starter's name for --save_steps.", **group)
+        flags.DEFINE_integer("log_steps", 10, "Steps between progress lines.", **group)
+
+
+def help_text(fv, doc):
+    """The command's doc and its flags in groups, in the order in which they were defined."""
+    lines = [doc.strip(), ""]
+    for group, group_flags in fv.flags_by_module_dict().items():
+        lines.append(f"{group}:")
+        for flag in group_flags:
+            name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+            default = "" if flag.default in (None, False, "") else f" (default: {flag.default_as_str})"
+            body = textwrap.wrap(" ".join(flag.help.split()) + default, 86)
+            lines += [f"  {name:<31}{body[0]}" if len(name) < 30 else f"  {name}\n{'':33}{body[0]}"]
+            lines += [f"{'':33}{line}" for line in body[1:]]
+        lines.append("")
+    return "\n".join([*lines, "  --flagfile=FILE reads flags from a file, one a line, # comments."])
+
+
+def check_positive(fv, *names):
+    """Refuses counts below 1 and rates that are not above 0 among the given flags.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    for name in names:
+        value = fv[name].value
+        if value is not None and value <= 0:
+            raise UserError(f"--{name}={value}: must be above 0.")
+
+
+def given(fv, name, default=None):
+    """The flag's value if it is defined here and not None, else the default."""
+    value = fv[name].value if name in fv else None
+    return default if value is None else value
+
+
+def names_and_sizes(fv):
+    """--feature_names and --feature_sizes as tuples, None where they are not given.
+
+    Raises:
+        UserError: a size that is no positive integer, or as many names as sizes are not given.
+    """
+    names, sizes = given(fv, "feature_names"), given(fv, "feature_sizes")
+    if names is not None:
+        names = tuple(name.strip() for name in names.split(","))
+    if sizes is not None:
+        try:
+            sizes = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            raise UserError(f"--feature_sizes={sizes}: must be integers, one for each of --feature_names.") from None
+        if min(sizes) < 1:
+            raise UserError(f"--feature_sizes={','.join(map(str, sizes))}: each must be above 0.")
+    if names and sizes and len(names) != len(sizes):
+        raise UserError(f"--feature_names has {len(names)} names, --feature_sizes {len(sizes)} sizes. Give one size a name.")
+    return names, sizes
+
+
+def literal(text):
+    """A hyperparameter's value as typed: a Python literal where it reads as one, else the text."""
+    import ast
+
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def hyperparameters(fv):
+    """What the command line says of the model's constructor: the starter's flags and --hyperparameters.
+
+    Raises:
+        UserError: an entry of --hyperparameters that is not name=value.
+    """
+    chosen = {argument: fv[flag].value for flag, argument in MODEL_FLAGS.items() if given(fv, flag) is not None}
+    for entry in given(fv, "hyperparameters", []):
+        name, equals, value = entry.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"--hyperparameters={entry}: must be name=value, several separated by commas.")
+        chosen[name.strip()] = literal(value.strip())
+    return chosen
+
+
+def model_config(fv, base, sample, label_ids):
+    """The model that the flags ask for.
+
+    Args:
+        fv: parsed flags.
+        base: ModelConfig of the train_dir or init_checkpoint that the run goes on from, or None.
+        sample: the built-in Sample, or None with named data.
+        label_ids: ids of the segment classes with --segment_classes_only, else None.
+
+    Raises:
+        UserError: a flag asks for another model than the one in `base`.
+    """
+    from yt8m import models
+
+    name = given(fv, "model", base.model if base else "LogisticModel")
+    takes_frames = models.takes_frames(name)
+    names, sizes = names_and_sizes(fv)
+    frame_features = given(fv, "frame_features", base.frame_features if base else takes_frames)
+    default_names, default_sizes = ("rgb", "audio"), (1024, 128)
+    if not takes_frames:
+        default_names = tuple("mean_" + feature for feature in default_names)
+        if not sample:
+            default_names, default_sizes = default_names[:1], default_sizes[:1]
+    asked = {
+        "model": name,
+        "hyperparameters": hyperparameters(fv) or (base.hyperparameters if base else {}),
+        "feature_names": names or (base.feature_names if base else default_names),
+        "feature_sizes": sizes or (base.feature_sizes if base else default_sizes),
+        "num_classes": given(fv, "num_classes", base.num_classes if base else sample.num_classes if sample else 3862),
+        "label_ids": label_ids or (base.label_ids if base else None),
+        "id_feature": given(fv, "id_feature", base.id_feature if base else "id"),
+        "max_frames": given(fv, "max_frames", base.max_frames if base else 300),
+    }
+    if len(asked["feature_names"]) != len(asked["feature_sizes"]):
+        raise UserError(f"--feature_names={','.join(asked['feature_names'])} needs --feature_sizes with "
+                        f"{len(asked['feature_names'])} sizes, not {len(asked['feature_sizes'])}.")
+    if base:
+        for field in ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids"):
+            if asked[field] != getattr(base, field):
+                raise UserError(f"--{field}={asked[field]}: the model that this run goes on from has {getattr(base, field)}. "
+                                "Leave the flag out, name another --train_dir, or give --start_new_model.")
+    return configs.ModelConfig(
+        **asked,
+        frame_features=frame_features,
+        label_loss=given(fv, "label_loss", base.label_loss if base else "CrossEntropyLoss"),
+        precision=given(fv, "precision", base.precision if base else default_precision()),
+        sample=sample.size if sample else None,
+    )
+
+
+def default_precision():
+    """mixed_bfloat16 where TensorFlow sees a GPU, else float32."""
+    import tensorflow as tf
+
+    return "mixed_bfloat16" if tf.config.list_physical_devices("GPU") else "float32"
+
+
+def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, segment_label_ids):
+    """The TrainConfig of one stage: what is given on the command line, else the recipe's value.
+
+    Raises:
+        UserError: a count or rate that is not above 0.
+    """
+    check_positive(fv, "batch_size", "max_steps", "num_epochs", "base_learning_rate", "learning_rate_decay",
+                   "learning_rate_decay_examples", "save_steps", "export_model_steps", "log_steps", "num_readers")
+    if fv.devices < 0 or fv.clip_gradient_norm < 0 or fv.regularization_penalty < 0 or fv.segment_class_weight < 0:
+        raise UserError("--devices, --clip_gradient_norm, --regularization_penalty and --segment_class_weight: must not be below 0.")
+    values = configs.recipe(model, stage, sample is not None)
+    if given(fv, "num_epochs") is not None and given(fv, "max_steps") is None:
+        values.pop("max_steps", None)
+    if given(fv, "max_steps") is not None and given(fv, "num_epochs") is None:
+        values.pop("num_epochs", None)
+    save_steps = given(fv, "save_steps", given(fv, "export_model_steps"))
+    if save_steps is not None:
+        values["save_steps"] = save_steps
+    fields = inspect.signature(configs.TrainConfig).parameters
+    values.update({name: fv[name].value for name in fields if name in fv and name != "save_steps" and given(fv, name) is not None})
+    values.update(train_dir=train_dir, stage=stage, data_pattern=pattern, eval_data_pattern=eval_pattern,
+                  segment_label_ids=segment_label_ids, only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
+                  start_new_model=fv.start_new_model and stage != "finetune" or fv.start_new_model and bool(fv.init_checkpoint))
+    return configs.TrainConfig(**values)
+
+
+def train_dir(fv, model=None):
+    """--train_dir, or where it is when it is not given.
+
+    train.py without --train_dir works in configs.MODEL_ROOT/<model> and notes that in MODEL_ROOT/latest; the other commands
+    (model=None) read the note.
+
+    Raises:
+        UserError: no --train_dir and no run noted.
+    """
+    if fv.train_dir:
+        return os.path.expanduser(fv.train_dir)
+    if model:
+        return os.path.join(configs.MODEL_ROOT, model)
+    try:
+        with open(os.path.join(configs.MODEL_ROOT, "latest"), encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        raise UserError("--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
+                        "first, or name a --train_dir.") from None
+
+
+def expected(fv):
+    """{ModelConfig field: value} that the command line names and the trained model must have (starter commands repeat them)."""
+    names, sizes = names_and_sizes(fv)
+    named = {"model": given(fv, "model"), "feature_names": names, "feature_sizes": sizes,
+             "frame_features": given(fv, "frame_features")}
+    return {field: value for field, value in named.items() if value is not None}
+
+
+def data_pattern(fv, flag, default):
+    """The shards that a flag names, else the default.
+
+    Raises:
+        UserError: neither.
+    """
+    pattern = given(fv, flag) or default
+    if not pattern:
+        raise UserError(f"--{flag} is not given, and the model was not trained on the built-in sample. Name shards, e.g. "
+                        f"--{flag}='/data/validate*.tfrecord'.")
+    return pattern
+
+
+def note_latest(folder):
+    """Notes the run that the other commands mean when they get no --train_dir."""
+    configs.write_text(os.path.join(configs.MODEL_ROOT, "latest"), os.path.abspath(folder) + "\n")
+
+
+def run(main, doc, definitions, argv=None):
+    """Parses a command line and runs `main(flags)`; an error of the user's is one line and exit status 1.
+
+    Args:
+        main: function of the parsed flags.
+        doc: the command's docstring, shown by --help.
+        definitions: functions that define flags on the FlagValues they get.
+        argv: the command line; None: the process's.
+    """
+    argv = sys.argv if argv is None else argv
+    fv = flags.FlagValues()
+    for define in definitions:
+        define(fv)
+    command = os.path.basename(argv[0])
+    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
+        print(help_text(fv, doc))
+        sys.exit(0)
+    try:
+        rest = fv(argv)[1:]
+        if rest:
+            raise UserError(f"{rest[0]}: not a flag. Flags start with --; see --help.")
+        import_tensorflow()
+        main(fv)
+    except (UserError, flags.Error, OSError) as error:
+        sys.exit(one_line(command, error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        line = known_failure(error)
+        if line is None:
+            raise
+        sys.exit(one_line(command, line))
+
+
+def import_tensorflow():
+    """Imports TensorFlow without the notes that it prints on every start, unless the user chose a TF_CPP_MIN_LOG_LEVEL."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow").config.list_physical_devices("GPU")
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def one_line(command, error):
+    """`command: error: ...` on one line."""
+    if isinstance(error, OSError) and error.filename:
+        error = f"{error.filename}: {error.strerror}. Check the path, its permissions and the free space."
+    return f"{command}: error: " + " ".join(str(error).split())
+
+
+def known_failure(error):
+    """The line for a UserError or a file system's failure that TensorFlow wrapped in an error of its own, else None."""
+    from yt8m.readers import datasets
+
+    line = datasets.user_error_from(error)
+    if line is not None:
+        return line
+    text = str(error)
+    for sign, what in (("No space left on device", "the disk is full"), ("Permission denied", "permission denied"),
+                       ("Read-only file system", "the file system is read-only")):
+        if sign in text:
+            return f"{what}: {text.splitlines()[0][:300]}"
+    return None

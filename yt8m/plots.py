@@ -1,0 +1,102 @@
+"""Pictures, drawn with matplotlib without a display."""
+
+import dataclasses
+import io
+import os
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from yt8m.errors import UserError
+
+SEGMENT_SIZE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One video and one topic.
+
+    Attributes:
+        video: id.
+        topic: class name.
+        num_frames: seconds.
+        scores: float [S], the model's probability for each 5-second segment.
+        truth: bool [S], where the topic is, or None.
+        attention: float [T], weight of each frame, or None.
+    """
+
+    video: str
+    topic: str
+    num_frames: int
+    scores: np.ndarray
+    truth: np.ndarray | None = None
+    attention: np.ndarray | None = None
+
+
+def where(path, panels):
+    """Writes a PNG with one row a panel: segment scores as steps, the truth shaded, attention as a thin area below.
+
+    Args:
+        path: file to write; written under a temporary name and renamed.
+        panels: list of Panel.
+
+    Raises:
+        UserError: the file cannot be written, or there is no panel.
+    """
+    if not panels:
+        raise UserError(f"{path}: no video to draw: in none of them is a topic there for a part of the time only.")
+    figure = Figure(figsize=(9, 1.9 * len(panels) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, panel in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels):
+        _draw_panel(axes, panel)
+    figure.axes[0].legend(loc="upper right", fontsize=7, ncols=3)
+    figure.axes[-1].set_xlabel("seconds")
+    temporary = f"{path}.part"
+    try:
+        figure.savefig(temporary, format="png", dpi=110)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}). Name a folder that can be written.") from error
+
+
+def _draw_panel(axes, panel):
+    edges = np.minimum(np.arange(len(panel.scores) + 1) * SEGMENT_SIZE, panel.num_frames)
+    if panel.truth is not None:
+        there = np.asarray(panel.truth[: len(panel.scores)], float)
+        axes.stairs(there, edges[: len(there) + 1], fill=True, color="tab:green", alpha=0.25, label="topic is there")
+    axes.stairs(panel.scores, edges, color="tab:blue", linewidth=1.8, label="model's score")
+    if panel.attention is not None and panel.attention.max() > 0:
+        heights = panel.attention / panel.attention.max() * 0.3
+        axes.fill_between(np.arange(len(heights)) + 0.5, 0, heights, color="tab:orange", alpha=0.6, label="attention (scaled)")
+    axes.set(xlim=(0, panel.num_frames), ylim=(0, 1), ylabel="probability")
+    axes.set_title(f"{panel.topic} in video {panel.video}", fontsize=9, loc="left")
+
+
+def attention_image(ids, weights, num_frames, feature_names):
+    """Attention of a few videos as one image.
+
+    Args:
+        ids: names of the videos.
+        weights: float [B, T, features, M].
+        num_frames: int [B].
+        feature_names: names of the features.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    rows, columns = len(ids), weights.shape[2]
+    figure = Figure(figsize=(5 * columns, 1.6 * rows + 0.4), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for row, name in enumerate(ids):
+        for column in range(columns):
+            axes = grid[row, column]
+            axes.imshow(weights[row, : num_frames[row], column].T, aspect="auto", interpolation="nearest")
+            axes.set_title(f"{name}: {feature_names[column]}", fontsize=8)
+            axes.set_ylabel("set", fontsize=7)
+    grid[-1, 0].set_xlabel("seconds", fontsize=8)
+    buffer = io.BytesIO()
+    canvas.print_figure(buffer, format="raw", dpi=80)
+    width, height = (round(side * 80) for side in figure.get_size_inches())
+    return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]

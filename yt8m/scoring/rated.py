@@ -1,0 +1,65 @@
+"""Scoring a submission file against the ratings in shards."""
+
+import os
+
+import numpy as np
+import pandas as pd
+
+from yt8m.errors import UserError
+from yt8m.metrics.segments import Ratings, segment_average_precisions
+from yt8m.readers import datasets
+from yt8m.scoring.submission import read_submission
+
+
+def read(pattern, id_feature="id", cache=None):
+    """The ratings of all shards; only the contexts of the records are read.
+
+    Args:
+        pattern: shards.
+        id_feature: name of a record's id.
+        cache: CSV file (segment,class,score) to read instead when it is there, and to write when it is not.
+
+    Returns:
+        metrics.segments.Ratings.
+
+    Raises:
+        UserError: the cache is not such a file or cannot be written, or a shard is bad.
+    """
+    if cache and os.path.exists(cache):
+        try:
+            table = pd.read_csv(cache, header=None, names=["segment", "label", "score"], dtype={"segment": str, "label": int, "score": float})
+        except (ValueError, OSError) as error:
+            raise UserError(f"--label_cache={cache}: not lines of segment,class,score ({error}). Delete it.") from error
+        return Ratings(table.segment.to_numpy(str), table.label.to_numpy(), table.score.to_numpy())
+    rated = datasets.read_ratings(pattern, id_feature, pattern_flag="eval_data_pattern")
+    segments = np.array([f"{video}:{start}" for video, start in zip(rated.video_ids, rated.start_times)])
+    if cache:
+        temporary = f"{cache}.part"
+        try:
+            pd.DataFrame({"segment": segments, "label": rated.labels, "score": rated.scores}).to_csv(temporary, header=False, index=False)
+            os.replace(temporary, cache)
+        except OSError as error:
+            raise UserError(f"--label_cache={cache}: cannot be written ({error.strerror}). Name a file in a folder that can be.") from error
+    return Ratings(segments, rated.labels, rated.scores)
+
+
+def score(submission, ratings, top_n):
+    """Prints MAP@top_n of a submission.
+
+    Args:
+        submission: CSV file.
+        ratings: metrics.segments.Ratings.
+        top_n: segments a class that count; 0: all.
+
+    Returns:
+        metrics.segments.SegmentPrecisions.
+    """
+    limit = top_n or 2**62
+    result = segment_average_precisions(read_submission(submission), ratings, limit)
+    for name, classes in (("have no rated positive: left out of the mean", result.classes_without_positives),
+                          ("are missing from the submission: they count 0", result.missing_classes)):
+        if classes:
+            print(f"{len(classes)} classes {name}: {', '.join(map(str, classes[:10]))}{', ...' if len(classes) > 10 else ''}")
+    print(f"Rated pairs: {result.num_rated:,}, ranked: {result.num_found:,}")
+    print(f"Num classes: {len(result.per_class)} | mAP@{top_n or 'all'}: {result.mean:.6f}")
+    return result

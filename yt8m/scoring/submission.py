@@ -1,0 +1,229 @@
+"""The files a competition takes: ranked segments (`Class,Segments`) and video predictions (`VideoId,LabelConfidencePairs`)."""
+
+import contextlib
+import os
+
+import numpy as np
+
+from yt8m.errors import UserError
+from yt8m.metrics.ranking import top_k_classes
+
+SUBMISSION_HEADER = "Class,Segments"
+VIDEO_HEADER = "VideoId,LabelConfidencePairs"
+_LONGEST_SEGMENT = 256  # an array of ids takes the width of its longest
+
+
+def write_submission(path, class_ids, ranked, n=100_000):
+    """Writes one line a class: `class,<id>:<start> <id>:<start> ...`.
+
+    Args:
+        path: the CSV file; it appears under this name only when it is complete.
+        class_ids: label id of each class.
+        ranked: iterable of each class's segment ids by falling confidence (lists or arrays of str), in the order of
+            `class_ids`; read one class at a time.
+        n: segments written a class at most.
+
+    Raises:
+        UserError: the file cannot be written, a class is given twice, `ranked` has more or fewer classes than
+            `class_ids`, or a segment id is not `<id>:<start>`.
+    """
+    class_ids = [int(c) for c in class_ids]
+    repeated = {c for c in class_ids if class_ids.count(c) > 1} if len(set(class_ids)) < len(class_ids) else ()
+    if repeated:
+        raise UserError(f"class {min(repeated)} is given twice: give each class once.")
+    count = 0
+    with _NewFile(path) as file:
+        file.write(SUBMISSION_HEADER + "\n")
+        for segment_ids in ranked:
+            if count == len(class_ids):
+                raise UserError(f"ranked segments of more than {len(class_ids)} classes: give as many as class ids.")
+            file.write(f"{class_ids[count]},{_joined(segment_ids, n, class_ids[count])}\n")
+            count += 1
+        if count < len(class_ids):
+            raise UserError(f"ranked segments of {count} classes, class ids of {len(class_ids)}: give as many as class ids.")
+
+
+def read_submission(path, class_ids=None, n=None):
+    """Yields (class id, segment ids as an array of str) line by line, with or without the header line.
+
+    Args:
+        path: the CSV file.
+        class_ids: the label ids that may occur; by default any.
+        n: segments of a class that are returned at most; by default all.
+
+    Raises:
+        UserError: the file cannot be read; or, with the line's number, a line is not `class,<id>:<start> <id>:<start> ...`,
+            its class occurred before or is not one of `class_ids`.
+    """
+    known = None if class_ids is None else {int(c) for c in class_ids}
+    seen = {}
+    for number, line in _lines(path):
+        where = f"{path}, line {number}"
+        if not line or (number == 1 and line.lower() == SUBMISSION_HEADER.lower().encode()):
+            continue
+        class_field, comma, segments = line.partition(b",")
+        if not comma or not class_field.strip().isdigit():
+            raise UserError(f"{where}: {_shown(line)} does not start with an integer class; expected `class,<id>:<start> ...`.")
+        class_id = int(class_field)
+        if class_id in seen:
+            raise UserError(f"{where}: class {class_id} is on line {seen[class_id]} already; put its segments on one line.")
+        if known is not None and class_id not in known:
+            raise UserError(f"{where}: class {class_id} is not one of the {len(known)} segment classes; remove the line.")
+        seen[class_id] = number
+        yield class_id, _split(segments, where)[:n]
+
+
+@contextlib.contextmanager
+def write_video_predictions(path, class_ids=None, top_k=20):
+    """Opens the starter code's CSV of video predictions: `id,label confidence label confidence ...`, by falling confidence.
+
+    Example:
+        with write_video_predictions("predictions.csv") as write:
+            for batch in batches:
+                write(batch["ids"], predict(batch))
+
+    Args:
+        path: the CSV file; it appears under this name only when the `with` block ends without an error.
+        class_ids: label id of each column of the predictions; by default the column's number.
+        top_k: labels a video; equal confidences: lower column first.
+
+    Yields:
+        write(ids, predictions): ids str or bytes [B], predictions [B, C].
+
+    Raises:
+        UserError: the file cannot be written, or ids, predictions and class ids do not fit together.
+    """
+    if top_k < 1:
+        raise UserError(f"top_k={top_k}: use 1 or more.")
+    labels_of_columns = None if class_ids is None else np.asarray(class_ids)
+
+    def write(ids, predictions):
+        ids, predictions = np.asarray(ids), np.asarray(predictions)
+        if predictions.ndim != 2 or ids.shape != predictions.shape[:1]:
+            raise UserError(f"{ids.shape} ids and predictions of shape {predictions.shape}: expected [B] and [B, C].")
+        if labels_of_columns is not None and len(labels_of_columns) != predictions.shape[1]:
+            raise UserError(f"{len(labels_of_columns)} class ids for {predictions.shape[1]} predictions a video: give one each.")
+        unusable = np.isnan(predictions).any(axis=1)
+        if unusable.any():
+            raise UserError(f"NaN among the predictions of video {_text(ids[unusable][0])}: check the model.")
+        columns = top_k_classes(predictions, top_k)
+        labels = columns if labels_of_columns is None else labels_of_columns[columns]
+        confidences = np.take_along_axis(predictions, columns, axis=1)
+        for video_id, own_labels, own_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
+            pairs = (f"{label} {confidence:g}" for label, confidence in zip(own_labels, own_confidences))
+            file.write(f"{_text(video_id)},{' '.join(pairs)}\n")
+
+    with _NewFile(path) as file:
+        file.write(VIDEO_HEADER + "\n")
+        yield write
+
+
+class _NewFile:
+    """A text file that takes its name when it is complete; nothing is left behind when it is not."""
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        self.temporary = f"{self.path}.{os.getpid()}.partial"
+
+    def __enter__(self):
+        with self._explained():
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            self.file = open(self.temporary, "w", encoding="utf-8", newline="\n")
+        return self
+
+    def write(self, text):
+        with self._explained():
+            self.file.write(text)
+
+    def __exit__(self, error_type, error, traceback):
+        try:
+            with self._explained():
+                self.file.close()
+                if error_type is None:
+                    os.replace(self.temporary, self.path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(self.temporary)
+
+    @contextlib.contextmanager
+    def _explained(self):
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}. Free some space or name another file.") from error
+
+
+def _lines(path):
+    """(number from 1, line without its end) of a file, as bytes."""
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}. Name a submission CSV file.") from error
+
+
+def _joined(segment_ids, n, class_id):
+    segment_ids = segment_ids[:n] if isinstance(segment_ids, list) else np.asarray(segment_ids)[:n].tolist()
+    if segment_ids and isinstance(segment_ids[0], bytes):
+        segment_ids = [s.decode() for s in segment_ids]
+    line = " ".join(segment_ids)
+    checked = _split_plain(np.frombuffer(line.encode(), np.uint8))
+    if checked is None or len(checked) != len(segment_ids):
+        for segment in segment_ids:
+            if not _is_segment(segment):
+                raise UserError(f"segment {segment!r} of class {class_id}: expected `<id>:<start>` without spaces or commas.")
+    return line
+
+
+def _split(line, where):
+    """The segment ids of a line as an array of str; all checked. The usual line goes through numpy, any other token by token."""
+    segments = _split_plain(np.frombuffer(line, np.uint8))
+    if segments is not None:
+        return segments
+    try:
+        tokens = line.decode().split()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not UTF-8 text ({error.reason}); expected `class,<id>:<start> ...`.") from error
+    for token in tokens:
+        if not _is_segment(token):
+            raise UserError(f"{where}: {_shown(token)} is not a segment; expected `<id>:<start>`, with whole seconds.")
+    return np.array(tokens, dtype=str)
+
+
+def _split_plain(text):
+    """`_split` of ASCII with single spaces and one colon a segment; None if it is anything else."""
+    spaces = np.flatnonzero(text == ord(" "))
+    colons = np.flatnonzero(text == ord(":"))
+    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 127 or (text == ord(",")).any():
+        return None
+    starts, ends = np.append(0, spaces + 1), np.append(spaces, len(text))
+    if np.any(colons <= starts) or np.any(colons + 1 >= ends):
+        return None
+    lengths = ends - starts
+    width = lengths.max()
+    if width > _LONGEST_SEGMENT:
+        return None
+    for place in range(1, (ends - colons).max()):
+        digits = text[np.minimum(colons + place, ends - 1)]
+        if digits.min() < ord("0") or digits.max() > ord("9"):
+            return None
+    padded = np.append(text, np.zeros(width, np.uint8))
+    characters = np.lib.stride_tricks.sliding_window_view(padded, width)[starts].astype(np.uint32)  # [segments, width]
+    characters *= np.arange(width) < lengths[:, None]
+    return characters.view(f"U{width}")[:, 0]
+
+
+def _is_segment(text):
+    video_id, _, start = text.rpartition(":")
+    plain = "," not in text and text.split() == [text] and len(text) <= _LONGEST_SEGMENT
+    return plain and bool(video_id) and start.isascii() and start.isdigit()
+
+
+def _shown(text):
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+def _text(video_id):
+    return video_id.decode() if isinstance(video_id, bytes) else str(video_id)
