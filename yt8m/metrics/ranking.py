@@ -1,0 +1,336 @@
+"""Average precision and the video metrics built on rankings: GAP@20, Hit@1, PERR, MAP, AUC.
+
+Everywhere: a label counts as positive when it is above 0, predictions need no particular scale unless it is said,
+and a mean over nothing (no positives, no videos) is nan, never 0 and never an error.
+"""
+
+import numpy as np
+
+from yt8m.errors import UserError
+
+_CLASSES_AT_A_TIME = 64
+
+
+def average_precision(scores, labels, num_positives=None, ties="order"):
+    """Average precision of one ranked list: AP = sum over k of P(k) rel(k) / N.
+
+    Args:
+        scores: [n] numbers, higher is ranked earlier.
+        labels: [n] positive where above 0.
+        num_positives: N, when there are positives that the list does not contain; by default those in `labels`.
+        ties: "order" ranks equal scores in the order given (one ranked list, as a submission is scored);
+            "group" takes a whole group of equal scores at once, as scikit-learn's average_precision_score does.
+
+    Returns:
+        A float; nan when N is 0.
+
+    Raises:
+        UserError: shapes differ, a score is NaN, N is below the positives in `labels`, or `ties` is unknown.
+    """
+    scores, labels = _checked(scores, labels, ndim=1)
+    if ties not in ("order", "group"):
+        raise UserError(f"ties={ties!r}: use 'order' or 'group'.")
+    rows = np.flatnonzero(labels > 0)
+    if num_positives is not None and num_positives < len(rows):
+        raise UserError(f"num_positives={num_positives} but the labels hold {len(rows)}: count every positive.")
+    return _average_precision_at(scores, rows, len(rows) if num_positives is None else num_positives, ties)
+
+
+def average_precision_from_ranks(ranks, num_positives):
+    """Average precision from the 1-based ranks of the positives that were found, in rising order; nan when N is 0."""
+    if num_positives == 0:
+        return float("nan")
+    return float(np.sum(np.arange(1, len(ranks) + 1) / ranks) / num_positives)
+
+
+def global_average_precision(predictions, labels, top_k=20):
+    """GAP@k: the top_k predictions of all videos pooled into one list; N = all true labels, also those outside it.
+
+    Args:
+        predictions: [N, C]. Ties within a video: lower class first; between videos: earlier video first.
+        labels: [N, C].
+
+    Source: the starter code's eval_util.calculate_gap.
+    """
+    predictions, labels = _checked(predictions, labels, ndim=2)
+    classes = top_k_classes(predictions, top_k)
+    pooled_scores = np.take_along_axis(predictions, classes, axis=1)
+    pooled_labels = np.take_along_axis(labels, classes, axis=1)
+    return average_precision(pooled_scores.ravel(), pooled_labels.ravel(), np.count_nonzero(labels > 0))
+
+
+def hit_at_one(predictions, labels):
+    """Share of videos whose first prediction is right; a video without labels counts as a miss (as in the starter code).
+
+    Args:
+        predictions: [N, C]. Among equal predictions the lowest class is the first.
+        labels: [N, C].
+    """
+    return _mean(_hits_at_one(*_checked(predictions, labels, ndim=2)))
+
+
+def perr(predictions, labels, above=0.0):
+    """Precision at equal recall rate: of a video with n labels, the share of its top n predictions that are right; the mean.
+
+    Videos without labels are left out (the starter code fails on them).
+
+    Args:
+        predictions: [N, C] probabilities. Ties: lower class first.
+        labels: [N, C].
+        above: a prediction that is not above this earns nothing, even among the top n. 0 as in the starter code's
+            calculate_precision_at_equal_recall_rate; use -inf for logits.
+    """
+    return _mean(_precisions_at_equal_recall(*_checked(predictions, labels, ndim=2), above))
+
+
+def mean_average_precision(predictions, labels, top_k=None):
+    """MAP: the mean, over the classes that have a positive, of the average precision of the class over all videos.
+
+    The starter code counts a class without positives as 0; here it is left out.
+
+    Args:
+        predictions: [N, C]. Equal scores of a class rank in the order of the videos.
+        labels: [N, C].
+        top_k: only each video's top_k predictions enter the lists (the starter code: 20); by default all do.
+    """
+    return _mean_of_present(class_average_precisions(predictions, labels, top_k))
+
+
+def class_average_precisions(predictions, labels, top_k=None):
+    """The average precision of each class as float64 [C], nan for a class without positives; see `mean_average_precision`."""
+    predictions, labels = _checked(predictions, labels, ndim=2)
+    positives = np.nonzero(labels > 0)
+    if top_k is None:
+        return _dense_class_precisions([predictions], positives)
+    classes = top_k_classes(predictions, top_k)
+    scores = np.take_along_axis(predictions, classes, axis=1)
+    hits = np.take_along_axis(labels, classes, axis=1) > 0
+    num_positives = np.bincount(positives[1], minlength=predictions.shape[1])
+    return pair_average_precisions(classes.ravel(), scores.ravel(), hits.ravel(), num_positives)
+
+
+def pair_average_precisions(classes, scores, labels, num_positives):
+    """Average precision of each class from (class, score, label) triples.
+
+    Args:
+        classes, scores, labels: [n] parallel arrays in any order; equal scores of a class rank in the order given.
+        num_positives: int [C], N of each class.
+
+    Returns:
+        float64 [C], nan where num_positives is 0.
+    """
+    order = np.argsort(classes, kind="stable")
+    ends = np.cumsum(np.bincount(classes, minlength=len(num_positives)))
+    precisions = np.full(len(num_positives), np.nan)
+    for c in np.flatnonzero(num_positives):
+        own = order[ends[c - 1] if c else 0 : ends[c]]
+        precisions[c] = average_precision(scores[own], labels[own], num_positives[c])
+    return precisions
+
+
+def auc(scores, labels):
+    """Area under the ROC curve: the chance that a positive scores above a negative, equal scores counting half.
+
+    Args:
+        scores, labels: [n]. Without a positive or without a negative the result is nan.
+    """
+    scores, labels = _checked(scores, labels, ndim=1)
+    positives, negatives = scores[labels > 0], np.sort(scores[labels <= 0])
+    if not len(positives) or not len(negatives):
+        return float("nan")
+    below = np.searchsorted(negatives, positives, side="left").sum()
+    not_above = np.searchsorted(negatives, positives, side="right").sum()
+    return float((below + not_above) / 2 / (len(positives) * len(negatives)))
+
+
+def precision_recall(predictions, labels, threshold=0.5):
+    """Precision and recall of "prediction > threshold" over all (video, class) pairs together.
+
+    Precision is nan where nothing is predicted, recall where nothing is true.
+
+    Args:
+        predictions, labels: the same shape, any.
+    """
+    predictions, labels = _checked(predictions, labels)
+    predicted, true = predictions > threshold, labels > 0
+    right = np.count_nonzero(predicted & true)
+    return _share(right, np.count_nonzero(predicted)), _share(right, np.count_nonzero(true))
+
+
+def top_k_classes(predictions, k):
+    """The k best classes of each row, best first; equal predictions: lower class first.
+
+    Args:
+        predictions: [N, C].
+        k: at least 1; more than C means C.
+
+    Returns:
+        int64 [N, min(k, C)].
+    """
+    if k < 1:
+        raise UserError(f"top_k={k}: use 1 or more.")
+    predictions = np.asarray(predictions)
+    num_classes = predictions.shape[1]
+    if k >= num_classes:
+        return np.argsort(-predictions, axis=1, kind="stable")
+    top = np.argpartition(predictions, num_classes - k, axis=1)[:, num_classes - k :]
+    # argpartition picks any of several predictions equal to the k-th: only rows where that happened are sorted in full.
+    kth = np.take_along_axis(predictions, top[:, :1], axis=1)
+    ambiguous = np.count_nonzero(predictions >= kth, axis=1) > k
+    top[ambiguous] = np.argsort(-predictions[ambiguous], axis=1, kind="stable")[:, :k]
+    top.sort(axis=1)
+    best_first = np.argsort(-np.take_along_axis(predictions, top, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(top, best_first, axis=1)
+
+
+class VideoMetrics:
+    """Collects batches and gives the metrics of all of them, equal to the functions above on the concatenated batches.
+
+    Memory: top_k scores a video for GAP. MAP over all predictions has to keep them, 4 * num_classes bytes a video
+    (15 kB at 3,862 classes: 0.4 GB for 25,000 videos, 17 GB for the whole validation set); with `map_top_k` it keeps
+    that many a video instead, as the starter code does with 20.
+
+    Args:
+        num_classes: C.
+        top_k: predictions a video that count in GAP.
+        map_top_k: predictions a video that count in MAP, None for all.
+    """
+
+    def __init__(self, num_classes, top_k=20, map_top_k=None):
+        if num_classes < 1 or top_k < 1 or (map_top_k is not None and map_top_k < 1):
+            raise UserError(f"num_classes={num_classes}, top_k={top_k}, map_top_k={map_top_k}: each must be 1 or more.")
+        self.num_classes = num_classes
+        self.top_k = top_k
+        self.map_top_k = map_top_k
+        self.num_videos = 0
+        self._hits, self._precisions = [], []
+        self._pool = []  # (classes, scores, labels), each [n, max(top_k, map_top_k)]
+        self._predictions = []  # [n, C], for MAP over all predictions
+        self._positives = []  # (video, class) of every label
+        self._loss_sum, self._loss_videos = 0.0, 0
+
+    def update(self, predictions, labels, loss=None):
+        """Adds a batch: predictions and labels [n, num_classes], and its mean loss a video if there is one."""
+        predictions, labels = _checked(predictions, labels, ndim=2)
+        if predictions.shape[1] != self.num_classes:
+            raise UserError(f"predictions of {predictions.shape[1]} classes: expected num_classes={self.num_classes}.")
+        self._hits.append(_hits_at_one(predictions, labels))
+        self._precisions.append(_precisions_at_equal_recall(predictions, labels, above=0.0))
+        classes = top_k_classes(predictions, max(self.top_k, self.map_top_k or 1))
+        self._pool.append((classes, *(np.take_along_axis(a, classes, axis=1) for a in (predictions, labels))))
+        videos, label_classes = np.nonzero(labels > 0)
+        self._positives.append((videos + self.num_videos, label_classes))
+        if self.map_top_k is None:
+            self._predictions.append(predictions.copy())
+        self.num_videos += len(predictions)
+        if loss is not None:
+            self._loss_sum += float(loss) * len(predictions)
+            self._loss_videos += len(predictions)
+
+    def result(self):
+        """The metrics so far, as a dict.
+
+        Keys: hit_at_one, perr, map, gap, loss (nan if none was given), num_videos, num_classes_without_positives.
+        """
+        if not self.num_videos:
+            values = dict.fromkeys(("hit_at_one", "perr", "map", "gap", "loss"), float("nan"))
+            return {**values, "num_videos": 0, "num_classes_without_positives": self.num_classes}
+        positives = tuple(np.concatenate(a) for a in zip(*self._positives))
+        pool = tuple(np.concatenate(a) for a in zip(*self._pool))
+        class_precisions = self._class_precisions(pool, positives)
+        _, scores, labels = (a[:, : self.top_k].ravel() for a in pool)
+        return {
+            "hit_at_one": _mean(np.concatenate(self._hits)),
+            "perr": _mean(np.concatenate(self._precisions)),
+            "map": _mean_of_present(class_precisions),
+            "gap": average_precision(scores, labels, len(positives[0])),
+            "loss": _share(self._loss_sum, self._loss_videos),
+            "num_videos": self.num_videos,
+            "num_classes_without_positives": int(np.count_nonzero(np.isnan(class_precisions))),
+        }
+
+    def _class_precisions(self, pool, positives):
+        if self.map_top_k is None:
+            return _dense_class_precisions(self._predictions, positives)
+        classes, scores, labels = (a[:, : self.map_top_k].ravel() for a in pool)
+        return pair_average_precisions(classes, scores, labels, np.bincount(positives[1], minlength=self.num_classes))
+
+
+def _average_precision_at(scores, rows, num_positives, ties="order"):
+    """`average_precision` with the positives given as rising positions; ranks only them, which is faster than sorting pairs."""
+    if num_positives == 0:
+        return float("nan")
+    rising, wanted = np.sort(scores), np.sort(scores[rows])[::-1]
+    at_least = len(rising) - np.searchsorted(rising, wanted, side="left")
+    if ties == "group":
+        found = len(rows) - np.searchsorted(wanted[::-1], wanted, side="left")
+        return float(np.sum(found / at_least) / num_positives)
+    above = len(rising) - np.searchsorted(rising, wanted, side="right")
+    if np.any(at_least - above > 1):
+        positive = np.zeros(len(scores), bool)
+        positive[rows] = True
+        at_least = np.flatnonzero(positive[np.argsort(-scores, kind="stable")]) + 1
+    return average_precision_from_ranks(at_least, num_positives)
+
+
+def _dense_class_precisions(chunks, positives):
+    """Average precision of each class; `chunks` [n_i, C] one below the other, `positives` their (row, class) pairs."""
+    num_classes = chunks[0].shape[1]
+    order = np.lexsort(positives)
+    rows = positives[0][order]
+    ends = np.cumsum(np.bincount(positives[1], minlength=num_classes))
+    precisions = np.full(num_classes, np.nan)
+    for first in range(0, num_classes, _CLASSES_AT_A_TIME):
+        columns = np.concatenate([chunk[:, first : first + _CLASSES_AT_A_TIME].T for chunk in chunks], axis=1)
+        for c, scores in enumerate(np.ascontiguousarray(columns), start=first):
+            own = rows[ends[c - 1] if c else 0 : ends[c]]
+            precisions[c] = _average_precision_at(scores, own, len(own))
+    return precisions
+
+
+def _hits_at_one(predictions, labels):
+    first = np.argmax(predictions, axis=1)
+    return labels[np.arange(len(labels)), first] > 0
+
+
+def _precisions_at_equal_recall(predictions, labels, above):
+    """float64 [number of videos that have labels]."""
+    num_labels = np.count_nonzero(labels > 0, axis=1)
+    labelled = num_labels > 0
+    if not labelled.any():
+        return np.zeros(0)
+    predictions, labels, num_labels = predictions[labelled], labels[labelled], num_labels[labelled]
+    classes = top_k_classes(predictions, num_labels.max())
+    right = (np.take_along_axis(labels, classes, axis=1) > 0) & (np.take_along_axis(predictions, classes, axis=1) > above)
+    within = np.arange(classes.shape[1]) < num_labels[:, None]
+    return np.count_nonzero(right & within, axis=1) / num_labels
+
+
+def _checked(scores, labels, ndim=None):
+    """Both as arrays of one shape, the scores as float32 or float64 without NaN."""
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.dtype not in (np.float32, np.float64):
+        scores = scores.astype(np.float64)
+    if scores.shape != labels.shape:
+        raise UserError(f"scores of shape {scores.shape} and labels of shape {labels.shape}: they must be equal.")
+    if ndim is not None and scores.ndim != ndim:
+        expected = "[n]" if ndim == 1 else "[videos, classes]"
+        raise UserError(f"scores of shape {scores.shape}: expected {expected}.")
+    if ndim == 2 and not scores.shape[1]:
+        raise UserError(f"scores of shape {scores.shape}: expected at least one class.")
+    if scores.size and np.isnan(scores.min()):
+        count = np.count_nonzero(np.isnan(scores))
+        raise UserError(f"{count} of {scores.size} scores are NaN: they cannot be ranked; check the model.")
+    return scores, labels
+
+
+def _mean(values):
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _mean_of_present(values):
+    return _mean(values[~np.isnan(values)])
+
+
+def _share(part, whole):
+    return float(part / whole) if whole else float("nan")
