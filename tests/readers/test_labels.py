@@ -1,0 +1,90 @@
+"""Label ids, their columns and their files."""
+
+import keras
+import numpy as np
+import pytest
+
+from yt8m.errors import UserError
+from yt8m.readers import labels
+
+
+def test_all_classes_are_their_own_columns():
+    everything = labels.LabelMap.all(4)
+    assert everything.size == 4
+    np.testing.assert_array_equal(everything.columns([3, 0, 4, -1]), [3, 0, -1, -1])
+
+
+def test_segment_classes_keep_their_order():
+    some = labels.LabelMap.segment_classes([30, 5, 7])
+    assert some.size == 3 and list(some.label_ids) == [30, 5, 7]
+    np.testing.assert_array_equal(some.columns([5, 6, 30, 31, 7, -1]), [1, -1, 0, -1, 2, -1])
+    assert some.columns([]).shape == (0,)
+
+
+@pytest.mark.parametrize("ids", [[], [1, 1], [-1, 2]])
+def test_bad_label_ids(ids):
+    with pytest.raises(UserError, match="distinct ids"):
+        labels.LabelMap.segment_classes(ids)
+
+
+def test_multi_hot():
+    hot = labels.multi_hot([np.array([0, 2]), np.array([], np.int64), np.array([-1, 1])], 3)
+    assert hot.dtype == np.float32
+    np.testing.assert_array_equal(hot, [[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    assert labels.multi_hot([], 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("text", ["Index\n3\n1\n", "3\n1", "Index\r\n3\r\n1\r\n\r\n", "Index,Name\n3,x\n1,y\n"])
+def test_read_label_ids(tmp_path, text):
+    (tmp_path / "ids.csv").write_text(text, newline="")
+    assert labels.read_label_ids(tmp_path / "ids.csv") == (3, 1)
+
+
+@pytest.mark.parametrize("text, line", [("Index\n3\nx\n", "'x' is no label id"), ("3\n1\n3\n", "label id 3 more than once"),
+                                        ("Index\n", "no label id"), ("", "no label id"), ("Index\n-3\n", "'-3'")])
+def test_bad_label_files(tmp_path, text, line):
+    (tmp_path / "ids.csv").write_text(text)
+    with pytest.raises(UserError, match=line):
+        labels.read_label_ids(tmp_path / "ids.csv")
+
+
+@pytest.mark.parametrize("read", [labels.read_label_ids, labels.read_vocabulary])
+def test_missing_file(tmp_path, read):
+    with pytest.raises(UserError, match=r"missing\.csv"):
+        read(tmp_path / "missing.csv")
+
+
+def test_address_is_fetched_once_and_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("YT8M_CACHE", str(tmp_path))
+
+    def get_file(fname, origin, cache_dir, cache_subdir):
+        with open(f"{cache_dir}/{fname}", "w") as file:
+            file.write("Index\n4\n2\n")
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    assert labels.read_label_ids("https://example.invalid/ids.csv") == (4, 2)
+    assert f"Fetching https://example.invalid/ids.csv (cached in {tmp_path}" in capsys.readouterr().out
+    monkeypatch.setattr(keras.utils, "get_file", None)
+    assert labels.read_label_ids("https://example.invalid/ids.csv") == (4, 2)
+    assert capsys.readouterr().out == ""
+
+
+def test_failed_fetch_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("YT8M_CACHE", str(tmp_path))
+
+    def get_file(**arguments):
+        raise Exception("URL fetch failure\non this host")
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    with pytest.raises(UserError, match=r"cannot fetch https://example\.invalid.*give its path instead") as caught:
+        labels.read_label_ids("https://example.invalid/ids.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_vocabulary(tmp_path):
+    path = tmp_path / "vocabulary.csv"
+    path.write_text('Index,TrainVideoCount,Name,WikiDescription\n0,5,Game,"two\nlines"\n7,4,"Car, red",x\n9,1,,\n')
+    assert labels.read_vocabulary(path) == {0: "Game", 7: "Car, red", 9: "label 9"}
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="no columns `Index` and `Name`"):
+        labels.read_vocabulary(path)

@@ -1,0 +1,247 @@
+"""Records: what is written is read back, by both parsers alike, and a record that is not as asked for says so in one line."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_segments, make_video
+from yt8m.errors import UserError
+from yt8m.readers import records
+
+VIDEO = make_video("aaaa", 7, [3, 1], [(0, 3, 1.0), (0, 1, 0.0), (5, 3, 0.0)])
+
+
+def decode(record, names=FEATURE_NAMES, sizes=FEATURE_SIZES, **kwargs):
+    return records.decode_video(record, names, sizes, **kwargs)
+
+
+def assert_same(one, other):
+    assert one.id == other.id
+    np.testing.assert_array_equal(one.labels, other.labels)
+    assert set(one.frames) == set(other.frames)
+    for name in one.frames:
+        np.testing.assert_array_equal(one.frames[name], other.frames[name])
+    assert (one.segments is None) == (other.segments is None)
+    if one.segments is not None:
+        for key, values in dataclasses.asdict(one.segments).items():
+            np.testing.assert_array_equal(values, getattr(other.segments, key))
+
+
+def example(**features):
+    kinds = {"b": records._bytes, "i": records._ints, "f": records._floats}
+    feature = {name: kinds[kind](value) for name, (kind, value) in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 1024, 20000])
+@pytest.mark.parametrize("num_frames", [1, 301])
+def test_video_round_trip(size, num_frames):
+    video = make_video("round", num_frames, [0, 3861], features={"x": size})
+    record = records.encode_video(video)
+    assert records._strided_frames(record, ["x"], [size]) is not None
+    assert_same(decode(record, ["x"], [size]), video)
+
+
+def test_written_bytes_are_what_protobuf_reads():
+    message = tf.train.SequenceExample.FromString(records.encode_video(VIDEO))
+    assert message.context.feature["id"].bytes_list.value[0] == b"aaaa"
+    assert list(message.context.feature["segment_start_times"].int64_list.value) == [0, 0, 5]
+    assert list(message.context.feature["segment_end_times"].int64_list.value) == [5, 5, 10]
+    assert list(message.context.feature["segment_scores"].float_list.value) == [1, 0, 0]
+    for name in FEATURE_NAMES:
+        frames = [feature.bytes_list.value[0] for feature in message.feature_lists.feature_list[name].feature]
+        assert frames == [row.tobytes() for row in VIDEO.frames[name]]
+
+
+def test_protobuf_layout_takes_the_strided_path_with_the_wire_costs_of_the_dataset():
+    message = tf.train.SequenceExample()
+    for name, size in (("rgb", 1024), ("audio", 128)):
+        assert len(records._frame_header(size)) == 9
+        for i in range(3):
+            message.feature_lists.feature_list[name].feature.add().bytes_list.value.append(bytes([i]) * size)
+    frames = records._strided_frames(message.SerializeToString(), ["rgb", "audio"], [1024, 128])
+    np.testing.assert_array_equal(frames["rgb"], np.repeat([[0], [1], [2]], 1024, axis=1))
+    np.testing.assert_array_equal(frames["audio"], np.repeat([[0], [1], [2]], 128, axis=1))
+
+
+def fuzzed(video, rng):
+    """The bytes of the same video in some other legal layout."""
+    plain = tf.train.SequenceExample.FromString(records.encode_video(video))
+    extra = tf.train.SequenceExample()
+    extra.feature_lists.feature_list["other"].feature.add().int64_list.value.append(7)
+    extra.context.feature["note"].bytes_list.value.append(b"x" * 200)
+    parts = []
+    for name, feature in plain.context.feature.items():
+        part = tf.train.Features(feature={name: feature}).SerializeToString()
+        parts.append(records._field(0x0A, part))
+    for name, feature_list in plain.feature_lists.feature_list.items():
+        key, value = records._field(0x0A, name.encode()), records._field(0x12, feature_list.SerializeToString())
+        parts.append(records._field(0x12, records._field(0x0A, value + key if rng.random() < 0.5 else key + value)))
+    if rng.random() < 0.5:
+        parts.append(extra.SerializeToString())
+    if rng.random() < 0.3:
+        parts.append(b"\x98\x06\x05")  # an unknown varint field, number 99
+    return b"".join(parts[i] for i in rng.permutation(len(parts)))
+
+
+def test_every_layout_gives_the_same_video():
+    rng, strided = np.random.default_rng(0), 0
+    for number in range(60):
+        video = make_video(f"v{number}", int(rng.integers(1, 9)), rng.integers(0, 9, 3), [(5, 2, 1.0)] if number % 2 else ())
+        record = fuzzed(video, rng)
+        assert_same(decode(record), video)
+        frames = records._strided_frames(record, FEATURE_NAMES, FEATURE_SIZES)
+        general = records._parsed_frames(record, FEATURE_NAMES, FEATURE_SIZES)
+        for name in FEATURE_NAMES:
+            np.testing.assert_array_equal(general[name], video.frames[name])
+            if frames is not None:
+                np.testing.assert_array_equal(frames[name], video.frames[name])
+        strided += frames is not None
+        assert records.count_frames(record, FEATURE_NAMES, FEATURE_SIZES) == len(video.frames["rgb"])
+    assert 5 < strided < 55
+
+
+def test_a_wrong_header_in_the_middle_leaves_the_strided_path():
+    record = bytearray(records.encode_video(VIDEO))
+    at = bytes(record).index(VIDEO.frames["rgb"][3].tobytes())
+    record[at - 1] -= 1  # the value is now a byte shorter than its message
+    assert records._strided_frames(bytes(record), FEATURE_NAMES, FEATURE_SIZES) is None
+    with pytest.raises(UserError):
+        decode(bytes(record))
+
+
+def test_video_without_labels_or_segments():
+    video = decode(records.encode_video(make_video("none", 1, [])))
+    assert video.labels.shape == (0,) and video.labels.dtype == np.int64 and video.segments is None
+
+
+def test_context_needs_no_frames():
+    bare = dataclasses.replace(VIDEO, frames={})
+    assert_same(records.decode_context(records.encode_video(bare)), bare)
+    assert_same(records.decode_context(records.encode_video(VIDEO)), bare)
+
+
+def test_audioset_layout():
+    video = make_video("LoTRWc9WK9Q", 10, [0, 526], features={"audio_embedding": 128})
+    message = tf.train.SequenceExample.FromString(records.encode_video(video, id_feature="video_id"))
+    message.context.feature["start_time_seconds"].float_list.value.append(30.0)
+    record = message.SerializeToString()
+    assert_same(decode(record, ["audio_embedding"], [128], id_feature="video_id"), video)
+
+
+def test_video_level_round_trip_and_both_parsers():
+    features = {"mean_rgb": np.linspace(-2, 2, 16, dtype=np.float32), "mean_audio": np.arange(8, dtype=np.float32)}
+    record = records.encode_video_features("abcd", [7, 2], features)
+    video = records.decode_video_features(record, ["mean_audio", "mean_rgb"], [8, 16])
+    general = records._parsed_floats(records._Context(record), ["mean_audio", "mean_rgb"], [8, 16])
+    fast = records._strided_floats(records._Context(record).payload, ["mean_audio", "mean_rgb"], [8, 16])
+    assert video.id == "abcd" and sorted(video.labels) == [2, 7]
+    for name, values in features.items():
+        for found in (video.features, general, fast):
+            np.testing.assert_array_equal(found[name], values)
+
+
+def test_video_level_unpacked_floats():
+    record = records.encode_video_features("abcd", [1], {"x": [1.5]})
+    packed = b"\x12\x06\x0a\x04" + np.float32(1.5).tobytes()
+    assert packed in record
+    unpacked = b"\x12\x05\x0d" + np.float32(1.5).tobytes()
+    entry = records._field(0x0A, b"x") + records._field(0x12, unpacked)
+    context = records._field(0x0A, entry) + records._field(
+        0x0A, records._field(0x0A, b"id") + records._field(0x12, records._bytes("abcd").SerializeToString())
+    )
+    video = records.decode_video_features(records._field(0x0A, context), ["x"], [1])
+    np.testing.assert_array_equal(video.features["x"], [1.5])
+
+
+@pytest.mark.parametrize(
+    "record, names, sizes, line",
+    [
+        (records.encode_video(VIDEO), ["rgb", "sound"], [16, 8], r"no feature `sound`; it has `audio`, `rgb`\. Use --f"),
+        (records.encode_video(VIDEO), ["rgb", "audio"], [10, 8], r"16 bytes a frame in `rgb`, not 10.*--feature_sizes=16,8\."),
+        (records.encode_video(VIDEO), ["rgb", "audio"], [16, 4], r"8 bytes a frame in `audio`, not 4.*--feature_sizes=16,8\."),
+        (records.encode_video(make_video("aaaa", 0)), FEATURE_NAMES, FEATURE_SIZES, "no frame"),
+        (b"\x0a\xff\xff", FEATURE_NAMES, FEATURE_SIZES, "neither a tf.train.SequenceExample"),
+        (b"garbage of any kind", FEATURE_NAMES, FEATURE_SIZES, "neither a tf.train.SequenceExample"),
+        (b"", FEATURE_NAMES, FEATURE_SIZES, "no feature `rgb`; it has none"),
+        (
+            records.encode_video_features("abcd", [1], {"mean_rgb": np.zeros(16), "mean_audio": np.zeros(8)}),
+            FEATURE_NAMES, FEATURE_SIZES, r"video-level record \(with `mean_audio`, `mean_rgb`\).*--noframe_features",
+        ),
+    ],
+)  # fmt: skip
+def test_frame_level_errors(record, names, sizes, line):
+    with pytest.raises(UserError, match=line) as caught:
+        decode(record, names, sizes)
+    assert "\n" not in str(caught.value)
+
+
+def test_different_frame_counts():
+    record = tf.train.SequenceExample.FromString(records.encode_video(VIDEO))
+    record.feature_lists.feature_list["audio"].feature.pop()
+    with pytest.raises(UserError, match="7 of `rgb`, 6 of `audio`"):
+        decode(record.SerializeToString())
+
+
+def test_missing_id_names_the_candidates():
+    with pytest.raises(UserError, match=r"no id `video_id`; it has `id`. Set --id_feature"):
+        decode(records.encode_video(VIDEO), id_feature="video_id")
+
+
+def test_unequal_segment_lists():
+    message = tf.train.SequenceExample.FromString(records.encode_video(VIDEO))
+    message.context.feature["segment_scores"].float_list.value.pop()
+    with pytest.raises(UserError, match="3 start times, 3 end times, 3 labels and 2 scores"):
+        decode(message.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "record, line",
+    [
+        (records.encode_video(VIDEO), r"frame-level record \(with `audio`, `rgb`\).*Use --frame_features"),
+        (example(id=("b", "a"), mean_rgb=("f", [0.0] * 9)), r"no feature `mean_audio`; it has `mean_rgb`"),
+        (example(id=("b", "a"), mean_rgb=("f", [0.0] * 9), mean_audio=("f", [0.0] * 8)), "9 values in `mean_rgb`, not 16.*=9,8"),
+        (example(mean_rgb=("f", [0.0] * 16), mean_audio=("f", [0.0] * 8)), "no id `id`"),
+    ],
+)
+def test_video_level_errors(record, line):
+    with pytest.raises(UserError, match=line):
+        records.decode_video_features(record, ["mean_rgb", "mean_audio"], [16, 8])
+
+
+def test_an_empty_field_2_is_no_frame_level_record():
+    record = records.encode_video_features("abcd", [1], {"mean_rgb": np.zeros(16)}) + b"\x12\x00"
+    assert records.decode_video_features(record, ["mean_rgb"], [16]).id == "abcd"
+
+
+@pytest.mark.parametrize("label, line", [(10, "label 10.*--num_classes=10.*Use --num_classes=11"), (-1, "label -1")])
+def test_labels_out_of_range(label, line):
+    with pytest.raises(UserError, match=line):
+        records.check_labels(np.array([0, 9, label]), 10)
+    records.check_labels(np.array([0, 9]), 10)
+    records.check_labels(np.array([], np.int64), 10)
+
+
+@pytest.mark.parametrize("frames", [{"x": np.zeros((2, 3))}, {"x": np.zeros((2, 3), np.uint8), "y": np.zeros((3, 3), np.uint8)}])
+def test_encoder_refuses_bad_frames(frames):
+    with pytest.raises(UserError, match="video aaaa"):
+        records.encode_video(records.Video("aaaa", frames, np.array([0])))
+
+
+def test_write_shard_leaves_nothing_unfinished(tmp_path):
+    def failing():
+        yield records.encode_video(VIDEO)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        records.write_shard(tmp_path / "new" / "a.tfrecord", failing())
+    assert list((tmp_path / "new").iterdir()) == []
+    records.write_shard(tmp_path / "new" / "a.tfrecord", [b"one", b"two"])
+    assert list(tf.data.TFRecordDataset(str(tmp_path / "new" / "a.tfrecord")).as_numpy_iterator()) == [b"one", b"two"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.tfrecord"]
+
+
+def test_make_segments_is_five_seconds():
+    np.testing.assert_array_equal(make_segments([(15, 1, 1)]).end_times, [20])
