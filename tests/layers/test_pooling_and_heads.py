@@ -1,0 +1,145 @@
+"""Attention pooling, context gating and the heads against plain numpy."""
+
+import numpy as np
+import pytest
+
+from tests import harness
+from yt8m.errors import UserError
+from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.experts import LogisticHead, MixtureOfExperts
+from yt8m.layers.gating import ContextGating
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def normed(norm, x):
+    gamma, beta, mean, variance = (np.array(w) for w in norm.weights)
+    return (x - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta
+
+
+def built(layer, inputs):
+    harness.call(layer, inputs)
+    harness.randomise(layer)
+    return layer
+
+
+def test_context_gating():
+    x = harness.random_floats(3, 16)
+    layer = built(ContextGating(), {"x": x})
+    np.testing.assert_allclose(layer(x), x * sigmoid(normed(layer.norm, x @ np.array(layer.gate.kernel))), atol=1e-5)
+
+
+def test_context_gating_without_batch_norm_has_a_bias():
+    x = harness.random_floats(3, 16)
+    layer = built(ContextGating(use_batch_norm=False), {"x": x})
+    np.testing.assert_allclose(layer(x), x * sigmoid(x @ np.array(layer.gate.kernel) + np.array(layer.gate.bias)), atol=1e-5)
+
+
+def test_attention_pooling():
+    inputs = harness.masked_frames()
+    layer = built(GatedAttentionPooling(6, 4, num_sets=3), inputs)
+    pooled, weights = harness.call(layer, inputs)
+    for row, n in enumerate((12, 5, 1)):
+        x = inputs["x"][row, :n]
+        h = normed(layer.norm, x @ np.array(layer.reduce.kernel))
+        for m in range(3):
+            value, gate = (h @ np.array(kernel)[:, :, m] for kernel in (layer.value_kernel, layer.gate_kernel))
+            a = (np.tanh(value) * sigmoid(gate)) @ np.array(layer.score_kernel)[:, m]
+            np.testing.assert_allclose(weights[row, :n, m], softmax(a, 0), atol=1e-5)
+            np.testing.assert_allclose(pooled[row, m], softmax(a, 0) @ x, atol=1e-5)
+        assert not weights[row, n:].any()
+
+
+def test_sparsemax_attention_leaves_frames_out():
+    inputs = harness.masked_frames()
+    layer = built(GatedAttentionPooling(6, 4, attention="sparsemax"), inputs)
+    layer.score_kernel.assign(layer.score_kernel * 20)
+    _, weights = harness.call(layer, inputs)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+    assert (weights[0] == 0).any()
+
+
+def test_unknown_attention():
+    with pytest.raises(UserError, match=r"'hardmax'.*softmax, sparsemax"):
+        GatedAttentionPooling(6, 4, attention="hardmax")
+
+
+def test_logistic_head():
+    x = harness.random_floats(3, 16)
+    layer = built(LogisticHead(7, l2_penalty=0.01), {"x": x})
+    kernel, bias = layer.get_weights()
+    np.testing.assert_allclose(layer(x), sigmoid(x @ kernel + bias), atol=1e-5)
+    assert float(layer.losses[0]) == pytest.approx(0.005 * (kernel**2).sum(), rel=1e-5)
+
+
+def mixture(layer, x):
+    """The starter code's arithmetic: one example and class at a time."""
+    gates, experts, bias = np.array(layer.gates.kernel), np.array(layer.experts.kernel), np.array(layer.experts.bias)
+    mixtures = layer.num_mixtures
+    probabilities = np.zeros((len(x), layer.num_classes))
+    for i, one in enumerate(x):
+        for c in range(layer.num_classes):
+            gate = softmax(one @ gates[:, c * (mixtures + 1) : (c + 1) * (mixtures + 1)], 0)
+            expert = sigmoid(one @ experts[:, c * mixtures : (c + 1) * mixtures] + bias[c * mixtures : (c + 1) * mixtures])
+            probabilities[i, c] = (gate[:mixtures] * expert).sum()
+    return probabilities
+
+
+def test_mixture_of_experts():
+    x = harness.random_floats(3, 16)
+    layer = built(MixtureOfExperts(7, num_mixtures=3, l2_penalty=0.01), {"x": x})
+    np.testing.assert_allclose(layer(x), mixture(layer, x), atol=1e-5)
+    squares = (np.array(layer.gates.kernel) ** 2).sum() + (np.array(layer.experts.kernel) ** 2).sum()
+    assert sum(float(loss) for loss in layer.losses) == pytest.approx(0.005 * squares, rel=1e-5)
+
+
+@pytest.mark.parametrize("gating_input", ["probabilities", "input"])
+@pytest.mark.parametrize("remove_diagonal", [False, True])
+@pytest.mark.parametrize("gating_rank", [None, 2])
+def test_probability_gating(gating_input, remove_diagonal, gating_rank):
+    if gating_input == "input" and remove_diagonal:
+        pytest.skip("refused")
+    x = harness.random_floats(3, 16)
+    options = {"gating_input": gating_input, "remove_diagonal": remove_diagonal, "gating_rank": gating_rank}
+    layer = built(MixtureOfExperts(7, probability_gating=True, **options), {"x": x})
+    p = mixture(layer, x)
+    kernel = np.linalg.multi_dot([np.array(k) for k in layer.gating_kernels] + [np.eye(7)])
+    if remove_diagonal:
+        kernel = kernel - np.diag(np.diag(kernel))
+    gate = sigmoid(normed(layer.norm, (p if gating_input == "probabilities" else x) @ kernel))
+    np.testing.assert_allclose(layer(x), p * gate, atol=1e-5)
+
+
+def test_heads_take_any_leading_axes():
+    x = harness.random_floats(3, 4, 16)
+    for layer in (LogisticHead(7), MixtureOfExperts(7, probability_gating=True, low_rank_gates=3)):
+        built(layer, {"x": x})
+        np.testing.assert_allclose(np.array(layer(x))[1], layer(x[1:2])[0], atol=1e-5)
+
+
+def test_the_gate_leaves_masked_rows_out_of_its_statistics():
+    x = harness.random_floats(3, 4, 16)
+    mask = np.arange(4)[None] < np.array([[4], [2], [1]])
+    moved = []
+    for filler in (0.0, 50.0):
+        layer = built(MixtureOfExperts(7, probability_gating=True), {"x": x})
+        layer(np.where(mask[:, :, None], x, np.float32(filler)), mask=mask, training=True)
+        moved.append(np.array(layer.norm.moving_mean))
+    np.testing.assert_allclose(*moved, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"num_mixtures": 0}, {"gating_input": "frames"}, {"gating_rank": 0}, {"low_rank_gates": -1},
+     {"remove_diagonal": True, "gating_input": "input"}],
+)  # fmt: skip
+def test_bad_arguments(arguments):
+    with pytest.raises(UserError, match=next(iter(arguments))):
+        MixtureOfExperts(7, **arguments)

@@ -1,0 +1,33 @@
+"""The exact number of trainable values of every model at its published size."""
+
+import numpy as np
+import pytest
+
+from yt8m import models
+
+# (model, classes, hyper-parameters) -> trainable values. Known of the systems of papers 000, 001: 37.28 M and 37.77 M (MoE),
+# 6.53 M and 7.02 M (logistic) for 3862 classes; 8.70 M, 9.19 M (MoE) and 3.60 M (logistic, one set) for 1000.
+LOGISTIC = {"video_level_classifier_model": "LogisticModel"}
+COUNTS = [
+    ("AttentionModel", 3862, {}, 37_279_324),
+    ("AttentionModel", 3862, LOGISTIC, 6_533_942),
+    ("AttentionModel", 1000, {}, 8_699_392),
+    ("AttentionModel", 1000, LOGISTIC, 3_600_392),
+    ("MultiAttentionModel", 3862, {}, 37_767_868),
+    ("MultiAttentionModel", 3862, LOGISTIC, 7_022_486),
+    ("MultiAttentionModel", 1000, {}, 9_187_936),
+    ("MultiAttentionModel", 1000, LOGISTIC, 4_088_936),
+    ("FrameLevelLogisticModel", 3862, {}, 1153 * 3862),
+    ("LogisticModel", 3862, {}, 1153 * 3862),
+    ("MoeModel", 3862, {}, 1152 * 3 * 3862 + 1153 * 2 * 3862),
+]
+
+
+@pytest.mark.parametrize("name, num_classes, options, count", COUNTS)
+def test_parameter_count(name, num_classes, options, count):
+    model = models.build_model(name, num_classes, **options)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
+
+
+def test_every_model_is_in_the_table():
+    assert {name for name, *_ in COUNTS} == set(models.model_names())

@@ -1,0 +1,82 @@
+"""Gated attention pooling of frames, in one or several sets (papers 000, 001)."""
+
+import keras
+from keras import initializers, layers, ops
+
+from yt8m.errors import UserError
+from yt8m.layers.sparsemax import masked_softmax, sparsemax
+from yt8m.registry import register
+
+ATTENTIONS = {"softmax": masked_softmax, "sparsemax": sparsemax}
+
+
+@register("layer")
+@keras.saving.register_keras_serializable("yt8m")
+class GatedAttentionPooling(layers.Layer):
+    """M weighted means of the frames, each with weights of its own that the frames themselves decide.
+
+    h = BN(x W_dr); a = (tanh(h V) * sigmoid(h U)) w; weights = softmax or sparsemax of a over the real frames;
+    pooled = sum_t weight_t x_t. Nothing has a bias. V and U are [reduced, attention, M], w is [attention, M].
+
+    Args:
+        reduced_size: size of h.
+        attention_size: size of the two gated branches.
+        num_sets: M.
+        attention: "softmax" or "sparsemax".
+        momentum, epsilon: of the batch norm, which takes its statistics from real frames only.
+
+    Shapes: x [B, T, F], mask bool [B, T] -> pooled [B, M, F], weights float32 [B, T, M] (0 on padding; a row without
+        a real frame gives zeros).
+    Raises:
+        UserError: an unknown attention.
+    Source: papers 000, 001; the gate is that of Ilse et al. (2018), eq. 9.
+    """
+
+    def __init__(self, reduced_size, attention_size, num_sets=1, attention="softmax", momentum=0.99, epsilon=1e-3, **kwargs):
+        super().__init__(**kwargs)
+        if attention not in ATTENTIONS:
+            raise UserError(f"attention={attention!r}: use one of {', '.join(ATTENTIONS)}.")
+        self.reduced_size = reduced_size
+        self.attention_size = attention_size
+        self.num_sets = num_sets
+        self.attention = attention
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        reduced, size, sets = self.reduced_size, self.attention_size, self.num_sets
+        self.reduce = layers.Dense(reduced, use_bias=False, dtype=self.dtype_policy, name="reduce")
+        self.reduce.build(input_shape)
+        self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
+        self.norm.build((*input_shape[:-1], reduced))
+        # Keras takes the first axes of a 3-D kernel for those of a convolution: the deviations are given instead.
+        for name in ("value_kernel", "gate_kernel"):
+            initializer = initializers.RandomNormal(stddev=reduced**-0.5)
+            setattr(self, name, self.add_weight(name=name, shape=(reduced, size, sets), initializer=initializer))
+        self.score_kernel = self.add_weight(
+            name="score_kernel", shape=(size, sets), initializer=initializers.RandomNormal(stddev=size**-0.5)
+        )
+
+    def call(self, x, mask=None, training=None):
+        h = self.norm(self.reduce(x), mask=mask, training=training)
+        value = ops.tanh(ops.einsum("bth,ham->btam", h, self.value_kernel))
+        gate = ops.sigmoid(ops.einsum("bth,ham->btam", h, self.gate_kernel))
+        scores = ops.cast(value * gate * self.score_kernel, "float32")
+        scores = ops.sum(scores, axis=2)  # [B, T, M]
+        mask = None if mask is None else mask[:, :, None]
+        weights = ATTENTIONS[self.attention](scores, axis=1, mask=mask)
+        return ops.einsum("btm,btf->bmf", ops.cast(weights, x.dtype), x), weights
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "reduced_size": self.reduced_size,
+            "attention_size": self.attention_size,
+            "num_sets": self.num_sets,
+            "attention": self.attention,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }

@@ -1,0 +1,106 @@
+"""Models by name: what --model=NAME and the hyper-parameters beside it build."""
+
+import importlib
+import pkgutil
+
+import yt8m.video_level_models as video_level_models
+from yt8m import frame_level_models, registry
+from yt8m.base_model import constructor_arguments, model_inputs
+from yt8m.errors import UserError
+
+__all__ = ["ALIASES", "build_model", "hyperparameters", "model_inputs", "model_names"]
+
+for _module in pkgutil.iter_modules(frame_level_models.__path__):
+    importlib.import_module(f"{frame_level_models.__name__}.{_module.name}")
+
+# Flag names of the starter code and of its descendants -> ours.
+ALIASES = {
+    "moe_num_mixtures": "num_mixtures",
+    "moe_l2": "l2_penalty",
+    "moe_low_rank_gating": "low_rank_gates",
+    "moe_prob_gating": "probability_gating",
+    "moe_prob_gating_input": "gating_input",
+    "gating_remove_diag": "remove_diagonal",
+    "iterations": "num_samples",
+    "dbof_cluster_size": "cluster_size",
+    "dbof_hidden_size": "hidden_size",
+    "dbof_pooling_method": "pooling_method",
+    "dbof_add_batch_norm": "add_batch_norm",
+    "dbof_activation": "activation",
+    "dbof_var_features": "var_features",
+}
+_SIZES = ("num_classes", "feature_sizes")
+_HEAD, _HEAD_OPTIONS = "video_level_classifier_model", "head_options"
+
+
+def model_names():
+    """Names that build_model knows, sorted."""
+    return registry.names("model")
+
+
+def takes_frames(name):
+    """Whether the model takes frames, not video-level features; UserError for an unknown name."""
+    return registry.get("model", name).KIND != "video"
+
+
+def hyperparameters(name, head=None):
+    """Hyper-parameter -> default of a model, those of its head included.
+
+    Args:
+        name: of the model.
+        head: name of the head; None: the model's default. Ignored where the model has no choice of heads.
+
+    Raises:
+        UserError: an unknown model or head.
+    """
+    model = registry.get("model", name)
+    arguments = {k: v for k, v in constructor_arguments(model).items() if k not in _SIZES}
+    if _HEAD not in arguments:
+        return arguments
+    head = head or arguments[_HEAD]
+    head_arguments = {**constructor_arguments(video_level_models.head_class(head)), **model.HEAD_DEFAULTS.get(head, {})}
+    return {**{k: v for k, v in head_arguments.items() if k not in _SIZES}, **arguments, _HEAD: head}
+
+
+_known = hyperparameters  # build_model has an argument of that name
+
+
+def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters):
+    """Builds a registered model.
+
+    Args:
+        name: of the model.
+        num_classes: C, columns of the predictions.
+        feature_sizes: values of each feature, in the order in which they are concatenated.
+        **hyperparameters: arguments of the model's constructor, or of its head's layer (they go to head_options; where both
+            have one of that name, as momentum, the model's is meant), or names in ALIASES.
+
+    Returns:
+        A keras.Model, {frames uint8 [B, T, D], num_frames int32 [B]} or {features float32 [B, D]} -> float32 [B, C].
+
+    Raises:
+        UserError: an unknown model, head or hyper-parameter, one given twice, or a value that the model refuses.
+    """
+    model = registry.get("model", name)
+    given = _without_aliases(hyperparameters)
+    own = constructor_arguments(model)
+    known = _known(name, given.get(_HEAD))
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UserError(f"unknown hyperparameter {unknown[0]!r} of {name}: use one of {', '.join(sorted(known))}.")
+    arguments = {k: v for k, v in given.items() if k in own}
+    head_options = {k: v for k, v in given.items() if k not in own}
+    if head_options:
+        arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
+    return model(num_classes, feature_sizes, **arguments)
+
+
+def _without_aliases(hyperparameters):
+    """The same under our own names."""
+    given = {}
+    for key, value in hyperparameters.items():
+        name = ALIASES.get(key, key)
+        if name in given:
+            raise UserError(f"{key}={value!r}: {name} was given already ({given[name]!r}); leave one of the two.")
+        given[name] = value
+    return given
