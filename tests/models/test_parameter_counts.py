@@ -6,7 +6,8 @@ import pytest
 from yt8m import models
 
 # (model, classes, hyper-parameters) -> trainable values. Known of the systems of papers 000, 001: 37.28 M and 37.77 M (MoE),
-# 6.53 M and 7.02 M (logistic) for 3862 classes; 8.70 M, 9.19 M (MoE) and 3.60 M (logistic, one set) for 1000.
+# 6.53 M and 7.02 M (logistic) for 3862 classes; 8.70 M, 9.19 M (MoE) and 3.60 M (logistic, one set) for 1000. Paper 002,
+# tables 1 and 2, 1000 classes: gated DBoF 36 M, 38 M with 5 experts; NeXtVLAD 26 M with 32 groups, 33 M with 16.
 LOGISTIC = {"video_level_classifier_model": "LogisticModel"}
 COUNTS = [
     ("AttentionModel", 3862, {}, 37_279_324),
@@ -20,6 +21,13 @@ COUNTS = [
     ("FrameLevelLogisticModel", 3862, {}, 1153 * 3862),
     ("LogisticModel", 3862, {}, 1153 * 3862),
     ("MoeModel", 3862, {}, 1152 * 3 * 3862 + 1153 * 2 * 3862),
+    ("SharedGateMoeModel", 1000, {}, 2 * 2 * 1152 + 1153 * 4000 + 1153 * 5),
+    ("DbofModel", 1000, {}, 2 * 1152 + (1152 + 2) * 8192 + (8192 + 2) * 1024 + 1024 * 3000 + 1025 * 2000),
+    ("GatedDbofModel", 1000, {}, 36_043_685),
+    ("GatedDbofModel", 1000, {"num_mixtures": 5}, 38_094_734),
+    ("NeXtVladModel", 1000, {"groups": 32}, 25_909_925),
+    ("NeXtVladModel", 1000, {"groups": 16}, 32_570_757),
+    ("NetVladModel", 1000, {"cluster_size": 64}, 81_821_136),
 ]
 
 

@@ -347,7 +347,9 @@ def _loaded(spec, files, references, num_parallel):
         return {key: batch[key] for key in signature}
 
     rows = tf.data.Dataset.from_generator(references, output_signature=tf.TensorSpec([None, 3], tf.int64))
-    return rows.map(load, num_parallel_calls=num_parallel, deterministic=True).prefetch(2)
+    # Under TensorFlow's op determinism a map behind a Python generator is serial; asking for more only logs an error.
+    parallel = {"num_parallel_calls": num_parallel, "deterministic": True} if num_parallel > 1 else {}
+    return rows.map(load, **parallel).prefetch(2)
 
 
 def _signature(spec):

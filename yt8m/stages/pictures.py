@@ -15,7 +15,7 @@ from yt8m.training.data import frame_spec
 def first_videos(config, pattern, count):
     """The first videos of the shards, whole, as one batch with uint8 frames, whatever the model takes."""
     spec = dataclasses.replace(frame_spec(config, pattern), as_video_features=False)
-    return next(iter(datasets.evaluation_batches(spec, count)))
+    return next(iter(datasets.evaluation_batches(spec, count, num_parallel=1)))
 
 
 def during_training(train, config, model, count=4):

@@ -60,17 +60,17 @@ def table(results, chance, oracle, title):
         oracle: MAP of the scorer that knows how the sample was made.
         title: what was scored.
     """
-    shown = Table(title=title)
-    for column in ("", "MAP", "of the way from chance to oracle"):
+    shown = Table(title=title, title_justify="left")
+    for column in ("", "MAP", "chance to ceiling"):
         shown.add_column(column, justify="left" if not column else "right")
-    for name, value in {"chance (a random order)": chance, **results, "oracle (knows how the sample was made)": oracle}.items():
+    for name, value in {"chance: a random order": chance, **results, "ceiling: the sample's oracle": oracle}.items():
         shown.add_row(name, f"{value:.3f}", f"{(value - chance) / (oracle - chance):.0%}")
     return shown
 
 
 def show(train_dir, model, config, sample):
     """Prints the table, draws the picture and says what to run next."""
-    names = {"pretrain": "pre-trained on whole videos", "finetune": "fine-tuned on rated segments"}
+    names = {"pretrain": "pre-trained", "finetune": "fine-tuned"}
     results = {f"{config.model}, {names[stage]}": value for stage, value in read(train_dir).items()}
     print_table(results, sample)
     picture = os.path.join(train_dir, PICTURE)
@@ -97,8 +97,9 @@ def sample_truth(stored, ids):
 
 
 def print_metrics(title, metrics):
-    """Prints single-number metrics as a table."""
-    shown = Table(title=title, title_justify="left")
+    """Prints single-number metrics as a table under a line of title."""
+    print(title)
+    shown = Table()
     shown.add_column("metric")
     shown.add_column("value", justify="right")
     for name, value in evaluate.scalars(metrics).items():

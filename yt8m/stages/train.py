@@ -92,7 +92,7 @@ def run(train, model_config, spec, class_weights, callbacks):
     def batches(worker):
         epochs = train.num_epochs if strategy.num_replicas_in_sync == 1 else None
         return datasets.training_batches(spec, global_batch, train.seed, start_step=start, num_epochs=epochs, worker=worker,
-                                         num_parallel=train.num_readers)
+                                         num_parallel=train.num_readers if gpus else 1)
 
     steps = loop.make_train_steps(strategy, model, optimizer, loss, train.regularization_penalty, class_weights,
                                   train.xla == "on" or (train.xla == "auto" and bool(gpus)),
