@@ -166,12 +166,13 @@ _GATED = {**_PAPER_002, "cluster_size": 20, "dropout": 0.1}
 _NEXTVLAD = {**_PAPER_002, "cluster_size": 4, "groups": 4, "cluster_dropout": 0.1}
 _CNN = {"num_filters": (4, 3, 5)}
 _CONTEXT = {
-    "context_options": {**_GATED, "sampling": "none"},
-    "segment_options": {**_NEXTVLAD, "sampling": "none", "cluster_dropout": 0.0},
+    "context_options": {"cluster_size": 20, "hidden_size": 12},
+    "segment_options": {"cluster_size": 4, "groups": 4, "hidden_size": 12, "sampling": "none", "cluster_dropout": 0.0},
     "hidden_size": 10,
+    "dropout": 0.1,
 }
 _JOINT = {
-    "context_options": {"cluster_size": 5, "hidden_size": 10, "sampling": "none"},
+    "context_options": {"cluster_size": 5, "hidden_size": 10},
     "segment_options": {"cluster_size": 4, "hidden_size": 8, "sampling": "none"},
     "hidden_size": 10,
 }
@@ -184,7 +185,7 @@ MODELS = [
     ModelCase("CnnLstmModel", {**_CNN, "units": 6}),
     ModelCase("CnnModel", _CNN),
     ModelCase("CnnModel", {**_CNN, "widths": (2, 1, 4), "sampling": "sequence", "num_samples": 8, "normalize": False}),
-    ModelCase("ContextAwareModel", {**_CONTEXT, "context_num_samples": 6}),
+    ModelCase("ContextAwareModel", {**_CONTEXT, "context_num_samples": 6, "head_options": {"dropout": 0.1}}),
     ModelCase("ContextAwareModel", {**_CONTEXT, "segment_layer": None, "reduction": None, "context_sampling": "none",
                                     "video_level_classifier_model": "LogisticModel"}),
     ModelCase("DbofModel", {**_DBOF, "iterations": 5}),

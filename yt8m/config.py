@@ -112,10 +112,13 @@ RECIPES = {
         "finetune": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=2_500),
     },
     "sample": {
-        "pretrain": dict(batch_size=32, base_learning_rate=1e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
-        "finetune": dict(batch_size=64, base_learning_rate=5e-4, learning_rate_decay=0.8, max_steps=120, save_steps=60),
+        "pretrain": dict(batch_size=32, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=150, save_steps=50),
+        "finetune": dict(batch_size=64, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
     },
 }
+# Models without a hidden layer need the starter's higher rate on the sample, too.
+LINEAR_MODELS = ("FrameLevelLogisticModel", "LogisticModel", "MoeModel")
+SAMPLE_LINEAR_LEARNING_RATE = 0.01
 
 
 def recipe(model, stage, sample):
@@ -130,7 +133,10 @@ def recipe(model, stage, sample):
         dict of TrainConfig fields.
     """
     family = "sample" if sample else "attention" if "Attention" in model else "starter"
-    return {"learning_rate_decay_examples": 4_000_000, **RECIPES[family][stage]}
+    values = {"learning_rate_decay_examples": 4_000_000, **RECIPES[family][stage]}
+    if sample and model in LINEAR_MODELS:
+        values["base_learning_rate"] = SAMPLE_LINEAR_LEARNING_RATE
+    return values
 
 
 def write_text(path, text):

@@ -108,7 +108,7 @@ def define_output(fv, training=False):
     flags.DEFINE_string("train_dir", None, f"Folder of the run: checkpoints, {configs.MODEL_FILE}, TensorBoard files. Default: "
                         + (f"{configs.MODEL_ROOT}/<model>." if training else "the latest run of train.py without --train_dir."), **group)
     if training:
-        flags.DEFINE_integer("save_steps", None, "Steps between checkpoints. Default: 500; 100 on the sample.", **group)
+        flags.DEFINE_integer("save_steps", None, "Steps between checkpoints. Default: 500; fewer on the sample.", **group)
         flags.DEFINE_integer("export_model_steps", None, "The starter's name for --save_steps.", **group)
         flags.DEFINE_integer("log_steps", 10, "Steps between progress lines.", **group)
 

@@ -28,6 +28,10 @@ ALIASES = {
     "dbof_add_batch_norm": "add_batch_norm",
     "dbof_activation": "activation",
     "dbof_var_features": "var_features",
+    "lstm_cells": "units",
+    "lstm_layers": "num_layers",
+    "gru_cells": "units",
+    "gru_layers": "num_layers",
 }
 _SIZES = ("num_classes", "feature_sizes")
 _HEAD, _HEAD_OPTIONS = "video_level_classifier_model", "head_options"

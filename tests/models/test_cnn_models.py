@@ -77,8 +77,8 @@ def test_training_sees_every_fifth_frame():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"widths": (1, 2)}, "one positive number of filters for each positive width"),
-        ({"widths": (1, 2, 0)}, "one positive number of filters for each positive width"),
+        ({"widths": (1, 2)}, "a positive number of filters for each positive width"),
+        ({"widths": (1, 2, 0)}, "a positive number of filters for each positive width"),
         ({"sampling": "some"}, "sampling='some'"),
     ],
 )

@@ -13,7 +13,8 @@ from yt8m.base_model import model_inputs
 from yt8m.losses import CrossEntropyLoss
 from yt8m.models import hyperparameters
 
-NOT_RANDOM = {"sampling": "none", "noise": 0, "dropout": 0.0, "cluster_dropout": 0.0}  # every training step is the same then
+# Every training step is the same then.
+NOT_RANDOM = {"sampling": "none", "context_sampling": "none", "noise": 0, "dropout": 0.0, "cluster_dropout": 0.0}
 each = pytest.mark.parametrize("case", harness.MODELS, ids=harness.case_id)
 
 

@@ -8,7 +8,16 @@ from yt8m import models
 # (model, classes, hyper-parameters) -> trainable values. Known of the systems of papers 000, 001: 37.28 M and 37.77 M (MoE),
 # 6.53 M and 7.02 M (logistic) for 3862 classes; 8.70 M, 9.19 M (MoE) and 3.60 M (logistic, one set) for 1000. Paper 002,
 # tables 1 and 2, 1000 classes: gated DBoF 36 M, 38 M with 5 experts; NeXtVLAD 26 M with 32 groups, 33 M with 16.
+# Its table 5, context-aware: 37 M of 65 M, 35 M of 59 M and 43 M of 67 M.
 LOGISTIC = {"video_level_classifier_model": "LogisticModel"}
+AWARE = [
+    ({"context_model": "GatedDbofModel", "segment_model": "NeXtVladModel"}, 36_867_507, 64_766_579),
+    ({"context_model": "NeXtVladModel", "segment_model": "NeXtVladModel", "reduction": None}, 34_762_675, 59_175_699),
+    ({"context_model": "NeXtVladModel", "segment_model": "GatedDbofModel", "segment_layer": None}, 42_445_267, 66_876_531),
+]
+SMALL_VLAD = {"context_options": {"cluster_size": 8}, "segment_options": {"cluster_size": 8}}
+_VLAD = 2 * 1152 + 2 * 8 * (1152 + 2) + (8 * 1152 + 1) * 1024 + (1024 + 2) * 1024  # NetVladModel of 8 clusters without head
+_JOIN, _MOE = (2 * 1024 + 1 + 2) * 1024, 1024 * 3000 + 1025 * 2000
 COUNTS = [
     ("AttentionModel", 3862, {}, 37_279_324),
     ("AttentionModel", 3862, LOGISTIC, 6_533_942),
@@ -28,6 +37,16 @@ COUNTS = [
     ("NeXtVladModel", 1000, {"groups": 32}, 25_909_925),
     ("NeXtVladModel", 1000, {"groups": 16}, 32_570_757),
     ("NetVladModel", 1000, {"cluster_size": 64}, 81_821_136),
+    ("CnnModel", 1000, {}, (1 * 1024 + 2 * 1024 + 3 * 2048) * 1152 + 4096 * 3000 + 4097 * 2000),
+    ("CnnLstmModel", 1000, {}, 6 * 1024 * 1152 + 4 * 1024 * (3072 + 1024 + 1) + 1024 * 3000 + 1025 * 2000),
+    ("LstmModel", 3862, {}, 4 * 1024 * (1152 + 1024 + 1 + 2048 + 1) + 1024 * 3 * 3862 + 1025 * 2 * 3862),
+    ("GruModel", 1000, {}, 3 * 1024 * (1152 + 1024 + 2 + 2048 + 2) + 1024 * 3000 + 1025 * 2000),
+    ("BiGruModel", 1000, {}, 2 * 3 * 512 * (1152 + 512 + 1 + 1024 + 1) + 1025 * 1000),
+    ("TransformerModel", 1000, {}, 2 * (5 * 1153 * 1152 + 4 * 1152) + 1153 * 1000),
+    ("TransformerModel", 1000, {"fusion": "late"}, 10 * (1025 * 1024 + 129 * 128) + 8 * 1152 + 1153 * 1000),
+    *(("ContextAwareModel", 1000, options, trainable) for options, trainable, _ in AWARE),
+    ("JointContextModel", 1000, SMALL_VLAD, 2 * _VLAD + _JOIN + 2 * _MOE),
+    ("JointContextModel", 1000, {**SMALL_VLAD, "share_segment_encoder": True}, _VLAD + _JOIN + 2 * _MOE),
 ]
 
 
@@ -35,6 +54,12 @@ COUNTS = [
 def test_parameter_count(name, num_classes, options, count):
     model = models.build_model(name, num_classes, **options)
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
+
+
+@pytest.mark.parametrize("options, trainable, total", AWARE)
+def test_frozen_context_counts_in_the_total_only(options, trainable, total):
+    model = models.build_model("ContextAwareModel", 1000, **options)
+    assert sum(int(np.prod(w.shape)) for w in model.weights) == total
 
 
 def test_every_model_is_in_the_table():

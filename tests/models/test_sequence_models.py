@@ -146,7 +146,11 @@ def test_other_segment_sizes_and_heads():
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"fusion": "middle"}, "fusion='middle'"), ({"num_blocks": 0}, "num_blocks=0"), ({"position": "rotary"}, "position='rotary'")],
+    [
+        ({"fusion": "middle"}, "fusion='middle': use one of early, late"),
+        ({"num_blocks": 0}, "num_blocks=0: use at least 1"),
+        ({"position": "rotary"}, "position='rotary': use one of sinusoidal, learned"),
+    ],
 )
 def test_bad_arguments(options, message):
     with pytest.raises(UserError, match=message):

@@ -1,0 +1,59 @@
+"""What every benchmark shares: its three flags, one table, one JSON file."""
+
+import argparse
+import json
+import os
+import platform
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+
+def arguments(doc):
+    """Parser of `--quick`, `--data DIR`, `--json FILE`; a benchmark may add to it."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smaller version that ends within 5 minutes on two cores")
+    parser.add_argument("--data", help="folder with real shards, where the benchmark can use them")
+    parser.add_argument("--json", help="write the rows to this file as well")
+    return parser
+
+
+def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal="", met=None, spread=None):
+    """One line of the table: ours beside the alternative, in one run.
+
+    Args:
+        name, value, unit: what was measured.
+        baseline, baseline_value: the alternative and its value.
+        ratio: how many times better ours is; computed by the benchmark, since it depends on the unit.
+        goal, met: what was aimed at, and whether it was reached.
+        spread: standard error of the value.
+    """
+    return dict(name=name, value=value, unit=unit, baseline=baseline, baseline_value=baseline_value, ratio=ratio, goal=goal,
+                met=met, spread=spread)
+
+
+def show(title, rows, path=None):
+    """Prints the rows as a table, and writes them as JSON if a path is given (whole or not at all)."""
+    table = Table(title=title, title_justify="left")
+    for column in ("name", "value", "unit", "baseline", "its value", "ratio", "goal", "met"):
+        table.add_column(column, justify="right" if column in ("value", "its value", "ratio") else "left")
+    for r in rows:
+        value = _number(r["value"]) + (f" ±{_number(r['spread'])}" if r["spread"] is not None else "")
+        table.add_row(r["name"], value, r["unit"], r["baseline"], _number(r["baseline_value"]), _number(r["ratio"]), r["goal"],
+                      {True: "yes", False: "NO", None: ""}[r["met"]])
+    Console(width=140).print(table)
+    if path:
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            json.dump({"machine": machine(), "rows": rows}, file, indent=1)
+        os.replace(path + ".part", path)
+
+
+def machine():
+    """What the figures were measured on."""
+    return {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count(),
+            "load": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%S")}
+
+
+def _number(value):
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
