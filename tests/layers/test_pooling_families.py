@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import harness
+from tests.formulas import dense, normed, se_gated, sigmoid, softmax, unit
 from yt8m.errors import UserError
 from yt8m.layers.netvlad import NetVlad
 from yt8m.layers.nextvlad import NeXtVlad
@@ -13,30 +15,6 @@ from yt8m.layers.se_gating import SEContextGating
 from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
 
 LENGTHS = (12, 5, 1)  # of harness.masked_frames()
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x):
-    e = np.exp(x - x.max())
-    return e / e.sum()
-
-
-def unit(x):
-    return x / np.sqrt((x**2).sum())
-
-
-def dense(layer, x):
-    y = x @ np.array(layer.kernel)
-    return y + np.array(layer.bias) if layer.use_bias else y
-
-
-def normed(norm, x):
-    """Batch norm in inference: moving statistics."""
-    gamma, beta, mean, variance = (np.array(w) for w in norm.weights)
-    return (x - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta
 
 
 def built(layer, inputs):
@@ -71,9 +49,7 @@ def test_se_gating(reduction, hidden):
     (gated,) = harness.call(layer, inputs)
     for row in range(3):
         for t in range(harness.FRAMES):
-            x = inputs["x"][row, t]
-            h = normed(layer.hidden_norm, np.maximum(dense(layer.reduce, normed(layer.input_norm, x)), 0))
-            np.testing.assert_allclose(gated[row, t], x * sigmoid(dense(layer.expand, h)), atol=1e-5)
+            np.testing.assert_allclose(gated[row, t], se_gated(layer, inputs["x"][row, t]), atol=1e-5)
 
 
 def test_se_gating_in_training_takes_statistics_of_real_frames():
@@ -188,13 +164,37 @@ def test_cluster_dropout_zeroes_whole_clusters():
     zero = (dropped == 0).all(axis=2)
     assert ((dropped == 0).any(axis=2) == zero).all()
     np.testing.assert_allclose(zero.mean(), 0.25, atol=0.05)
-    assert 0 < zero.mean(axis=0).min() and zero.mean(axis=0).max() < 1  # other clusters in other videos
+    assert zero.mean(axis=0).min() > 0 and zero.mean(axis=0).max() < 1  # other clusters in other videos
     np.testing.assert_allclose(dropped[~zero], whole[~zero] / 0.75, rtol=1e-4, atol=1e-4)
 
 
 def test_inference_drops_no_cluster():
     layer = built(NeXtVlad(6, groups=4, cluster_dropout=0.9), harness.masked_frames())
     assert np.all(layer(harness.random_floats(3, 3, 16)))
+
+
+@pytest.mark.parametrize(
+    "layer, largest",
+    [
+        (NetVlad(6), 2 * 50 * 16),  # [B, T, F]
+        (NeXtVlad(6, groups=4), 2 * 50 * 32),  # [B, T, G * S]
+        (NeXtVlad(24, groups=4), 2 * 50 * 96),  # [B, T, G * K]
+    ],
+)
+def test_no_tensor_has_a_value_for_each_frame_cluster_and_feature(layer, largest):
+    layer(np.zeros((1, 3, 16), "float32"))
+
+    @tf.function
+    def train(x, mask):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, mask=mask, training=True))
+        return tape.gradient(loss, [v.value for v in layer.trainable_variables])
+
+    graph = train.get_concrete_function(tf.TensorSpec((2, 50, 16)), tf.TensorSpec((2, 50), tf.bool)).graph
+    outputs = [tensor for operation in graph.get_operations() for tensor in operation.outputs]
+    sizes = [tensor.shape.num_elements() for tensor in outputs if tensor.shape.rank is not None]
+    assert None not in sizes
+    assert max(sizes) == largest
 
 
 @pytest.mark.parametrize("mixtures", [1, 3])

@@ -1,0 +1,174 @@
+"""DBoF, gated DBoF, NetVLAD and NeXtVLAD models: how their layers are put together, against numpy."""
+
+import numpy as np
+import pytest
+
+from tests import harness
+from tests.formulas import dense, normed, se_gated, sigmoid, unit
+from yt8m.errors import UserError
+from yt8m.models import build_model
+
+
+def built(name, **options):
+    model = build_model(name, harness.CLASSES, harness.SIZES, **options)
+    harness.randomise(model)
+    return model
+
+
+def videos():
+    """Each video's real frames as features, float [n, D]."""
+    batch = harness.frames_batch()
+    return [row[:n] * (4 / 255) - 2 + 4 / 512 for row, n in zip(batch["frames"].astype("float64"), batch["num_frames"])]
+
+
+def unit_rows(x):
+    return np.stack([unit(row) for row in x])
+
+
+def check(model, embedding):
+    """`embedding` of each video is what the model's head sees, and the head's answer is the model's."""
+    batch = harness.frames_batch()
+    embedded = np.array(model.embed(batch))
+    np.testing.assert_allclose(embedded, embedding, atol=2e-4)
+    np.testing.assert_allclose(harness.predict(model, batch), model.get_layer("head")(embedded), atol=1e-5)
+
+
+@pytest.mark.parametrize("activation, act", [("relu6", lambda x: np.clip(x, 0, 6)), ("sigmoid", sigmoid)])
+@pytest.mark.parametrize("pooling_method", ["max", "average"])
+def test_dbof(activation, act, pooling_method):
+    model = built("DbofModel", cluster_size=20, hidden_size=10, activation=activation, pooling_method=pooling_method)
+    layer, embedding = model.get_layer, []
+    for x in videos():
+        x = normed(layer("frame_norm"), unit_rows(x))
+        x = act(normed(layer("cluster_norm"), dense(layer("cluster"), x)))
+        pooled = x.max(0) if pooling_method == "max" else x.mean(0)
+        embedding.append(act(normed(layer("hidden_norm"), dense(layer("hidden"), pooled))))
+    check(model, embedding)
+
+
+def test_dbof_without_batch_norm_has_biases():
+    model = built("DbofModel", cluster_size=20, hidden_size=10, add_batch_norm=False)
+    layer, embedding = model.get_layer, []
+    for x in videos():
+        pooled = np.clip(dense(layer("cluster"), unit_rows(x)), 0, 6).max(0)
+        embedding.append(np.clip(dense(layer("hidden"), pooled), 0, 6))
+    assert layer("cluster").use_bias and layer("hidden").use_bias
+    check(model, embedding)
+
+
+def test_gated_dbof():
+    model = built("GatedDbofModel", cluster_size=20, hidden_size=12)
+    layer, embedding = model.get_layer, []
+    for x in videos():
+        x = np.maximum(dense(layer("cluster"), x), 0)
+        x = np.stack([se_gated(layer("cluster_gating"), frame) for frame in x])
+        pooled = normed(layer("pooled_norm"), np.concatenate([x.max(0), x.mean(0)]))
+        embedding.append(se_gated(layer("hidden_gating"), np.maximum(dense(layer("hidden"), pooled), 0)))
+    assert not layer("hidden").use_bias
+    check(model, embedding)
+
+
+def vlad(layer, frames):
+    return np.array(layer(frames[None].astype("float32")))[0]
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("gating", [False, True])
+@pytest.mark.parametrize("reduced_sizes", [None, (6, 4)])
+def test_netvlad(relu, gating, reduced_sizes):
+    model = built("NetVladModel", cluster_size=5, hidden_size=10, relu=relu, gating=gating, reduced_sizes=reduced_sizes)
+    layer, embedding = model.get_layer, []
+    for x in videos():
+        x = normed(layer("frame_norm"), unit_rows(x))
+        parts = [x[:, :16], x[:, 16:]]
+        if reduced_sizes:
+            parts = [dense(layer(f"reduce_{i}"), part) for i, part in enumerate(parts)]
+        described = np.concatenate([vlad(layer(f"vlad_{i}"), part) for i, part in enumerate(parts)])
+        hidden = dense(layer("hidden"), described)
+        if relu:
+            hidden = np.clip(normed(layer("hidden_norm"), hidden), 0, 6)
+        if gating:
+            gate = layer("hidden_gating")
+            hidden = hidden * sigmoid(normed(gate.norm, dense(gate.gate, hidden)))
+        embedding.append(hidden)
+    assert layer("vlad_0").cluster_size == layer("vlad_1").cluster_size == 5
+    check(model, embedding)
+
+
+@pytest.mark.parametrize("fusion, parts", [("late", [slice(0, 16), slice(16, 24)]), ("early", [slice(0, 24)])])
+def test_nextvlad(fusion, parts):
+    model = built("NeXtVladModel", fusion=fusion, cluster_size=6, groups=4, hidden_size=12)
+    layer, embedding = model.get_layer, []
+    for x in videos():
+        described = np.concatenate([vlad(layer(f"vlad_{i}"), unit_rows(x[:, part])) for i, part in enumerate(parts)])
+        embedding.append(se_gated(layer("hidden_gating"), np.maximum(dense(layer("hidden"), described), 0)))
+    check(model, embedding)
+
+
+def test_nextvlad_sizes_of_the_other_features():
+    model = build_model("NeXtVladModel", 7, (16, 8), cluster_size=6, groups=8, hidden_size=4)
+    assert (model.get_layer("vlad_1").cluster_size, model.get_layer("vlad_1").groups) == (3, 8)
+    model = build_model(
+        "NeXtVladModel", 7, (16, 8), cluster_size=6, groups=8, hidden_size=4, other_cluster_size=5, other_groups=4
+    )
+    assert (model.get_layer("vlad_1").cluster_size, model.get_layer("vlad_1").groups) == (5, 4)
+
+
+def test_variants_reach_the_layer():
+    options = {"cluster_size": 3, "hidden_size": 4}
+    assert build_model("NetVladModel", 7, (16, 8), lightvlad=True, **options).get_layer("vlad_1").variant == "lightvlad"
+    assert build_model("NetVladModel", 7, (16, 8), vlagd=True, **options).get_layer("vlad_0").variant == "vlagd"
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("DbofModel", {"cluster_size": 20, "hidden_size": 10}),
+        ("GatedDbofModel", {"cluster_size": 20, "hidden_size": 12}),
+        ("NetVladModel", {"cluster_size": 5, "hidden_size": 10}),
+        ("NeXtVladModel", {"cluster_size": 6, "groups": 4, "hidden_size": 12}),
+    ],
+)
+def test_order_of_the_frames_does_not_matter(name, options):
+    model = built(name, **options)
+    batch = harness.frames_batch((12, 12, 12))
+    backwards = {**batch, "frames": batch["frames"][:, ::-1].copy()}
+    np.testing.assert_allclose(harness.predict(model, backwards), harness.predict(model, batch), atol=1e-5)
+    one_less = {**batch, "frames": batch["frames"][:, 1:].copy(), "num_frames": batch["num_frames"] - 1}
+    assert np.abs(harness.predict(model, one_less) - harness.predict(model, batch)).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["GatedDbofModel", "NeXtVladModel"])
+def test_training_of_paper_002_sees_the_middle_of_a_long_video(name):
+    options = {"cluster_size": 4, "hidden_size": 4} | ({"groups": 4} if name == "NeXtVladModel" else {})
+    model = build_model(name, 7, (16, 8), **options)
+    sample = model.get_layer("sampling")
+    assert (sample.method, sample.num_samples, sample.skip_head, sample.skip_tail) == ("without_replacement", 150, 30, 10)
+    frames = np.tile(np.arange(200, dtype="uint8")[None, :, None], (2, 1, 24))
+    chosen, counts = sample(frames, np.array([200, 11]), training=True)
+    assert list(counts) == [150, 11]
+    assert set(np.array(chosen)[0, :, 0]) <= set(range(30, 190))
+    assert list(np.array(chosen)[1, :11, 0]) == list(range(11))
+
+
+@pytest.mark.parametrize(
+    "name, options, word",
+    [
+        ("DbofModel", {"activation": "tanh"}, "activation"),
+        ("DbofModel", {"pooling_method": "none"}, "none"),
+        ("DbofModel", {"sampling": "some"}, "sampling"),
+        ("DbofModel", {"cluster_size": 0}, "cluster_size"),
+        ("GatedDbofModel", {"dropout": 1.0}, "dropout"),
+        ("GatedDbofModel", {"cluster_reduction": 0}, "reduction"),
+        ("NetVladModel", {"lightvlad": True, "vlagd": True}, "lightvlad"),
+        ("NetVladModel", {"reduced_sizes": (4,)}, "reduced_sizes"),
+        ("NetVladModel", {"hidden_size": 0}, "hidden_size"),
+        ("NeXtVladModel", {"fusion": "middle"}, "fusion"),
+        ("NeXtVladModel", {"groups": 5}, "groups=5"),
+        ("NeXtVladModel", {"num_samples": 0}, "num_samples"),
+        ("SharedGateMoeModel", {"num_mixtures": 0}, "num_mixtures"),
+    ],
+)
+def test_bad_values(name, options, word):
+    with pytest.raises(UserError, match=word):
+        build_model(name, 7, (16, 8), **options)
