@@ -28,12 +28,13 @@ def main(fv):
     segment_ids = segment_label_ids(fv, sample)
     model = flags.model_config(fv, base, sample, segment_ids if fv.segment_classes_only else None)
     losses.get(model.label_loss)
-    runs = [flags.stage_config(fv, stage, folder, *patterns(fv, stage, sample, model), sample, model.model, segment_ids)
-            for stage in stages(fv, sample)]
+    names = stages(fv, sample)
+    runs = [flags.stage_config(fv, stage, folder, *patterns(fv, stage, sample, model), sample, model.model, segment_ids,
+                               first=stage == names[0]) for stage in names]
     report.begin(folder)
     if not fv.train_dir:
         flags.note_latest(folder)
-    for run in runs:
+    for run in without_finished(runs, folder):
         trained = getattr(train, run.stage)(run, model)
         if trained is None:
             sys.exit(143)
@@ -94,6 +95,18 @@ def stages(fv, sample):
     if fv.segment_labels:
         return ["finetune"]
     return ["pretrain", "finetune"] if sample else ["pretrain"]
+
+
+def without_finished(runs, folder):
+    """The runs from the stage on that the train_dir is at, when the command asks for that stage as well as for earlier ones."""
+    from yt8m.training import checkpoints
+
+    prefix = checkpoints.latest(folder)
+    if prefix is None or runs[0].start_new_model:
+        return runs
+    names = [run.stage for run in runs]
+    stage = checkpoints.position(prefix)[1]
+    return runs[names.index(stage) :] if stage in names else runs
 
 
 def patterns(fv, stage, sample, model):

@@ -248,8 +248,10 @@ def default_precision():
     return "mixed_bfloat16" if tf.config.list_physical_devices("GPU") else "float32"
 
 
-def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, segment_label_ids):
+def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, segment_label_ids, first=True):
     """The TrainConfig of one stage: what is given on the command line, else the recipe's value.
+
+    Only the `first` stage of a command starts a new model with --start_new_model.
 
     Raises:
         UserError: a count or rate that is not above 0.
@@ -270,7 +272,7 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
     values.update({name: fv[name].value for name in fields if name in fv and name != "save_steps" and given(fv, name) is not None})
     values.update(train_dir=train_dir, stage=stage, data_pattern=pattern, eval_data_pattern=eval_pattern,
                   segment_label_ids=segment_label_ids, only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
-                  start_new_model=fv.start_new_model and stage != "finetune" or fv.start_new_model and bool(fv.init_checkpoint))
+                  start_new_model=fv.start_new_model and first)
     return configs.TrainConfig(**values)
 
 

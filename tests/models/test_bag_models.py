@@ -172,3 +172,16 @@ def test_training_of_paper_002_sees_the_middle_of_a_long_video(name):
 def test_bad_values(name, options, word):
     with pytest.raises(UserError, match=word):
         build_model(name, 7, (16, 8), **options)
+
+
+def test_flags_of_the_starter_code_and_its_family():
+    model = build_model(
+        "DbofModel", 7, (16, 8), iterations=9, dbof_cluster_size=11, dbof_hidden_size=5, dbof_pooling_method="average",
+        dbof_activation="sigmoid", dbof_add_batch_norm=False,
+    )
+    assert (model.num_samples, model.cluster_size, model.hidden_size) == (9, 11, 5)
+    assert (model.pooling_method, model.activation, model.add_batch_norm) == ("average", "sigmoid", False)
+    model = build_model(
+        "NetVladModel", 7, (16, 8), netvlad_cluster_size=3, netvlad_hidden_size=5, netvlad_relu=True, netvlad_add_batch_norm=False
+    )
+    assert (model.cluster_size, model.hidden_size, model.relu, model.add_batch_norm) == (3, 5, True, False)

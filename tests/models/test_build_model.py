@@ -44,7 +44,7 @@ def test_default_sizes_are_the_papers():
         ("AttentionModel", {"num_heads": 3}, "unknown hyperparameter 'num_heads' of AttentionModel: use one of .*num_sets"),
         ("LogisticModel", {"num_mixtures": 3}, "unknown hyperparameter 'num_mixtures' of LogisticModel"),
         ("AttentionModel", {"video_level_classifier_model": "X"}, "'X': use one of LogisticModel, MoeModel"),
-        ("AttentionModel", {"sampling": "few"}, "sampling='few': use one of random, every, none"),
+        ("AttentionModel", {"sampling": "few"}, "sampling='few': use one of random, without_replacement, sequence, every, none"),
         ("AttentionModel", {"reduced_sizes": (3, 3, 3)}, "reduced_sizes"),
         ("AttentionModel", {"num_sets": 0}, "num_sets=0"),
         ("MoeModel", {"num_mixtures": 2, "moe_num_mixtures": 3}, "num_mixtures was given already"),

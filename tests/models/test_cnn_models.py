@@ -22,12 +22,12 @@ def convolve(model, x, widths=WIDTHS):
     """Each width's filters on the frames x [n, D] of one video: this frame and those before it, zeros before the first."""
     outputs = []
     for index, width in enumerate(widths):
-        kernel = np.array(model.get_layer(f"convolution_{index}").kernel)  # [width, D, filters]
+        kernel = np.array(model.get_layer(f"convolution_{index}").kernel).reshape(width, x.shape[1], -1)
         one = np.zeros((len(x), kernel.shape[2]))
         for t in range(len(x)):
             for back in range(width):
                 if t - back >= 0:
-                    one[t] += x[t - back] @ kernel[width - 1 - back]
+                    one[t] += x[t - back] @ kernel[back]
         outputs.append(one)
     return np.concatenate(outputs, axis=1)
 

@@ -20,7 +20,7 @@ from yt8m.video_level_models import make_head
 class CnnModel(BaseModel):
     """Convolutions over time of several widths side by side, each filter's maximum over the frames, a classifier.
 
-    Frames -> every 5th (training) -> features, L2-normalised -> for each width w: x_t, ..., x_{t-w+1} times a [w, D, filters]
+    Frames -> every 5th (training) -> features, L2-normalised -> for each width w: x_t, ..., x_{t-w+1} times a [w * D, filters]
     kernel, no bias -> concatenated [B, T, sum of filters] -> maximum over the real frames -> L2-normalised -> head.
 
     Args:
@@ -175,17 +175,20 @@ def sampled_frames(inputs, sampling, num_samples, skip_head, skip_tail, stride, 
 
 
 def convolve(x, num_filters, widths, stddev, l2_penalty):
-    """The convolutions side by side: x [B, T, D] -> [B, T, sum of filters]; padding after a frame does not reach it."""
+    """The convolutions side by side: x [B, T, D] -> [B, T, sum of filters]; padding after a frame does not reach it.
+
+    Each is one product of the frames, set beside those before them, with a [width * D, filters] kernel (the present frame's
+    rows first): on a CPU about twice as fast as Conv1D.
+    """
+    earlier = [x] + [ops.pad(x, ((0, 0), (back, 0), (0, 0)))[:, :-back] for back in range(1, max(widths))]
     outputs = []
-    for filters, width in zip(num_filters, widths):
-        convolution = layers.Conv1D(
+    for index, (filters, width) in enumerate(zip(num_filters, widths)):
+        kernel = layers.Dense(
             filters,
-            width,
-            padding="causal",
             use_bias=False,
             kernel_initializer=initializers.TruncatedNormal(stddev=stddev),
             kernel_regularizer=slim_l2(l2_penalty),
-            name=f"convolution_{len(outputs)}",
+            name=f"convolution_{index}",
         )
-        outputs.append(convolution(x))
+        outputs.append(kernel(ops.concatenate(earlier[:width], axis=-1) if width > 1 else x))
     return ops.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
