@@ -88,6 +88,8 @@ def vectors():
 
 
 LAYERS = [
+    LayerCase("BlockDense", {"units": 5, "blocks": 3}, vectors, 17 * 5),
+    LayerCase("BlockDense", {"units": 5, "use_bias": False, "stddev": 1.0}, lambda: {"x": random_floats(3, 4, 16)}, 16 * 5),
     LayerCase("ContextGating", {}, vectors, 16 * 16 + 4 * 16),
     LayerCase("ContextGating", {"use_batch_norm": False}, vectors, 16 * 16 + 16),
     LayerCase("Dequantize", {}, frames_batch, 0),

@@ -1,4 +1,4 @@
-"""Frame pooling, SE gating, NetVLAD, NeXtVLAD and the shared-gate experts against loops written from the papers' formulas."""
+"""Pooling, SE gating, dense blocks, NetVLAD, NeXtVLAD and shared-gate experts against loops written from the formulas."""
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests import harness
 from tests.formulas import dense, normed, se_gated, sigmoid, softmax, unit
 from yt8m.errors import UserError
+from yt8m.layers.block_dense import BlockDense
 from yt8m.layers.netvlad import NetVlad
 from yt8m.layers.nextvlad import NeXtVlad
 from yt8m.layers.pooling import FramePooling
@@ -197,6 +198,23 @@ def test_no_tensor_has_a_value_for_each_frame_cluster_and_feature(layer, largest
     assert max(sizes) == largest
 
 
+@pytest.mark.parametrize("blocks", [1, 3, 16])
+def test_block_dense_is_a_dense_layer(blocks):
+    inputs = {"x": harness.random_floats(3, 4, 16)}
+    layer = built(BlockDense(5, blocks), inputs)
+    assert len(layer.kernels) == blocks
+    expected = inputs["x"] @ np.concatenate(layer.kernels) + np.array(layer.bias)
+    np.testing.assert_allclose(harness.call(layer, inputs)[0], expected, atol=1e-5)
+
+
+def test_block_dense_starts_with_other_values_in_each_block():
+    layer = BlockDense(50, 4, stddev=0.5)
+    layer.build((None, 400))
+    kernel = np.concatenate(layer.kernels)
+    np.testing.assert_allclose(kernel.std(), 0.5, rtol=0.05)
+    assert len({float(block[0, 0]) for block in map(np.array, layer.kernels)}) == 4
+
+
 @pytest.mark.parametrize("mixtures", [1, 3])
 def test_shared_gate_experts(mixtures):
     x = harness.random_floats(3, 16)
@@ -226,6 +244,8 @@ def test_shared_gate_dropout_is_of_training_only():
     [
         (lambda: FramePooling("median"), "median"),
         (lambda: SEContextGating(0), "reduction"),
+        (lambda: BlockDense(4, 0), "blocks=0"),
+        (lambda: BlockDense(4, 9).build((None, 8)), "blocks=9: use at most the 8 rows"),
         (lambda: NetVlad(4, "fisher"), "fisher"),
         (lambda: NetVlad(0), "cluster_size"),
         (lambda: NeXtVlad(4, groups=0), "groups"),

@@ -84,9 +84,11 @@ def test_netvlad(relu, gating, reduced_sizes):
         if reduced_sizes:
             parts = [dense(layer(f"reduce_{i}"), part) for i, part in enumerate(parts)]
         described = np.concatenate([vlad(layer(f"vlad_{i}"), part) for i, part in enumerate(parts)])
-        hidden = dense(layer("hidden"), described)
+        hidden = described @ np.concatenate(layer("hidden").kernels)
         if relu:
             hidden = np.clip(normed(layer("hidden_norm"), hidden), 0, 6)
+        else:
+            hidden = hidden + np.array(layer("hidden").bias)
         if gating:
             gate = layer("hidden_gating")
             hidden = hidden * sigmoid(normed(gate.norm, dense(gate.gate, hidden)))

@@ -1,11 +1,12 @@
 """Gated NetVLAD with a mixture of experts (paper 003)."""
 
 import keras
-from keras import initializers, layers, ops
+from keras import layers, ops
 
 from yt8m.base_model import BaseModel, check_sizes, frame_inputs
 from yt8m.errors import UserError
 from yt8m.frame_level_models.frames import check_positive, sampled_features
+from yt8m.layers.block_dense import BlockDense
 from yt8m.layers.gating import ContextGating
 from yt8m.layers.netvlad import NetVlad
 from yt8m.registry import register
@@ -32,6 +33,7 @@ class NetVladModel(BaseModel):
         cluster_size: K, of each feature.
         lightvlad, vlagd: the variants of NetVlad without centres; one of them at most.
         hidden_size: of `hidden`.
+        hidden_blocks: variables that the kernel of `hidden` (most of the model) is kept in, as in BlockDense.
         relu: whether `hidden` has a batch norm and a ReLU6 (the starter family's default; the paper has none).
         gating: whether it is gated.
         momentum, epsilon: of the batch norms.
@@ -60,6 +62,7 @@ class NetVladModel(BaseModel):
         lightvlad=False,
         vlagd=False,
         hidden_size=1024,
+        hidden_blocks=8,
         relu=False,
         gating=True,
         momentum=0.99,
@@ -82,7 +85,13 @@ class NetVladModel(BaseModel):
             x = layers.BatchNormalization(**norm, name="frame_norm")(x, mask=mask)
         variant = "lightvlad" if lightvlad else "vlagd" if vlagd else "netvlad"
         vlad = _vlad(x, mask, feature_sizes, reduced_sizes, cluster_size, variant, add_batch_norm, norm)
-        embedding = _hidden(vlad, hidden_size, cluster_size, relu, add_batch_norm, norm)
+        use_norm = relu and add_batch_norm
+        dense = BlockDense(hidden_size, hidden_blocks, use_bias=not use_norm, stddev=cluster_size**-0.5, name="hidden")
+        embedding = dense(vlad)
+        if use_norm:
+            embedding = layers.BatchNormalization(**norm, name="hidden_norm")(embedding)
+        if relu:
+            embedding = ops.relu6(embedding)
         if gating:
             embedding = ContextGating(use_batch_norm=add_batch_norm, **norm, name="hidden_gating")(embedding)
         outputs = make_head(video_level_classifier_model, num_classes, head_options)(embedding)
@@ -93,7 +102,7 @@ class NetVladModel(BaseModel):
         self.skip_head, self.skip_tail, self.normalize = skip_head, skip_tail, normalize
         self.add_batch_norm, self.reduced_sizes, self.cluster_size = add_batch_norm, reduced_sizes, cluster_size
         self.lightvlad, self.vlagd = lightvlad, vlagd
-        self.hidden_size, self.relu, self.gating = hidden_size, relu, gating
+        self.hidden_size, self.hidden_blocks, self.relu, self.gating = hidden_size, hidden_blocks, relu, gating
         self.momentum, self.epsilon = momentum, epsilon
         self.video_level_classifier_model, self.head_options = video_level_classifier_model, head_options
 
@@ -118,12 +127,3 @@ def _vlad(x, mask, feature_sizes, reduced_sizes, cluster_size, variant, add_batc
         described.append(layer(feature, mask=mask))
         start += size
     return described[0] if len(described) == 1 else ops.concatenate(described, axis=-1)
-
-
-def _hidden(vlad, hidden_size, cluster_size, relu, add_batch_norm, norm):
-    use_norm = relu and add_batch_norm
-    initializer = initializers.RandomNormal(stddev=cluster_size**-0.5)
-    hidden = layers.Dense(hidden_size, use_bias=not use_norm, kernel_initializer=initializer, name="hidden")(vlad)
-    if use_norm:
-        hidden = layers.BatchNormalization(**norm, name="hidden_norm")(hidden)
-    return ops.relu6(hidden) if relu else hidden
