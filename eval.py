@@ -21,7 +21,9 @@ def define(fv):
     absl_flags.DEFINE_string("label_loss", None, "Loss to report for whole videos. Default: the one trained with.", **group)
     absl_flags.DEFINE_integer("top_k", 20, "Predictions a video that count for GAP.", **group)
     absl_flags.DEFINE_string("checkpoint", None, "Evaluate this checkpoint of the run, once. Default: the newest.", **group)
-    absl_flags.DEFINE_bool("run_once", None, "Evaluate the newest checkpoint only. --norun_once: never stop waiting for more.", **group)
+    absl_flags.DEFINE_bool(
+        "run_once", None, "Evaluate the newest checkpoint only. --norun_once: never stop waiting for more.", **group
+    )
     absl_flags.DEFINE_integer("eval_interval_secs", 10, "Seconds between two looks for a new checkpoint.", **group)
 
 
@@ -55,8 +57,11 @@ def evaluate(fv, folder, trained):
 
     config = dataclasses.replace(trained.config, label_loss=fv.label_loss or trained.config.label_loss)
     sample = trained.sample if not fv.eval_data_pattern else None
-    pattern = flags.data_pattern(fv, "eval_data_pattern", sample and (
-        sample.held_out_pattern if fv.segment_labels or config.frame_features else sample.video_validate_pattern))
+    pattern = flags.data_pattern(
+        fv,
+        "eval_data_pattern",
+        sample and (sample.held_out_pattern if fv.segment_labels or config.frame_features else sample.video_validate_pattern),
+    )
     batch_size = fv.batch_size or 128
     if fv.segment_labels:
         metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size)

@@ -34,8 +34,11 @@ def main(fv):
     folder = flags.train_dir(fv)
     trained = restore.newest(folder, fv.checkpoint, flags.expected(fv))
     sample = trained.sample if not fv.input_data_pattern else None
-    pattern = flags.data_pattern(fv, "input_data_pattern", sample and (
-        sample.test_pattern if fv.segment_labels or trained.config.frame_features else sample.video_validate_pattern))
+    pattern = flags.data_pattern(
+        fv,
+        "input_data_pattern",
+        sample and (sample.test_pattern if fv.segment_labels or trained.config.frame_features else sample.video_validate_pattern),
+    )
     output = os.path.expanduser(fv.output_file or os.path.join(folder, "predictions.csv"))
     batch_size = fv.batch_size or 128
     if fv.segment_labels:
@@ -43,8 +46,11 @@ def main(fv):
         if ids_file is None and trained.config.label_ids is None:
             ids_file = trained.sample.segment_label_ids_file if trained.sample else flags.SEGMENT_LABEL_IDS_URL
         infer.segments(trained.model, trained.config, pattern, output, ids_file, fv.segment_max_pred, batch_size)
-        print(f"Next: python segment_eval_inference.py --submission_file={output} --eval_data_pattern=<rated shards>" if not sample
-              else "Next: python segment_eval_inference.py")
+        print(
+            f"Next: python segment_eval_inference.py --submission_file={output} --eval_data_pattern=<rated shards>"
+            if not sample
+            else "Next: python segment_eval_inference.py"
+        )
     else:
         infer.videos(trained.model, trained.config, pattern, output, fv.top_k, batch_size)
 

@@ -1,7 +1,7 @@
 """MAP@N of a submission file (Class,Segments) against rated segments.
 
-  python segment_eval_inference.py                      the latest sample run's predictions.csv, on the sample's test ratings
-  python segment_eval_inference.py --submission_file=submission.csv --eval_data_pattern='.../validate*.tfrecord'
+python segment_eval_inference.py                      the latest sample run's predictions.csv, on the sample's test ratings
+python segment_eval_inference.py --submission_file=submission.csv --eval_data_pattern='.../validate*.tfrecord'
 """
 
 import os
@@ -14,9 +14,15 @@ def define(fv):
     from absl import flags as absl_flags
 
     group = {"flag_values": fv, "module_name": "Scoring"}
-    absl_flags.DEFINE_string("submission_file", None, "CSV with a line a class, with or without the header. Default: predictions.csv "
-                             "in the train_dir.", **group)
-    absl_flags.DEFINE_string("label_cache", None, "File to keep the ratings in, read instead of the shards when it is there.", **group)
+    absl_flags.DEFINE_string(
+        "submission_file",
+        None,
+        "CSV with a line a class, with or without the header. Default: predictions.csv in the train_dir.",
+        **group,
+    )
+    absl_flags.DEFINE_string(
+        "label_cache", None, "File to keep the ratings in, read instead of the shards when it is there.", **group
+    )
     absl_flags.DEFINE_integer("top_n", 100_000, "Segments a class that count; 0: all.", **group)
     absl_flags.DEFINE_string("id_feature", "id", "Name of a record's id in its context.", **group)
 

@@ -29,8 +29,12 @@ def main(fv):
     model = flags.model_config(fv, base, sample, segment_ids if fv.segment_classes_only else None)
     losses.get(model.label_loss)
     names = stages(fv, sample)
-    runs = [flags.stage_config(fv, stage, folder, *patterns(fv, stage, sample, model), sample, model.model, segment_ids,
-                               first=stage == names[0]) for stage in names]
+    runs = [
+        flags.stage_config(
+            fv, stage, folder, *patterns(fv, stage, sample, model), sample, model.model, segment_ids, first=stage == names[0]
+        )
+        for stage in names
+    ]
     report.begin(folder)
     if not fv.train_dir:
         flags.note_latest(folder)
@@ -62,7 +66,9 @@ def starting_model(fv):
     if not fv.start_new_model and os.path.exists(os.path.join(folder, config.MODEL_FILE)):
         return folder, config.read_model_config(folder)
     if fv.stage == "finetune" and not fv.start_new_model:
-        raise UserError(f"--stage=finetune: --train_dir={folder} holds no pre-trained model. Pre-train first, or give --init_checkpoint.")
+        raise UserError(
+            f"--stage=finetune: --train_dir={folder} holds no pre-trained model. Pre-train first, or give --init_checkpoint."
+        )
     return folder, None
 
 

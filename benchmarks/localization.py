@@ -51,11 +51,19 @@ def main():
             more = {}
             if label == "fine-tuned":
                 gain = statistics.mean(after) - statistics.mean(before)
-                more = dict(baseline="pre-trained", baseline_value=statistics.mean(before), ratio=mean / statistics.mean(before),
-                            goal="more than half, and better than pre-trained", met=mean > half and gain > 0)
+                more = dict(
+                    baseline="pre-trained",
+                    baseline_value=statistics.mean(before),
+                    ratio=mean / statistics.mean(before),
+                    goal="more than half, and better than pre-trained",
+                    met=mean > half and gain > 0,
+                )
             rows.append(report.row(f"{name}, {label}", mean, "MAP", spread=spread, **more))
-        print(f"{name}: {[tuple(round(value, 3) for value in maps) for maps, _ in results]}, "
-              f"{statistics.mean(seconds for _, seconds in results):.0f} s a run", flush=True)
+        print(
+            f"{name}: {[tuple(round(value, 3) for value in maps) for maps, _ in results]}, "
+            f"{statistics.mean(seconds for _, seconds in results):.0f} s a run",
+            flush=True,
+        )
     report.show(f"Localisation on the built-in sample, {options.seeds} seeds", rows, options.json)
 
 

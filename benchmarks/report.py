@@ -29,8 +29,17 @@ def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal=""
         goal, met: what was aimed at, and whether it was reached.
         spread: standard error of the value.
     """
-    return dict(name=name, value=value, unit=unit, baseline=baseline, baseline_value=baseline_value, ratio=ratio, goal=goal,
-                met=met, spread=spread)
+    return dict(
+        name=name,
+        value=value,
+        unit=unit,
+        baseline=baseline,
+        baseline_value=baseline_value,
+        ratio=ratio,
+        goal=goal,
+        met=met,
+        spread=spread,
+    )
 
 
 def show(title, rows, path=None):
@@ -40,8 +49,16 @@ def show(title, rows, path=None):
         table.add_column(column, justify="right" if column in ("value", "its value", "ratio") else "left")
     for r in rows:
         value = _number(r["value"]) + (f" ±{_number(r['spread'])}" if r["spread"] is not None else "")
-        table.add_row(r["name"], value, r["unit"], r["baseline"], _number(r["baseline_value"]), _number(r["ratio"]), r["goal"],
-                      {True: "yes", False: "NO", None: ""}[r["met"]])
+        table.add_row(
+            r["name"],
+            value,
+            r["unit"],
+            r["baseline"],
+            _number(r["baseline_value"]),
+            _number(r["ratio"]),
+            r["goal"],
+            {True: "yes", False: "NO", None: ""}[r["met"]],
+        )
     Console(width=140).print(table)
     if path:
         with open(path + ".part", "w", encoding="utf-8") as file:
@@ -51,9 +68,16 @@ def show(title, rows, path=None):
 
 def machine():
     """What the figures were measured on."""
-    return {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count(),
-            "load": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%S")}
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+    }
 
 
 def _number(value):
-    return "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
+    return (
+        "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
+    )

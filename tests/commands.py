@@ -38,5 +38,9 @@ def start(name, *arguments, **environment):
     """Starts `python NAME.py ARGUMENTS` as a process; stdout and stderr together are its stdout."""
     return subprocess.Popen(
         [sys.executable, str(ROOT / f"{name}.py"), *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment})
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+    )

@@ -27,8 +27,16 @@ def trained(shards, tmp_path_factory):
 
 
 def train(pattern, folder, *more, model="FrameLevelLogisticModel"):
-    return commands.run("train", f"--train_data_pattern={pattern}", f"--train_dir={folder}", f"--model={model}", "--batch_size=4",
-                        "--max_steps=2", *commands.TINY, *more)
+    return commands.run(
+        "train",
+        f"--train_data_pattern={pattern}",
+        f"--train_dir={folder}",
+        f"--model={model}",
+        "--batch_size=4",
+        "--max_steps=2",
+        *commands.TINY,
+        *more,
+    )
 
 
 def check(line, *parts):
@@ -96,7 +104,9 @@ def test_unknown_model(shards, tmp_path):
 
 
 def test_unknown_loss(shards, tmp_path):
-    check(train(shards["frame"], tmp_path / "run", "--label_loss=NoLoss"), "NoLoss", "CrossEntropyLoss", "HingeLoss", "SoftmaxLoss")
+    check(
+        train(shards["frame"], tmp_path / "run", "--label_loss=NoLoss"), "NoLoss", "CrossEntropyLoss", "HingeLoss", "SoftmaxLoss"
+    )
 
 
 def test_unknown_stage(shards, tmp_path):
@@ -142,7 +152,9 @@ def test_init_checkpoint_with_other_shapes(shards, trained, tmp_path):
         if path.is_file():
             (other / path.name).write_bytes(path.read_bytes())
     (other / "model_flags.json").write_text(flags_file.read_text().replace('"num_classes": 7', '"num_classes": 9'))
-    check(train(shards["frame"], tmp_path / "run", f"--init_checkpoint={other}", "--num_classes=9"), "checkpoint of another model")
+    check(
+        train(shards["frame"], tmp_path / "run", f"--init_checkpoint={other}", "--num_classes=9"), "checkpoint of another model"
+    )
 
 
 def test_train_dir_of_another_model(shards, trained):
@@ -179,14 +191,25 @@ def test_inference_into_a_folder_that_cannot_be_written(shards, trained, tmp_pat
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     for more in ([], ["--segment_labels", f"--segment_label_ids_file={ids_file(tmp_path, [1, 2])}"]):
-        line = commands.run("inference", f"--train_dir={trained}", f"--input_data_pattern={shards['frame']}",
-                            f"--output_file={blocked / 'out.csv'}", *more)
+        line = commands.run(
+            "inference",
+            f"--train_dir={trained}",
+            f"--input_data_pattern={shards['frame']}",
+            f"--output_file={blocked / 'out.csv'}",
+            *more,
+        )
         check(line, "out.csv")
 
 
 def test_segment_label_ids_beyond_the_model(shards, trained, tmp_path):
-    line = commands.run("inference", f"--train_dir={trained}", f"--input_data_pattern={shards['frame']}", "--segment_labels",
-                        f"--output_file={tmp_path / 'out.csv'}", f"--segment_label_ids_file={ids_file(tmp_path, [1, 99])}")
+    line = commands.run(
+        "inference",
+        f"--train_dir={trained}",
+        f"--input_data_pattern={shards['frame']}",
+        "--segment_labels",
+        f"--output_file={tmp_path / 'out.csv'}",
+        f"--segment_label_ids_file={ids_file(tmp_path, [1, 99])}",
+    )
     check(line, "99", "--segment_label_ids_file")
     assert not (tmp_path / "out.csv").exists()
 
@@ -194,13 +217,19 @@ def test_segment_label_ids_beyond_the_model(shards, trained, tmp_path):
 def test_bad_submission_line(shards, tmp_path):
     path = tmp_path / "submission.csv"
     path.write_text("Class,Segments\n1,v000:5\ntwo,v000:5\n")
-    check(commands.run("segment_eval_inference", f"--submission_file={path}", f"--eval_data_pattern={shards['frame']}"), "line 3", "two")
+    check(
+        commands.run("segment_eval_inference", f"--submission_file={path}", f"--eval_data_pattern={shards['frame']}"),
+        "line 3",
+        "two",
+    )
 
 
 def test_full_disk(shards, trained):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
-    line = commands.run("inference", f"--train_dir={trained}", f"--input_data_pattern={shards['frame']}", "--output_file=/dev/full/x")
+    line = commands.run(
+        "inference", f"--train_dir={trained}", f"--input_data_pattern={shards['frame']}", "--output_file=/dev/full/x"
+    )
     check(line, "/dev/full")
 
 

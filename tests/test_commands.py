@@ -28,8 +28,10 @@ def data(tmp_path_factory):
         validate.append(make_video(f"va{i:02d}", 12, labels, ratings, features=SIZES))
         test.append(make_video(f"te{i:02d}", int(rng.integers(1, 20)), [], features=SIZES))
         rows.append((f"vi{i:02d}", labels, {"mean_rgb": rng.normal(size=1024), "mean_audio": rng.normal(size=128)}))
-    paths = {name: write_frame_shards(folder / name, [videos[:7], videos[7:]], name)
-             for name, videos in (("train", train), ("validate", validate), ("test", test))}
+    paths = {
+        name: write_frame_shards(folder / name, [videos[:7], videos[7:]], name)
+        for name, videos in (("train", train), ("validate", validate), ("test", test))
+    }
     paths["video"] = write_video_shards(folder / "video", [rows[:7], rows[7:]], "train")
     (folder / "ids.csv").write_text("Index\n3\n7\n")
     return {**paths, "ids": folder / "ids.csv"}
@@ -39,15 +41,29 @@ def data(tmp_path_factory):
 def trained(data, tmp_path_factory):
     """A train_dir of the starter's frame-level commands: train, then train --segment_labels."""
     folder = tmp_path_factory.mktemp("models") / "sample_model"
-    common = ["--frame_features", "--model=FrameLevelLogisticModel", "--feature_names=rgb,audio", "--feature_sizes=1024,128",
-              f"--train_dir={folder}", "--batch_size=8", "--num_readers=4"]
+    common = [
+        "--frame_features",
+        "--model=FrameLevelLogisticModel",
+        "--feature_names=rgb,audio",
+        "--feature_sizes=1024,128",
+        f"--train_dir={folder}",
+        "--batch_size=8",
+        "--num_readers=4",
+    ]
     assert commands.run("train", *common, f"--train_data_pattern={data['train']}", "--start_new_model", "--max_steps=3") is None
-    assert commands.run("train", *common, f"--train_data_pattern={data['validate']}", "--segment_labels", "--num_epochs=1") is None
+    assert (
+        commands.run("train", *common, f"--train_data_pattern={data['validate']}", "--segment_labels", "--num_epochs=1") is None
+    )
     return folder
 
 
 def test_eval_of_segments_prints_and_writes(data, trained, capsys):
-    assert commands.run("eval", f"--eval_data_pattern={data['validate']}", f"--train_dir={trained}", "--segment_labels", "--run_once") is None
+    assert (
+        commands.run(
+            "eval", f"--eval_data_pattern={data['validate']}", f"--train_dir={trained}", "--segment_labels", "--run_once"
+        )
+        is None
+    )
     printed = capsys.readouterr().out
     assert re.search(r"map\W+0\.\d+", printed) and re.search(r"num_pairs\W+64", printed)
     events = EventAccumulator(str(trained / "eval")).Reload()
@@ -68,8 +84,17 @@ def test_eval_ends_when_the_run_is_finished(data, trained, capsys):
 
 def test_submission_and_its_map(data, trained, tmp_path, capsys):
     output = tmp_path / "kaggle_solution.csv"
-    assert commands.run("inference", f"--train_dir={trained}", f"--output_file={output}", f"--input_data_pattern={data['validate']}",
-                        "--segment_labels", f"--segment_label_ids_file={data['ids']}") is None
+    assert (
+        commands.run(
+            "inference",
+            f"--train_dir={trained}",
+            f"--output_file={output}",
+            f"--input_data_pattern={data['validate']}",
+            "--segment_labels",
+            f"--segment_label_ids_file={data['ids']}",
+        )
+        is None
+    )
     with open(output) as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["Class", "Segments"]
@@ -81,17 +106,33 @@ def test_submission_and_its_map(data, trained, tmp_path, capsys):
     cache = tmp_path / "labels.csv"
     scores = []
     for _ in range(2):
-        assert commands.run("segment_eval_inference", f"--eval_data_pattern={data['validate']}", f"--label_cache={cache}",
-                            f"--submission_file={output}", "--top_n=1000") is None
+        assert (
+            commands.run(
+                "segment_eval_inference",
+                f"--eval_data_pattern={data['validate']}",
+                f"--label_cache={cache}",
+                f"--submission_file={output}",
+                "--top_n=1000",
+            )
+            is None
+        )
         scores.append(float(re.search(r"mAP@1000: (\S+)", capsys.readouterr().out).group(1)))
     assert cache.exists() and scores[0] == scores[1]
-    assert commands.run("eval", f"--eval_data_pattern={data['validate']}", f"--train_dir={trained}", "--segment_labels", "--run_once") is None
+    assert (
+        commands.run(
+            "eval", f"--eval_data_pattern={data['validate']}", f"--train_dir={trained}", "--segment_labels", "--run_once"
+        )
+        is None
+    )
     assert abs(scores[0] - float(re.search(r"map\W+(0\.\d+)", capsys.readouterr().out).group(1))) < 1e-3
 
 
 def test_video_predictions(data, trained, tmp_path):
     output = tmp_path / "predictions.csv"
-    assert commands.run("inference", f"--train_dir={trained}", f"--output_file={output}", f"--input_data_pattern={data['test']}") is None
+    assert (
+        commands.run("inference", f"--train_dir={trained}", f"--output_file={output}", f"--input_data_pattern={data['test']}")
+        is None
+    )
     lines = output.read_text().splitlines()
     assert lines[0] == "VideoId,LabelConfidencePairs"
     assert len(lines) == 17
@@ -106,49 +147,123 @@ def test_the_video_level_commands(data, tmp_path, capsys):
     assert commands.run("train", f"--train_data_pattern={data['video']}", f"--train_dir={folder}", "--num_epochs=1") is None
     assert commands.run("eval", f"--eval_data_pattern={data['video']}", f"--train_dir={folder}", "--run_once=True") is None
     output = folder / "predictions.csv"
-    assert commands.run("inference", f"--output_file={output}", f"--input_data_pattern={data['video']}", f"--train_dir={folder}") is None
+    assert (
+        commands.run("inference", f"--output_file={output}", f"--input_data_pattern={data['video']}", f"--train_dir={folder}")
+        is None
+    )
     assert len(output.read_text().splitlines()) == 17
     assert '"feature_names": "mean_rgb"' in (folder / "model_flags.json").read_text()
 
 
 def test_starter_flags_are_repeated_in_eval_and_inference(data, trained, tmp_path):
-    repeated = ["--frame_features=True", "--model=FrameLevelLogisticModel", "--feature_names=rgb, audio", "--feature_sizes=1024, 128",
-                f"--train_dir={trained}"]
+    repeated = [
+        "--frame_features=True",
+        "--model=FrameLevelLogisticModel",
+        "--feature_names=rgb, audio",
+        "--feature_sizes=1024, 128",
+        f"--train_dir={trained}",
+    ]
     assert commands.run("eval", *repeated, f"--eval_data_pattern={data['train']}", "--run_once") is None
-    assert commands.run("inference", *repeated, f"--input_data_pattern={data['train']}", f"--output_file={tmp_path / 'out.csv'}") is None
+    assert (
+        commands.run("inference", *repeated, f"--input_data_pattern={data['train']}", f"--output_file={tmp_path / 'out.csv'}")
+        is None
+    )
 
 
 def test_a_video_level_model_scores_segments(data, tmp_path, capsys):
     folder = tmp_path / "moe"
-    assert commands.run("train", "--model=MoeModel", "--feature_names=mean_rgb,mean_audio", "--feature_sizes=1024,128",
-                        f"--train_data_pattern={data['video']}", f"--train_dir={folder}", "--max_steps=2", "--batch_size=8") is None
-    assert commands.run("train", "--segment_labels", f"--train_data_pattern={data['validate']}", f"--train_dir={folder}",
-                        "--max_steps=2", "--batch_size=8") is None
-    assert commands.run("eval", "--segment_labels", f"--eval_data_pattern={data['validate']}", f"--train_dir={folder}", "--run_once") is None
+    assert (
+        commands.run(
+            "train",
+            "--model=MoeModel",
+            "--feature_names=mean_rgb,mean_audio",
+            "--feature_sizes=1024,128",
+            f"--train_data_pattern={data['video']}",
+            f"--train_dir={folder}",
+            "--max_steps=2",
+            "--batch_size=8",
+        )
+        is None
+    )
+    assert (
+        commands.run(
+            "train",
+            "--segment_labels",
+            f"--train_data_pattern={data['validate']}",
+            f"--train_dir={folder}",
+            "--max_steps=2",
+            "--batch_size=8",
+        )
+        is None
+    )
+    assert (
+        commands.run("eval", "--segment_labels", f"--eval_data_pattern={data['validate']}", f"--train_dir={folder}", "--run_once")
+        is None
+    )
     assert re.search(r"num_pairs\W+64", capsys.readouterr().out)
     output = folder / "submission.csv"
-    assert commands.run("inference", "--segment_labels", f"--input_data_pattern={data['test']}", f"--train_dir={folder}",
-                        f"--output_file={output}", f"--segment_label_ids_file={data['ids']}") is None
+    assert (
+        commands.run(
+            "inference",
+            "--segment_labels",
+            f"--input_data_pattern={data['test']}",
+            f"--train_dir={folder}",
+            f"--output_file={output}",
+            f"--segment_label_ids_file={data['ids']}",
+        )
+        is None
+    )
     assert len(output.read_text().splitlines()) == 3
 
 
 def test_segment_classes_only(data, tmp_path, capsys):
     folder = tmp_path / "only"
-    assert commands.run("train", "--model=FrameLevelLogisticModel", f"--train_data_pattern={data['train']}", f"--train_dir={folder}",
-                        "--segment_classes_only", f"--segment_label_ids_file={data['ids']}", "--max_steps=2", "--batch_size=4") is None
+    assert (
+        commands.run(
+            "train",
+            "--model=FrameLevelLogisticModel",
+            f"--train_data_pattern={data['train']}",
+            f"--train_dir={folder}",
+            "--segment_classes_only",
+            f"--segment_label_ids_file={data['ids']}",
+            "--max_steps=2",
+            "--batch_size=4",
+        )
+        is None
+    )
     assert f"{1153 * 2:,} parameters" in capsys.readouterr().out
     output = folder / "submission.csv"
-    assert commands.run("inference", "--segment_labels", f"--input_data_pattern={data['test']}", f"--train_dir={folder}",
-                        f"--output_file={output}") is None
+    assert (
+        commands.run(
+            "inference",
+            "--segment_labels",
+            f"--input_data_pattern={data['test']}",
+            f"--train_dir={folder}",
+            f"--output_file={output}",
+        )
+        is None
+    )
     assert [line.split(",")[0] for line in output.read_text().splitlines()] == ["Class", "3", "7"]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("loss", ["CrossEntropyLoss", "HingeLoss", "SoftmaxLoss"])
 def test_mixed_precision_and_losses(data, tmp_path, precision, loss):
-    assert commands.run("train", "--model=AttentionModel", f"--train_data_pattern={data['train']}", f"--train_dir={tmp_path}",
-                        f"--precision={precision}", f"--label_loss={loss}", "--max_steps=2", "--batch_size=4",
-                        "--hyperparameters=hidden_size=8", "--video_level_classifier_model=LogisticModel") is None
+    assert (
+        commands.run(
+            "train",
+            "--model=AttentionModel",
+            f"--train_data_pattern={data['train']}",
+            f"--train_dir={tmp_path}",
+            f"--precision={precision}",
+            f"--label_loss={loss}",
+            "--max_steps=2",
+            "--batch_size=4",
+            "--hyperparameters=hidden_size=8",
+            "--video_level_classifier_model=LogisticModel",
+        )
+        is None
+    )
     newest = tf.train.load_checkpoint(str(tmp_path))
     for name in newest.get_variable_to_shape_map():
         value = newest.get_tensor(name)
@@ -165,7 +280,9 @@ def test_help(command, capsys):
 
 def test_flagfile(data, tmp_path):
     path = tmp_path / "recipe.flags"
-    path.write_text(f"# a recipe\n--model=FrameLevelLogisticModel\n--train_data_pattern={data['train']}\n--max_steps=1\n--batch_size=4\n")
+    path.write_text(
+        f"# a recipe\n--model=FrameLevelLogisticModel\n--train_data_pattern={data['train']}\n--max_steps=1\n--batch_size=4\n"
+    )
     assert commands.run("train", f"--flagfile={path}", f"--train_dir={tmp_path / 'run'}") is None
 
 

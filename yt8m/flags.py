@@ -33,7 +33,7 @@ def define_files(fv, *names):
         "--stage=finetune. Not given: the built-in sample, made on first use.",
         "eval_data_pattern": "Shards to evaluate on: a glob or a comma-separated list. Not given: the built-in sample's held-out "
         "shards, if the model was trained on the sample.",
-        "input_data_pattern": "Shards to predict: a glob or a comma-separated list. Not given: the built-in sample's test shards, "
+        "input_data_pattern": "Shards to predict: a glob or comma-separated globs. Not given: the built-in sample's test shards, "
         "if the model was trained on the sample.",
     }
     for name in names:
@@ -43,18 +43,36 @@ def define_files(fv, *names):
 def define_features(fv):
     """Flags that say how a record is read, in every command that reads features."""
     group = {"flag_values": fv, "module_name": "Data"}
-    flags.DEFINE_string("feature_names", None, "Features of a record, in order. Default: rgb,audio for frame-level models, "
-                        "mean_rgb for video-level ones; a trained model's own.", **group)
+    flags.DEFINE_string(
+        "feature_names",
+        None,
+        "Features of a record, in order. Default: rgb,audio for frame-level models, "
+        "mean_rgb for video-level ones; a trained model's own.",
+        **group,
+    )
     flags.DEFINE_string("feature_sizes", None, "Length of each. Default: 1024,128 and 1024; a trained model's own.", **group)
-    flags.DEFINE_bool("frame_features", None, "The shards are frame level (tf.SequenceExample), not video level (tf.Example). "
-                      "Default: what the model takes.", **group)
+    flags.DEFINE_bool(
+        "frame_features",
+        None,
+        "The shards are frame level (tf.SequenceExample), not video level (tf.Example). Default: what the model takes.",
+        **group,
+    )
     flags.DEFINE_bool("segment_labels", None, "Work on 5-second segments and their ratings instead of whole videos.", **group)
-    flags.DEFINE_string("segment_label_ids_file", None, "File or URL with the label ids of the segment classes. Default: the "
-                        "1,000 of YouTube-8M, fetched once and cached; the sample's own.", **group)
+    flags.DEFINE_string(
+        "segment_label_ids_file",
+        None,
+        "File or URL with the label ids of the segment classes. Default: the "
+        "1,000 of YouTube-8M, fetched once and cached; the sample's own.",
+        **group,
+    )
     flags.DEFINE_string("id_feature", None, "Name of a record's id in its context. Default: id.", **group)
     flags.DEFINE_integer("num_readers", 2, "Batches that are read and decoded at the same time.", **group)
-    flags.DEFINE_integer("batch_size", None, "Rows a batch (in training: a device). Default in training: by recipe, see "
-                         "docs/training.md; else 128.", **group)
+    flags.DEFINE_integer(
+        "batch_size",
+        None,
+        "Rows a batch (in training: a device). Default in training: by recipe, see docs/training.md; else 128.",
+        **group,
+    )
 
 
 def define_model(fv):
@@ -62,26 +80,49 @@ def define_model(fv):
     group = {"flag_values": fv, "module_name": "Model"}
     flags.DEFINE_string("model", None, "Model to train; an unknown name lists the known ones. Default: LogisticModel.", **group)
     flags.DEFINE_integer("num_classes", None, "Label ids in the records are below this. Default: 3862, or the sample's.", **group)
-    flags.DEFINE_list("hyperparameters", None, "name=value,... for the model's (or its classifier's) constructor; an unknown name "
-                      "lists the known ones.", **group)
-    flags.DEFINE_string("video_level_classifier_model", None, "Classifier that a frame-level model ends in: MoeModel or "
-                        "LogisticModel. Default: the model's.", **group)
+    flags.DEFINE_list(
+        "hyperparameters",
+        None,
+        "name=value,... for the model's (or its classifier's) constructor; an unknown name lists the known ones.",
+        **group,
+    )
+    flags.DEFINE_string(
+        "video_level_classifier_model",
+        None,
+        "Classifier that a frame-level model ends in: MoeModel or LogisticModel. Default: the model's.",
+        **group,
+    )
     flags.DEFINE_integer("moe_num_mixtures", None, "Experts of MoeModel. Default: 2.", **group)
-    flags.DEFINE_bool("moe_probability_gating", None, "MoeModel: gate each probability by all of them. Default: the model's.", **group)
+    flags.DEFINE_bool(
+        "moe_probability_gating", None, "MoeModel: gate each probability by all of them. Default: the model's.", **group
+    )
     flags.DEFINE_integer("num_sets", None, "Attention sets of MultiAttentionModel. Default: 8.", **group)
-    flags.DEFINE_enum("attention", None, ["softmax", "sparsemax"], "How attention is normalised over frames. Default: softmax.", **group)
+    flags.DEFINE_enum(
+        "attention", None, ["softmax", "sparsemax"], "How attention is normalised over frames. Default: softmax.", **group
+    )
     flags.DEFINE_integer("iterations", None, "Frames sampled of a video in training. Default: the model's.", **group)
     flags.DEFINE_integer("max_frames", None, "Frames read of a video. Default: 300.", **group)
-    flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16", "mixed_float16"],
-                      "Arithmetic. Default: mixed_bfloat16 on a GPU, float32 on a CPU.", **group)
+    flags.DEFINE_enum(
+        "precision",
+        None,
+        ["float32", "mixed_bfloat16", "mixed_float16"],
+        "Arithmetic. Default: mixed_bfloat16 on a GPU, float32 on a CPU.",
+        **group,
+    )
 
 
 def define_training(fv):
     """Flags of train.py's training."""
     group = {"flag_values": fv, "module_name": "Training"}
-    flags.DEFINE_enum("stage", None, list(configs.STAGES), "pretrain: whole videos. finetune: rated segments, from --init_checkpoint "
-                      "or the train_dir's pre-trained model. Default: finetune with --segment_labels, else pretrain; both, one after "
-                      "the other, on the built-in sample.", **group)
+    flags.DEFINE_enum(
+        "stage",
+        None,
+        list(configs.STAGES),
+        "pretrain: whole videos. finetune: rated segments, from --init_checkpoint "
+        "or the train_dir's pre-trained model. Default: finetune with --segment_labels, else pretrain; both, one after "
+        "the other, on the built-in sample.",
+        **group,
+    )
     flags.DEFINE_string("init_checkpoint", None, "Start from these weights: a train_dir or a checkpoint in one.", **group)
     flags.DEFINE_bool("start_new_model", False, "Throw away what the train_dir holds and start anew.", **group)
     flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
@@ -89,13 +130,19 @@ def define_training(fv):
     flags.DEFINE_string("label_loss", None, "CrossEntropyLoss, HingeLoss or SoftmaxLoss. Default: CrossEntropyLoss.", **group)
     flags.DEFINE_string("optimizer", "AdamOptimizer", "Optimizer; an unknown name lists the known ones.", **group)
     flags.DEFINE_float("base_learning_rate", None, "Learning rate to start with. Default: by recipe.", **group)
-    flags.DEFINE_float("learning_rate_decay", None, "Factor applied every learning_rate_decay_examples. Default: by recipe.", **group)
+    flags.DEFINE_float(
+        "learning_rate_decay", None, "Factor applied every learning_rate_decay_examples. Default: by recipe.", **group
+    )
     flags.DEFINE_float("learning_rate_decay_examples", None, "Examples between two decays. Default: 4000000.", **group)
     flags.DEFINE_float("clip_gradient_norm", 1.0, "Norm to clip gradients to; 0: never.", **group)
     flags.DEFINE_enum("clip", "variable", ["variable", "global"], "Clip each variable's gradient, or all as one.", **group)
     flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
-    flags.DEFINE_float("segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group)
-    flags.DEFINE_bool("segment_classes_only", False, "Keep only videos with a segment class, and predict only those classes.", **group)
+    flags.DEFINE_float(
+        "segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group
+    )
+    flags.DEFINE_bool(
+        "segment_classes_only", False, "Keep only videos with a segment class, and predict only those classes.", **group
+    )
     flags.DEFINE_integer("seed", 1, "Seed of weights, order and dropout: the same seed gives the same run.", **group)
     flags.DEFINE_integer("devices", 0, "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts.", **group)
     flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Compile the step with XLA. auto: on a GPU.", **group)
@@ -105,8 +152,13 @@ def define_training(fv):
 def define_output(fv, training=False):
     """--train_dir and, for train.py, how often it is written."""
     group = {"flag_values": fv, "module_name": "Output"}
-    flags.DEFINE_string("train_dir", None, f"Folder of the run: checkpoints, {configs.MODEL_FILE}, TensorBoard files. Default: "
-                        + (f"{configs.MODEL_ROOT}/<model>." if training else "the latest run of train.py without --train_dir."), **group)
+    flags.DEFINE_string(
+        "train_dir",
+        None,
+        f"Folder of the run: checkpoints, {configs.MODEL_FILE}, TensorBoard files. Default: "
+        + (f"{configs.MODEL_ROOT}/<model>." if training else "the latest run of train.py without --train_dir."),
+        **group,
+    )
     if training:
         flags.DEFINE_integer("save_steps", None, "Steps between checkpoints. Default: 500; fewer on the sample.", **group)
         flags.DEFINE_integer("export_model_steps", None, "The starter's name for --save_steps.", **group)
@@ -225,13 +277,17 @@ def model_config(fv, base, sample, label_ids):
         "max_frames": given(fv, "max_frames", base.max_frames if base else 300),
     }
     if len(asked["feature_names"]) != len(asked["feature_sizes"]):
-        raise UserError(f"--feature_names={','.join(asked['feature_names'])} needs --feature_sizes with "
-                        f"{len(asked['feature_names'])} sizes, not {len(asked['feature_sizes'])}.")
+        raise UserError(
+            f"--feature_names={','.join(asked['feature_names'])} needs --feature_sizes with "
+            f"{len(asked['feature_names'])} sizes, not {len(asked['feature_sizes'])}."
+        )
     if base:
         for field in ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids"):
             if asked[field] != getattr(base, field):
-                raise UserError(f"--{field}={asked[field]}: the model that this run goes on from has {getattr(base, field)}. "
-                                "Leave the flag out, name another --train_dir, or give --start_new_model.")
+                raise UserError(
+                    f"--{field}={asked[field]}: the model that this run goes on from has {getattr(base, field)}. "
+                    "Leave the flag out, name another --train_dir, or give --start_new_model."
+                )
     return configs.ModelConfig(
         **asked,
         frame_features=frame_features,
@@ -256,10 +312,23 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
     Raises:
         UserError: a count or rate that is not above 0.
     """
-    check_positive(fv, "batch_size", "max_steps", "num_epochs", "base_learning_rate", "learning_rate_decay",
-                   "learning_rate_decay_examples", "save_steps", "export_model_steps", "log_steps", "num_readers")
+    check_positive(
+        fv,
+        "batch_size",
+        "max_steps",
+        "num_epochs",
+        "base_learning_rate",
+        "learning_rate_decay",
+        "learning_rate_decay_examples",
+        "save_steps",
+        "export_model_steps",
+        "log_steps",
+        "num_readers",
+    )
     if fv.devices < 0 or fv.clip_gradient_norm < 0 or fv.regularization_penalty < 0 or fv.segment_class_weight < 0:
-        raise UserError("--devices, --clip_gradient_norm, --regularization_penalty and --segment_class_weight: must not be below 0.")
+        raise UserError(
+            "--devices, --clip_gradient_norm, --regularization_penalty and --segment_class_weight: must not be below 0."
+        )
     values = configs.recipe(model, stage, sample is not None)
     if given(fv, "num_epochs") is not None and given(fv, "max_steps") is None:
         values.pop("max_steps", None)
@@ -269,10 +338,18 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
     if save_steps is not None:
         values["save_steps"] = save_steps
     fields = inspect.signature(configs.TrainConfig).parameters
-    values.update({name: fv[name].value for name in fields if name in fv and name != "save_steps" and given(fv, name) is not None})
-    values.update(train_dir=train_dir, stage=stage, data_pattern=pattern, eval_data_pattern=eval_pattern,
-                  segment_label_ids=segment_label_ids, only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
-                  start_new_model=fv.start_new_model and first)
+    values.update(
+        {name: fv[name].value for name in fields if name in fv and name != "save_steps" and given(fv, name) is not None}
+    )
+    values.update(
+        train_dir=train_dir,
+        stage=stage,
+        data_pattern=pattern,
+        eval_data_pattern=eval_pattern,
+        segment_label_ids=segment_label_ids,
+        only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
+        start_new_model=fv.start_new_model and first,
+    )
     return configs.TrainConfig(**values)
 
 
@@ -293,15 +370,21 @@ def train_dir(fv, model=None):
         with open(os.path.join(configs.MODEL_ROOT, "latest"), encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
-        raise UserError("--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
-                        "first, or name a --train_dir.") from None
+        raise UserError(
+            "--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
+            "first, or name a --train_dir."
+        ) from None
 
 
 def expected(fv):
     """{ModelConfig field: value} that the command line names and the trained model must have (starter commands repeat them)."""
     names, sizes = names_and_sizes(fv)
-    named = {"model": given(fv, "model"), "feature_names": names, "feature_sizes": sizes,
-             "frame_features": given(fv, "frame_features")}
+    named = {
+        "model": given(fv, "model"),
+        "feature_names": names,
+        "feature_sizes": sizes,
+        "frame_features": given(fv, "frame_features"),
+    }
     return {field: value for field, value in named.items() if value is not None}
 
 
@@ -313,8 +396,10 @@ def data_pattern(fv, flag, default):
     """
     pattern = given(fv, flag) or default
     if not pattern:
-        raise UserError(f"--{flag} is not given, and the model was not trained on the built-in sample. Name shards, e.g. "
-                        f"--{flag}='/data/validate*.tfrecord'.")
+        raise UserError(
+            f"--{flag} is not given, and the model was not trained on the built-in sample. Name shards, e.g. "
+            f"--{flag}='/data/validate*.tfrecord'."
+        )
     return pattern
 
 
@@ -391,8 +476,11 @@ def known_failure(error):
     if line is not None:
         return line
     text = str(error)
-    for sign, what in (("No space left on device", "the disk is full"), ("Permission denied", "permission denied"),
-                       ("Read-only file system", "the file system is read-only")):
+    for sign, what in (
+        ("No space left on device", "the disk is full"),
+        ("Permission denied", "permission denied"),
+        ("Read-only file system", "the file system is read-only"),
+    ):
         if sign in text:
             return f"{what}: {text.splitlines()[0][:300]}"
     return None

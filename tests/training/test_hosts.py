@@ -31,11 +31,22 @@ def test_two_hosts_equal_one(tmp_path):
     rng = np.random.default_rng(0)
     videos = [make_video(f"v{i:02d}", int(rng.integers(5, 30)), labels=[i % 7]) for i in range(30)]
     pattern = write_frame_shards(tmp_path / "shards", [videos[:17], videos[17:]])
-    arguments = [f"--train_data_pattern={pattern}", "--model=FrameLevelLogisticModel", "--max_steps=6", "--save_steps=4", *commands.TINY]
+    arguments = [
+        f"--train_data_pattern={pattern}",
+        "--model=FrameLevelLogisticModel",
+        "--max_steps=6",
+        "--save_steps=4",
+        *commands.TINY,
+    ]
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = [
-        commands.start("train", *arguments, "--batch_size=4", f"--train_dir={tmp_path / 'two'}",
-                       TF_CONFIG=json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}))
+        commands.start(
+            "train",
+            *arguments,
+            "--batch_size=4",
+            f"--train_dir={tmp_path / 'two'}",
+            TF_CONFIG=json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}),
+        )
         for index in range(2)
     ]
     printed = [process.communicate(timeout=180)[0] for process in processes]

@@ -18,15 +18,24 @@ from yt8m.training import checkpoints, loop
 @pytest.fixture(scope="module")
 def pattern(tmp_path_factory):
     rng = np.random.default_rng(0)
-    videos = [make_video(f"v{i:02d}", int(rng.integers(5, 30)), labels=[i % 7], ratings=[(0, i % 7, 1.0), (0, (i + 1) % 7, 0.0)])
-              for i in range(30)]
+    videos = [
+        make_video(f"v{i:02d}", int(rng.integers(5, 30)), labels=[i % 7], ratings=[(0, i % 7, 1.0), (0, (i + 1) % 7, 0.0)])
+        for i in range(30)
+    ]
     return write_frame_shards(tmp_path_factory.mktemp("shards"), [videos[:17], videos[17:]])
 
 
 def configs(pattern, folder, stage="pretrain", **changes):
     model = config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7)
-    values = dict(batch_size=8, base_learning_rate=0.01, learning_rate_decay=0.9, learning_rate_decay_examples=1000, max_steps=7,
-                  save_steps=3, log_steps=2)
+    values = dict(
+        batch_size=8,
+        base_learning_rate=0.01,
+        learning_rate_decay=0.9,
+        learning_rate_decay_examples=1000,
+        max_steps=7,
+        save_steps=3,
+        log_steps=2,
+    )
     return config.TrainConfig(str(folder), stage, pattern, **{**values, **changes}), model
 
 
@@ -128,10 +137,12 @@ def one_step(replicas, weights, batch, model_weights=None):
 
 
 def test_several_devices_equal_one():
-    code = ("import tensorflow as tf; from tests.training import test_loop; "
-            "cpu = tf.config.list_physical_devices('CPU')[0]; "
-            "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2); "
-            "test_loop.check_devices(); print('devices agree')")
+    code = (
+        "import tensorflow as tf; from tests.training import test_loop; "
+        "cpu = tf.config.list_physical_devices('CPU')[0]; "
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2); "
+        "test_loop.check_devices(); print('devices agree')"
+    )
     process = subprocess.run([sys.executable, "-c", code], cwd=commands.ROOT, capture_output=True, text=True)
     assert "devices agree" in process.stdout, process.stderr
 
@@ -139,8 +150,12 @@ def test_several_devices_equal_one():
 def check_devices():
     rng = np.random.default_rng(0)
     labels = (rng.random((6, 7)) < 0.3).astype(np.float32)
-    batch = {"frames": rng.integers(0, 256, (6, 9, 24), np.uint8), "num_frames": np.array([9, 1, 4, 9, 5, 2], np.int32),
-             "labels": labels, "label_weights": np.ones_like(labels)}
+    batch = {
+        "frames": rng.integers(0, 256, (6, 9, 24), np.uint8),
+        "num_frames": np.array([9, 1, 4, 9, 5, 2], np.int32),
+        "labels": labels,
+        "label_weights": np.ones_like(labels),
+    }
     weights = [rng.normal(size=(24, 7)).astype(np.float32), rng.normal(size=7).astype(np.float32)]
     loss, one = one_step(1, weights, batch)
     loss_of_two, two = one_step(2, weights, batch)
@@ -151,8 +166,16 @@ def check_devices():
 
 
 def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
-    process = commands.start("train", f"--train_data_pattern={pattern}", "--model=FrameLevelLogisticModel", "--batch_size=4",
-                             "--max_steps=3", "--devices=2", f"--train_dir={tmp_path}", *commands.TINY)
+    process = commands.start(
+        "train",
+        f"--train_data_pattern={pattern}",
+        "--model=FrameLevelLogisticModel",
+        "--batch_size=4",
+        "--max_steps=3",
+        "--devices=2",
+        f"--train_dir={tmp_path}",
+        *commands.TINY,
+    )
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
     assert "2 device(s), 8 rows a step" in printed

@@ -19,11 +19,24 @@ def arguments(tmp_path_factory):
     """A training command with random frame sampling, noise and a decaying rate, over several epochs; without --train_dir."""
     folder = tmp_path_factory.mktemp("shards")
     rng = np.random.default_rng(0)
-    videos = [[make_video(f"v{s}{i:02d}", int(rng.integers(1, 40)), labels=rng.integers(0, 7, 2), ratings=[(0, i % 7, i % 2)])
-               for i in range(23)] for s in range(3)]
-    return [f"--train_data_pattern={write_frame_shards(folder, videos)}", "--model=MultiAttentionModel", "--batch_size=8",
-            f"--max_steps={STEPS}", f"--save_steps={SAVE_STEPS}", "--log_steps=5", "--learning_rate_decay_examples=100",
-            "--hyperparameters=num_samples=10,hidden_size=16,skip_head=2,skip_tail=2", *commands.TINY]
+    videos = [
+        [
+            make_video(f"v{s}{i:02d}", int(rng.integers(1, 40)), labels=rng.integers(0, 7, 2), ratings=[(0, i % 7, i % 2)])
+            for i in range(23)
+        ]
+        for s in range(3)
+    ]
+    return [
+        f"--train_data_pattern={write_frame_shards(folder, videos)}",
+        "--model=MultiAttentionModel",
+        "--batch_size=8",
+        f"--max_steps={STEPS}",
+        f"--save_steps={SAVE_STEPS}",
+        "--log_steps=5",
+        "--learning_rate_decay_examples=100",
+        "--hyperparameters=num_samples=10,hidden_size=16,skip_head=2,skip_tail=2",
+        *commands.TINY,
+    ]
 
 
 def weights(folder):

@@ -28,8 +28,10 @@ def class_columns(config, ids_file):
     column = {label: index for index, label in enumerate(predicted)}
     missing = [label for label in ids if label not in column]
     if missing:
-        raise UserError(f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none "
-                        f"of the model's {len(predicted)}. Name the file that goes with the model's data.")
+        raise UserError(
+            f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none "
+            f"of the model's {len(predicted)}. Name the file that goes with the model's data."
+        )
     return ids, np.array([column[label] for label in ids])
 
 

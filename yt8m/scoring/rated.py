@@ -27,7 +27,9 @@ def read(pattern, id_feature="id", cache=None):
     """
     if cache and os.path.exists(cache):
         try:
-            table = pd.read_csv(cache, header=None, names=["segment", "label", "score"], dtype={"segment": str, "label": int, "score": float})
+            table = pd.read_csv(
+                cache, header=None, names=["segment", "label", "score"], dtype={"segment": str, "label": int, "score": float}
+            )
         except (ValueError, OSError) as error:
             raise UserError(f"--label_cache={cache}: not lines of segment,class,score ({error}). Delete it.") from error
         return Ratings(table.segment.to_numpy(str), table.label.to_numpy(), table.score.to_numpy())
@@ -36,10 +38,14 @@ def read(pattern, id_feature="id", cache=None):
     if cache:
         temporary = f"{cache}.part"
         try:
-            pd.DataFrame({"segment": segments, "label": rated.labels, "score": rated.scores}).to_csv(temporary, header=False, index=False)
+            pd.DataFrame({"segment": segments, "label": rated.labels, "score": rated.scores}).to_csv(
+                temporary, header=False, index=False
+            )
             os.replace(temporary, cache)
         except OSError as error:
-            raise UserError(f"--label_cache={cache}: cannot be written ({error.strerror}). Name a file in a folder that can be.") from error
+            raise UserError(
+                f"--label_cache={cache}: cannot be written ({error.strerror}). Name a file in a folder that can be."
+            ) from error
     return Ratings(segments, rated.labels, rated.scores)
 
 
@@ -56,8 +62,10 @@ def score(submission, ratings, top_n):
     """
     limit = top_n or 2**62
     result = segment_average_precisions(read_submission(submission), ratings, limit)
-    for name, classes in (("have no rated positive: left out of the mean", result.classes_without_positives),
-                          ("are missing from the submission: they count 0", result.missing_classes)):
+    for name, classes in (
+        ("have no rated positive: left out of the mean", result.classes_without_positives),
+        ("are missing from the submission: they count 0", result.missing_classes),
+    ):
         if classes:
             print(f"{len(classes)} classes {name}: {', '.join(map(str, classes[:10]))}{', ...' if len(classes) > 10 else ''}")
     print(f"Rated pairs: {result.num_rated:,}, ranked: {result.num_found:,}")

@@ -28,7 +28,9 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     """
     predict, loss = make_predict(model), losses.get(config.label_loss)()
     metrics = VideoMetrics(config.num_outputs, top_k)
-    for batch in datasets.evaluation_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1):
+    for batch in datasets.evaluation_batches(
+        video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
+    ):
         predictions = predict(batch)
         labels = batch["labels"].numpy()
         metrics.update(predictions, labels, float(np.mean(loss(predictions, labels))))
@@ -45,7 +47,9 @@ def evaluate_segments(model, config, pattern, batch_size=128):
     """
     predict = make_predict(model)
     pairs = []
-    for batch in datasets.evaluation_batches(segment_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1):
+    for batch in datasets.evaluation_batches(
+        segment_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
+    ):
         predictions, labels = predict(batch), batch["labels"].numpy()
         rows, classes = np.nonzero(batch["label_weights"].numpy())
         pairs.append((classes, predictions[rows, classes], labels[rows, classes]))

@@ -25,8 +25,9 @@ def during_training(train, config, model, count=4):
 
     def draw(step):
         weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]
-        image = plots.attention_image([name.decode() for name in batch["ids"].numpy()], weights,
-                                      batch["num_frames"].numpy(), config.segment_feature_names)
+        image = plots.attention_image(
+            [name.decode() for name in batch["ids"].numpy()], weights, batch["num_frames"].numpy(), config.segment_feature_names
+        )
         with writer.as_default(step=step):
             tf.summary.image("attention", image[None])
         writer.flush()
@@ -60,10 +61,16 @@ def where(path, model, config, pattern, truth, names, columns, count=4, candidat
         num_frames = int(batch["num_frames"][row])
         topics = {label: there for label, there in truth.get(video, {}).items() if 0 < np.mean(there) < 0.7 and num_frames >= 30}
         for label, there in list(topics.items())[:1]:
-            panels.append(plots.Panel(
-                video=video, topic=names.get(label, str(label)), num_frames=num_frames, truth=there,
-                scores=scores[rows == row, columns[label]],
-                attention=None if attention is None else attention[row, :num_frames]))
+            panels.append(
+                plots.Panel(
+                    video=video,
+                    topic=names.get(label, str(label)),
+                    num_frames=num_frames,
+                    truth=there,
+                    scores=scores[rows == row, columns[label]],
+                    attention=None if attention is None else attention[row, :num_frames],
+                )
+            )
         if len(panels) == count:
             break
     plots.where(path, panels)

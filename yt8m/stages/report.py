@@ -77,8 +77,10 @@ def show(train_dir, model, config, sample):
     draw(picture, model, config, sample)
     print(f"Where in a video it found the topic: {picture}")
     flag = "" if os.path.dirname(train_dir) == configs.MODEL_ROOT else f" --train_dir={train_dir}"
-    print(f"Next:\n  python eval.py --segment_labels{flag}\n  python inference.py --segment_labels{flag}\n"
-          f"  tensorboard --logdir {train_dir}")
+    print(
+        f"Next:\n  python eval.py --segment_labels{flag}\n  python inference.py --segment_labels{flag}\n"
+        f"  tensorboard --logdir {train_dir}"
+    )
 
 
 def draw(path, model, config, sample):
@@ -110,7 +112,11 @@ def print_metrics(title, metrics):
 def print_table(results, sample, held_out=True):
     """Prints MAPs on the sample's rated segments, held out of training or of its test videos, beside chance and ceiling."""
     if held_out:
-        shown = table(results, sample.held_out_chance_map, sample.held_out_oracle_map, "MAP over the sample's held-out rated segments")
+        shown = table(
+            results, sample.held_out_chance_map, sample.held_out_oracle_map, "MAP over the sample's held-out rated segments"
+        )
     else:
-        shown = table(results, sample.test_chance_map, sample.test_oracle_map, "MAP over the rated segments of the sample's test videos")
+        shown = table(
+            results, sample.test_chance_map, sample.test_oracle_map, "MAP over the rated segments of the sample's test videos"
+        )
     Console().print(shown)

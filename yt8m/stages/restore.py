@@ -47,7 +47,9 @@ def newest(train_dir, checkpoint=None, expected=None):
     config = configs.read_model_config(train_dir)
     for field, value in (expected or {}).items():
         if value != getattr(config, field):
-            raise UserError(f"--{field}={value}: the model in --train_dir={train_dir} has {getattr(config, field)}. Leave the flag out.")
+            raise UserError(
+                f"--{field}={value}: the model in --train_dir={train_dir} has {getattr(config, field)}. Leave the flag out."
+            )
     prefix, _ = checkpoints.find(checkpoint or train_dir, "--checkpoint" if checkpoint else "--train_dir")
     model = build(config)
     checkpoints.load_weights(model, prefix)

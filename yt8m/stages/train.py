@@ -11,9 +11,9 @@ from yt8m import losses, models
 from yt8m.errors import UserError
 from yt8m.readers import datasets
 from yt8m.stages import evaluate, pictures
-from yt8m.training.data import segment_spec, video_spec
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import loop
+from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.optimizers import make_optimizer, staircase_schedule
 
 # Up to this many bytes of shards, the rows are counted before the run, so that it can say how long it will take.
@@ -34,8 +34,13 @@ def pretrain(train, model_config, callbacks=()):
     changes = {}
     if train.only_segment_class_videos:
         changes["only_videos_with_label_ids"] = True
-    spec = video_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern",
-                      pad_frames=bool(tf.config.list_physical_devices("GPU")), **changes)
+    spec = video_spec(
+        model_config,
+        train.data_pattern,
+        pattern_flag="train_data_pattern",
+        pad_frames=bool(tf.config.list_physical_devices("GPU")),
+        **changes,
+    )
     return run(train, model_config, spec, segment_class_weights(train, model_config), callbacks)
 
 
@@ -44,7 +49,9 @@ def finetune(train, model_config, callbacks=()):
 
     Args and returns: as pretrain's.
     """
-    return run(train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks)
+    return run(
+        train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks
+    )
 
 
 def segment_class_weights(train, model_config):
@@ -58,8 +65,12 @@ def segment_class_weights(train, model_config):
 def build(model_config):
     """The model of a config, with the config's precision."""
     keras.config.set_dtype_policy(model_config.precision)
-    return models.build_model(model_config.model, num_classes=model_config.num_outputs,
-                              feature_sizes=model_config.feature_sizes, **model_config.hyperparameters)
+    return models.build_model(
+        model_config.model,
+        num_classes=model_config.num_outputs,
+        feature_sizes=model_config.feature_sizes,
+        **model_config.hyperparameters,
+    )
 
 
 def run(train, model_config, spec, class_weights, callbacks):
@@ -77,8 +88,14 @@ def run(train, model_config, spec, class_weights, callbacks):
         model = build(model_config)
         optimizer = make_optimizer(
             train.optimizer,
-            staircase_schedule(train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, global_batch),
-            train.clip_gradient_norm, train.clip, strategy.num_replicas_in_sync, model_config.precision == "mixed_float16")
+            staircase_schedule(
+                train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, global_batch
+            ),
+            train.clip_gradient_norm,
+            train.clip,
+            strategy.num_replicas_in_sync,
+            model_config.precision == "mixed_float16",
+        )
         optimizer.build(model.trainable_variables)
     checkpoints = ckpt.Checkpoints(own_folder(train.train_dir, strategy), model, optimizer)
     restore(train, model, checkpoints, prefix)
@@ -91,19 +108,47 @@ def run(train, model_config, spec, class_weights, callbacks):
 
     def batches(worker):
         epochs = train.num_epochs if strategy.num_replicas_in_sync == 1 else None
-        return datasets.training_batches(spec, global_batch, train.seed, start_step=start, num_epochs=epochs, worker=worker,
-                                         num_parallel=train.num_readers if gpus else 1)
+        return datasets.training_batches(
+            spec,
+            global_batch,
+            train.seed,
+            start_step=start,
+            num_epochs=epochs,
+            worker=worker,
+            num_parallel=train.num_readers if gpus else 1,
+        )
 
-    steps = loop.make_train_steps(strategy, model, optimizer, loss, train.regularization_penalty, class_weights,
-                                  train.xla == "on" or (train.xla == "auto" and bool(gpus)),
-                                  (checkpoints.step, checkpoints.stage_step))
-    print(f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {strategy.num_replicas_in_sync} "
-          f"device(s), {global_batch} rows a step, {model_config.precision}, from step {start}; TensorBoard: "
-          f"tensorboard --logdir {train.train_dir}", flush=True)
+    steps = loop.make_train_steps(
+        strategy,
+        model,
+        optimizer,
+        loss,
+        train.regularization_penalty,
+        class_weights,
+        train.xla == "on" or (train.xla == "auto" and bool(gpus)),
+        (checkpoints.step, checkpoints.stage_step),
+    )
+    print(
+        f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {strategy.num_replicas_in_sync} "
+        f"device(s), {global_batch} rows a step, {model_config.precision}, from step {start}; TensorBoard: "
+        f"tensorboard --logdir {train.train_dir}",
+        flush=True,
+    )
     hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model), callbacks)
     iterator = iter(loop.distribute(strategy, batches))
-    finished = loop.run(strategy, model, optimizer, steps, iterator, checkpoints, total_steps, global_batch, train.save_steps,
-                        train.log_steps, hooks)
+    finished = loop.run(
+        strategy,
+        model,
+        optimizer,
+        steps,
+        iterator,
+        checkpoints,
+        total_steps,
+        global_batch,
+        train.save_steps,
+        train.log_steps,
+        hooks,
+    )
     hooks.writer.close()
     if not finished:
         print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
@@ -124,8 +169,10 @@ def starting_point(train):
         return None
     step, stage, _ = ckpt.position(prefix)
     if configs.STAGES.index(stage) > configs.STAGES.index(train.stage):
-        raise UserError(f"--stage={train.stage}: --train_dir={train.train_dir} is at stage {stage}, step {step}. Name another "
-                        "--train_dir, or give --start_new_model.")
+        raise UserError(
+            f"--stage={train.stage}: --train_dir={train.train_dir} is at stage {stage}, step {step}. Name another "
+            "--train_dir, or give --start_new_model."
+        )
     return prefix
 
 
@@ -146,7 +193,9 @@ def restore(train, model, checkpoints, prefix):
     else:
         checkpoints.stage.assign(configs.STAGES.index(train.stage))
         if train.stage == "finetune":
-            print(f"finetune: --train_dir={train.train_dir} holds no model and there is no --init_checkpoint: training from scratch.")
+            print(
+                f"finetune: --train_dir={train.train_dir} holds no model and there is no --init_checkpoint: from scratch."
+            )
 
 
 def own_folder(train_dir, strategy):
@@ -167,8 +216,10 @@ def count_steps(train, spec, global_batch, replicas):
     rows = datasets.count_examples(spec) * train.num_epochs
     steps = rows // global_batch if replicas > 1 else -(-rows // global_batch)
     if steps < 1:
-        raise UserError(f"--batch_size={train.batch_size}: the {rows} rows of --num_epochs={train.num_epochs} fill no batch on "
-                        f"{replicas} devices. Use a smaller --batch_size.")
+        raise UserError(
+            f"--batch_size={train.batch_size}: the {rows} rows of --num_epochs={train.num_epochs} fill no batch on "
+            f"{replicas} devices. Use a smaller --batch_size."
+        )
     return steps if train.max_steps is None else min(steps, train.max_steps)
 
 

@@ -40,13 +40,17 @@ class Checkpoints:
 
     def __init__(self, train_dir, model, optimizer, max_to_keep=3):
         self.train_dir = train_dir
-        self.step, self.stage, self.stage_step = (tf.Variable(0, dtype=tf.int64, trainable=False, name=name)
-                                                  for name in ("step", "stage", "stage_step"))
+        self.step, self.stage, self.stage_step = (
+            tf.Variable(0, dtype=tf.int64, trainable=False, name=name) for name in ("step", "stage", "stage_step")
+        )
         position = {"step": self.step, "stage": self.stage, "stage_step": self.stage_step}
         weights = {id(variable) for variable in model.weights}
-        state = {"model": _by_path(model.weights),
-                 # Seeds go by their order: Keras numbers their names through the process.
-                 "seeds": [variable.value for variable in model.variables if id(variable) not in weights], **position}
+        state = {
+            "model": _by_path(model.weights),
+            # Seeds go by their order: Keras numbers their names through the process.
+            "seeds": [variable.value for variable in model.variables if id(variable) not in weights],
+            **position,
+        }
         self._start = tf.train.Checkpoint(**state)
         self._all = tf.train.Checkpoint(optimizer=_by_path(optimizer.variables), **state)
         self._manager = tf.train.CheckpointManager(self._all, train_dir, max_to_keep, checkpoint_name=NAME)
@@ -61,8 +65,10 @@ class Checkpoints:
             self._manager.save(checkpoint_number=int(self.step.numpy()))
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0][:200]
-            raise UserError(f"--train_dir={self.train_dir}: no checkpoint can be written ({reason}). Name a folder that can be "
-                            "written, with room.") from error
+            raise UserError(
+                f"--train_dir={self.train_dir}: no checkpoint can be written ({reason}). Name a folder that can be "
+                "written, with room."
+            ) from error
 
     def resume(self, prefix):
         """Goes on from a checkpoint of this stage: everything is restored."""
@@ -112,7 +118,9 @@ def find(path, flag="--init_checkpoint"):
     if os.path.isdir(path):
         prefix = latest(path)
     if prefix is None or not tf.io.gfile.exists(prefix + ".index"):
-        raise UserError(f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>.")
+        raise UserError(
+            f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>."
+        )
     return prefix, os.path.dirname(prefix)
 
 
@@ -136,5 +144,7 @@ def load_weights(model, prefix):
         probe.restore(prefix).assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError) as error:
         theirs = sum(1 for name in shapes if name.startswith("model/") and name.endswith(_VALUE))
-        raise UserError(f"{prefix}: a checkpoint of another model: it has {theirs} variables, this {type(model).__name__} "
-                        f"{len(wanted)}, or their shapes differ. Give the --model and --hyperparameters it was trained with.") from error
+        raise UserError(
+            f"{prefix}: a checkpoint of another model: it has {theirs} variables, this {type(model).__name__} "
+            f"{len(wanted)}, or their shapes differ. Give the --model and --hyperparameters it was trained with."
+        ) from error

@@ -57,8 +57,9 @@ def choose_strategy(devices=0):
     if not gpus and devices > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-        return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)],
-                                              cross_device_ops=tf.distribute.ReductionToOneDevice())
+        return tf.distribute.MirroredStrategy(
+            [f"CPU:{index}" for index in range(devices)], cross_device_ops=tf.distribute.ReductionToOneDevice()
+        )
     names = [f"GPU:{index}" for index in range(devices or len(gpus))]
     return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
 
@@ -80,8 +81,9 @@ def distribute(strategy, batches):
     def local(context):
         each = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * each
-        return tf.data.Dataset.choose_from_datasets([batches(worker=(first + index, replicas)) for index in range(each)],
-                                                    tf.data.Dataset.range(each).repeat())
+        return tf.data.Dataset.choose_from_datasets(
+            [batches(worker=(first + index, replicas)) for index in range(each)], tf.data.Dataset.range(each).repeat()
+        )
 
     return strategy.distribute_datasets_from_function(local)
 
@@ -101,8 +103,8 @@ def make_train_steps(strategy, model, optimizer, loss, penalty, class_weights, x
         counters: tf.Variables that count steps.
 
     Returns:
-        tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last labels),
-        the latter two of this host's first device.
+        tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last
+        labels); the latter two are of this host's first device.
     """
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
@@ -261,9 +263,12 @@ class Progress:
             "examples_per_second": steps_a_second * self.batch_size,
         }
         left = "" if self.total_steps is None else f" | {duration((self.total_steps - now) / steps_a_second)} left"
-        print(f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
-              f"Hit@1: {self.logs['hit_at_one']:.2f} PERR: {self.logs['perr']:.2f} GAP: {self.logs['gap']:.2f} | "
-              f"Examples/sec: {self.logs['examples_per_second']:.0f}{left}", flush=True)
+        print(
+            f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
+            f"Hit@1: {self.logs['hit_at_one']:.2f} PERR: {self.logs['perr']:.2f} GAP: {self.logs['gap']:.2f} | "
+            f"Examples/sec: {self.logs['examples_per_second']:.0f}{left}",
+            flush=True,
+        )
         with self.writer.as_default(step=int(self.checkpoints.step.numpy())):
             for name, value in self.logs.items():
                 tf.summary.scalar(f"train/{name}", value)
