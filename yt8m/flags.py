@@ -1,9 +1,11 @@
 """The command line: every flag of the commands, their --help, and how flags become configs. Only this file knows absl."""
 
+import ast
 import contextlib
 import importlib
 import inspect
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -80,7 +82,7 @@ def define_model(fv):
     group = {"flag_values": fv, "module_name": "Model"}
     flags.DEFINE_string("model", None, "Model to train; an unknown name lists the known ones. Default: LogisticModel.", **group)
     flags.DEFINE_integer("num_classes", None, "Label ids in the records are below this. Default: 3862, or the sample's.", **group)
-    flags.DEFINE_list(
+    flags.DEFINE_string(
         "hyperparameters",
         None,
         "name=value,... for the model's (or its classifier's) constructor; an unknown name lists the known ones.",
@@ -220,11 +222,10 @@ def names_and_sizes(fv):
 
 
 def literal(text):
-    """A hyperparameter's value as typed: a Python literal where it reads as one, else the text."""
-    import ast
-
+    """A hyperparameter's value as typed: a Python literal where it reads as one, else the text; a tuple as a list, as in JSON."""
     with contextlib.suppress(ValueError, SyntaxError):
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
+        return list(value) if isinstance(value, tuple) else value
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
@@ -235,7 +236,8 @@ def hyperparameters(fv):
         UserError: an entry of --hyperparameters that is not name=value.
     """
     chosen = {argument: fv[flag].value for flag, argument in MODEL_FLAGS.items() if given(fv, flag) is not None}
-    for entry in given(fv, "hyperparameters", []):
+    entries = re.split(r",(?![^(\[{]*[)\]}])", given(fv, "hyperparameters", ""))  # commas in brackets belong to a value
+    for entry in filter(None, entries):
         name, equals, value = entry.partition("=")
         if not equals or not name.strip():
             raise UserError(f"--hyperparameters={entry}: must be name=value, several separated by commas.")

@@ -40,6 +40,7 @@ class DataSpec:
         segment_labels: a row is a rated (video, start time), with its ratings; unrated videos give no row.
         segment_size: seconds (= frames) of a rated segment.
         segment_expansion: t more frames on both sides, as far as the video has them; T = segment_size + 2t.
+        whole_videos: with segment_labels, a row is a rated video, whole, with all its rated segments (see _rated_videos).
         pad_frames: pad to T = max_frames always (static shapes, for XLA); else to the longest video of the batch.
         as_video_features: frame-level records for a video-level model: `features` is the mean of the real dequantised frames.
         pattern_flag: the flag that error messages call the pattern.
@@ -57,6 +58,7 @@ class DataSpec:
     segment_labels: bool = False
     segment_size: int = 5
     segment_expansion: int = 0
+    whole_videos: bool = False
     pad_frames: bool = False
     as_video_features: bool = False
     pattern_flag: str = "data_pattern"
@@ -72,6 +74,8 @@ class DataSpec:
             raise UserError(f"--feature_sizes={sizes}: expected sizes of at least 1.")
         for name, least in (("num_classes", 1), ("max_frames", 1), ("segment_size", 1), ("segment_expansion", 0)):
             _check_least(name, getattr(self, name), least)
+        if self.whole_videos and (not self.segment_labels or self.as_video_features):
+            raise UserError("whole videos with their rated segments are for segment_labels and models of frames.")
         if self.segment_labels and not self.frame_features:
             raise UserError("rated segments are read from frame-level records. Use --frame_features.")
         if self.label_ids is not None and self.label_map.label_ids.max() >= self.num_classes:
@@ -92,9 +96,14 @@ class DataSpec:
     @property
     def num_frames(self):
         """T where it is the same for all batches, else None."""
-        if self.segment_labels:
-            return self.segment_size + 2 * self.segment_expansion
+        if self.segment_labels and not self.whole_videos:
+            return self.window_size
         return self.max_frames if self.pad_frames else None
+
+    @property
+    def window_size(self):
+        """W, frames of a rated segment's window."""
+        return self.segment_size + 2 * self.segment_expansion
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +142,7 @@ def training_batches(
     """Shuffled batches without end, or for num_epochs; batches go on across the end of an epoch.
 
     Each epoch permutes the shards, and the rows within each group of `shuffle_shards` of them. A shard is indexed when its
-    group's turn comes (with start_step > 0: all are). Remote shards are held in memory, a group at a time.
+    group's turn comes. Remote shards are held in memory, a group at a time.
 
     Args:
         spec: DataSpec.
@@ -148,7 +157,9 @@ def training_batches(
 
     Returns:
         tf.data.Dataset of the batch dict: `ids` string [B]; `frames` uint8 [B, T, D] and `num_frames` int32 [B], or `features`
-        float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for rated segments `start_times` int32 [B].
+        float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for rated segments `start_times` int32 [B]. With
+        whole_videos there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each, `start_times`
+        [N], `segment_frames` uint8 [N, W, D], `segment_num_frames` int32 [N], `labels` and `label_weights` [N, C].
 
     Raises:
         UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a
@@ -270,34 +281,36 @@ def _selected_rows(spec, path, version):
                 records.check_labels(segments.labels, spec.num_classes)
                 starts = np.unique(segments.start_times[spec.label_map.columns(segments.labels) >= 0])
                 length = records.count_frames(shard.record(number), spec.feature_names, spec.feature_sizes)
-                inside = starts[(starts >= 0) & (starts < length)]
+                inside = _inside(spec, starts, length)
                 outside += len(starts) - len(inside)
-                rows += [(number, start) for start in inside]
+                rows += [(number, start) for start in (inside[:1] if spec.whole_videos else inside)]
     if outside:
         name = os.path.basename(path)
         print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
+def _inside(spec, starts, length):
+    """The start times that lie in a video of `length` frames; of a whole video no more than max_frames are read."""
+    return starts[(starts >= 0) & (starts < (min(length, spec.max_frames) if spec.whole_videos else length))]
+
+
 def _shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
-    """Yields references int64 [n, 3], a group of shards at a time, without the first `skip` rows."""
-    first = 0
-    if skip:
-        first, skip = divmod(skip, count_examples(spec))
-    for epoch in itertools.count(first) if num_epochs is None else range(first, num_epochs):
+    """Yields references int64 [n, 3], a group of shards at a time, without the first `skip` rows.
+
+    Only the shards up to the position are looked at: a run that goes on need not index what it has not come to.
+    """
+    for epoch in itertools.count() if num_epochs is None else range(num_epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(files))
-        yield from _not_empty(_epoch_rows(spec, files, order, [seed, epoch], skip, shuffle_shards), spec)
-        skip = 0
+        for rows in _not_empty(_epoch_rows(spec, files, order, [seed, epoch], shuffle_shards), spec):
+            yield rows[skip:]
+            skip -= min(skip, len(rows))
 
 
-def _epoch_rows(spec, files, order, seed, skip, shuffle_shards):
+def _epoch_rows(spec, files, order, seed, shuffle_shards):
     for group, begin in enumerate(range(0, len(order), shuffle_shards)):
         rows = np.concatenate([_shard_rows(spec, files, shard) for shard in order[begin : begin + shuffle_shards]])
-        if skip >= len(rows):
-            skip -= len(rows)
-            continue
-        yield np.random.default_rng([*seed, group]).permutation(rows)[skip:]
-        skip = 0
+        yield np.random.default_rng([*seed, group]).permutation(rows)
 
 
 def _not_empty(row_arrays, spec):
@@ -364,6 +377,9 @@ def _signature(spec):
     signature["labels"] = signature["label_weights"] = tf.TensorSpec([None, classes], tf.float32)
     if spec.segment_labels:
         signature["start_times"] = tf.TensorSpec([None], tf.int32)
+    if spec.whole_videos:
+        signature["segment_rows"] = signature["segment_num_frames"] = tf.TensorSpec([None], tf.int32)
+        signature["segment_frames"] = tf.TensorSpec([None, spec.window_size, width], tf.uint8)
     return signature
 
 
@@ -407,11 +423,13 @@ def _decoded_one_by_one(spec, files, rows):
                 video = _decode(spec, open_shard(files[shard]).record(number))
             last = shard, number
         videos.append(video)
+    if spec.whole_videos:
+        return _rated_videos(spec, videos)
     starts = rows[:, 2]
     arrays = {"ids": np.array([video.id.encode() for video in videos], object)}
     if spec.frame_features:
         windows = [_window(spec, video, start) for video, start in zip(videos, starts)]
-        arrays |= _stacked_frames(spec, windows) if spec.gives_frames else {"features": _frame_means(spec, windows)}
+        arrays |= _stacked_frames(windows, spec.num_frames, spec) if spec.gives_frames else {"features": _frame_means(spec, windows)}
     else:
         arrays["features"] = _stacked_features(spec, videos)
     if spec.segment_labels:
@@ -420,6 +438,30 @@ def _decoded_one_by_one(spec, files, rows):
     else:
         arrays["labels"] = _multi_hot([spec.label_map.columns(video.labels) for video in videos], spec)
     return arrays
+
+
+def _rated_videos(spec, videos):
+    """The arrays of whole videos and of all their rated segments; see training_batches."""
+    rows, starts = [], []
+    for row, video in enumerate(videos):
+        rated = video.segments.start_times[spec.label_map.columns(video.segments.labels) >= 0]
+        inside = _inside(spec, np.unique(rated), len(next(iter(video.frames.values()))))
+        rows += [row] * len(inside)
+        starts += inside.tolist()
+    of_rows = [videos[row] for row in rows]
+    windows = _stacked_frames([_window(spec, video, start) for video, start in zip(of_rows, starts)], spec.window_size, spec)
+    labels, weights = _segment_labels(spec, of_rows, np.array(starts, np.int64))
+    whole = [[video.frames[name][: spec.max_frames] for name in spec.feature_names] for video in videos]
+    return {
+        "ids": np.array([video.id.encode() for video in videos], object),
+        **_stacked_frames(whole, spec.num_frames, spec),
+        "segment_rows": np.array(rows, np.int32),
+        "start_times": np.array(starts, np.int32),
+        "segment_frames": windows["frames"],
+        "segment_num_frames": windows["num_frames"],
+        "labels": labels,
+        "label_weights": weights,
+    }
 
 
 def _decode(spec, record):
@@ -439,10 +481,10 @@ def _window(spec, video, start):
     return [video.frames[name][frames] for name in spec.feature_names]
 
 
-def _stacked_frames(spec, windows):
-    """`frames` uint8 [B, T, D], zero past each row's `num_frames` int32 [B]."""
+def _stacked_frames(windows, length, spec):
+    """`frames` uint8 [B, T, D], zero past each row's `num_frames` int32 [B]; T = length, None: the longest's."""
     num_frames = np.array([len(window[0]) for window in windows], np.int32)
-    longest = spec.num_frames or num_frames.max(initial=0)
+    longest = length or num_frames.max(initial=0)
     frames = _aligned_zeros((len(windows), int(longest), sum(spec.feature_sizes)), np.uint8)
     for row, window in zip(frames, windows):
         at = 0
