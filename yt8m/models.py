@@ -3,12 +3,14 @@
 import importlib
 import pkgutil
 
+from keras import ops
+
 import yt8m.video_level_models as video_level_models
 from yt8m import frame_level_models, registry
 from yt8m.base_model import constructor_arguments, model_inputs
 from yt8m.errors import UserError
 
-__all__ = ["ALIASES", "build_model", "hyperparameters", "model_inputs", "model_names"]
+__all__ = ["ALIASES", "build_model", "hyperparameters", "kind", "model_inputs", "model_names", "needs_whole_videos", "predict", "takes_frames"]
 
 for _module in pkgutil.iter_modules(frame_level_models.__path__):
     importlib.import_module(f"{frame_level_models.__name__}.{_module.name}")
@@ -46,9 +48,14 @@ def model_names():
     return registry.names("model")
 
 
+def kind(name):
+    """KIND of a registered model: "frame", "video", "sequence" or "context"; UserError for an unknown name."""
+    return registry.get("model", name).KIND
+
+
 def takes_frames(name):
     """Whether the model takes frames, not video-level features; UserError for an unknown name."""
-    return registry.get("model", name).KIND != "video"
+    return kind(name) != "video"
 
 
 def hyperparameters(name, head=None):
@@ -68,6 +75,42 @@ def hyperparameters(name, head=None):
     head = head or arguments[_HEAD]
     head_arguments = {**constructor_arguments(video_level_models.head_class(head)), **model.HEAD_DEFAULTS.get(head, {})}
     return {**{k: v for k, v in head_arguments.items() if k not in _SIZES}, **arguments, _HEAD: head}
+
+
+def check_scores_videos(name):
+    """Raises UserError for a model that scores segments only."""
+    if kind(name) == "context":
+        raise UserError(f"{name} scores segments in their videos, not whole videos. Use --segment_labels.")
+
+
+def predict(model, batch, training=False):
+    """Probabilities of a batch's rows, whatever kind of model and of batch.
+
+    Args:
+        model: BaseModel.
+        batch: rows for the model itself (entries that it does not take are ignored); or, for a sequence or context model, whole
+            videos with their segments: `frames` uint8 [B, T, D], `num_frames` [B], `segment_rows` int [N], the video of each
+            segment, `start_times` int [N], and for a context model `segment_frames` uint8 [N, W, D], `segment_num_frames` [N].
+        training: for a training step.
+
+    Returns:
+        float32 [B, C], or [N, C] for segments of whole videos.
+    """
+    if "segment_rows" not in batch:
+        return model(model_inputs(model, batch), training=training)
+    rows = batch["segment_rows"]
+    if model.KIND == "sequence":
+        scores = model.segment_probabilities(batch, training=training)  # [B, S, C]
+        at = rows * ops.shape(scores)[1] + batch["start_times"] // model.segment_size
+        return ops.take(ops.reshape(scores, (-1, scores.shape[-1])), at, axis=0)
+    video = {"context_frames": batch["frames"], "context_num_frames": batch["num_frames"]}
+    context = ops.take(model.encode_context(video, training=training), rows, axis=0)  # each video is encoded once
+    return model.predict_segments(context, batch["segment_frames"], batch["segment_num_frames"], training=training)
+
+
+def needs_whole_videos(name):
+    """Whether the model scores a segment by the video around it."""
+    return kind(name) in ("sequence", "context")
 
 
 _known = hyperparameters  # build_model has an argument of that name

@@ -61,24 +61,26 @@ class ContextModel(BaseModel):
         probabilities, _ = classify(embedded, segment)
         self._predict_segments = keras.Model({"context_embedding": embedded, **segment}, probabilities).__call__
 
-    def encode_context(self, inputs):
-        """Embeddings of the videos, [B, E], in inference mode: all frames, none sampled.
+    def encode_context(self, inputs, training=False):
+        """Embeddings of the videos, [B, E]; the encoder is in inference mode always.
 
         Args:
             inputs: {context_frames uint8 [B, T, D], context_num_frames int32 [B]}; other entries are ignored.
+            training: sample frames as in a training step; False: all frames.
         """
-        return self._encode_context({name: inputs[name] for name in ("context_frames", "context_num_frames")}, training=False)
+        return self._encode_context({name: inputs[name] for name in ("context_frames", "context_num_frames")}, training=training)
 
-    def predict_segments(self, context_embedding, frames, num_frames):
-        """Probabilities of segments in inference mode, float32 [N, C].
+    def predict_segments(self, context_embedding, frames, num_frames, training=False):
+        """Probabilities of segments, float32 [N, C].
 
         Args:
             context_embedding: [N, E], the row of encode_context of each segment's video.
             frames: uint8 [N, W, D], the segments' frames.
             num_frames: int32 [N], how many of them are real.
+            training: for a training step.
         """
         inputs = {"context_embedding": context_embedding, "frames": frames, "num_frames": num_frames}
-        return self._predict_segments(inputs, training=False)
+        return self._predict_segments(inputs, training=training)
 
     def load_encoders(self, context=None, segment=None):
         """Copies the weights of pre-trained models into the encoders.

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from yt8m import models
 from yt8m.errors import UserError
 from yt8m.readers import datasets, labels
 from yt8m.scoring import submission
@@ -73,6 +74,7 @@ def videos(model, config, pattern, output_file, top_k=20, batch_size=128):
 
     Args: as for `segments`; `pattern` names shards of the kind that the model was trained on.
     """
+    models.check_scores_videos(config.model)
     predict, progress = make_predict(model), Progress("videos")
     class_ids = list(config.label_ids or range(config.num_classes))
     with submission.write_video_predictions(output_file, class_ids, top_k) as write:

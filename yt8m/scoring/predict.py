@@ -9,13 +9,15 @@ SEGMENT_SIZE = 5
 
 
 def make_predict(model):
-    """A compiled `batch dict -> float32 [B, C]` in inference mode (batch norm by its averages, no dropout, no sampling)."""
+    """A compiled `batch dict -> float32 [rows, C]` in inference mode (batch norm by its averages, no dropout, no sampling)."""
+    taken = {tensor.name for tensor in model.inputs} | {"frames", "num_frames", "segment_rows", "start_times"}
+    taken |= {"segment_frames", "segment_num_frames"}
 
     @tf.function(reduce_retracing=True)
-    def predict(inputs):
-        return model(inputs, training=False)
+    def predict(batch):
+        return models.predict(model, batch)
 
-    return lambda batch: predict(models.model_inputs(model, batch)).numpy()
+    return lambda batch: predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in taken}).numpy()
 
 
 def window_indices(num_frames, expansion=0):
@@ -42,32 +44,43 @@ def window_indices(num_frames, expansion=0):
 
 
 def segment_scores(model, predict, batch, expansion=0, chunk=2048):
-    """Scores every segment of a batch of videos.
+    """Scores every segment of a batch of videos; a sequence model or a context reads each video once.
 
     Args:
         model: the Keras model; a video-level one gets the mean of each segment's frames.
         predict: make_predict(model).
         batch: `frames` uint8 [B, T, D] and `num_frames` int [B].
         expansion: frames added on either side of a segment.
-        chunk: segments a call of the model.
+        chunk: segments a call of a model that sees segments one by one.
 
     Returns:
         rows int [N], starts int [N], scores float32 [N, C].
     """
-    frames = np.asarray(batch["frames"])
-    rows, starts, indices, counts = window_indices(batch["num_frames"], expansion)
-    takes_frames = "frames" in [tensor.name for tensor in model.inputs]
+    frames, num_frames = np.asarray(batch["frames"]), np.asarray(batch["num_frames"], np.int32)
+    rows, starts, indices, counts = window_indices(num_frames, expansion)
+    segments = {"segment_rows": rows.astype(np.int32), "start_times": starts.astype(np.int32)}
+    if model.KIND == "sequence":
+        return rows, starts, predict({"frames": frames, "num_frames": num_frames, **segments})
+    if model.KIND == "context":
+        windows = _windows(frames, rows, indices, counts)
+        video = {"frames": frames, "num_frames": num_frames}
+        return rows, starts, predict({**video, **segments, "segment_frames": windows, "segment_num_frames": counts})
     scores = []
     for begin in range(0, len(rows), chunk):
         part = slice(begin, begin + chunk)
-        windows = frames[rows[part, None], indices[part]]  # [n, W, D]
-        real = np.arange(windows.shape[1]) < counts[part, None]  # [n, W]
-        windows *= real[..., None]
-        if takes_frames:
-            scores.append(predict({"frames": windows, "num_frames": counts[part]}))
-        else:
+        windows = _windows(frames, rows[part], indices[part], counts[part])
+        if model.KIND == "video":
             scores.append(predict({"features": mean_features(windows, counts[part])}))
+        else:
+            scores.append(predict({"frames": windows, "num_frames": counts[part]}))
     return rows, starts, np.concatenate(scores)
+
+
+def _windows(frames, rows, indices, counts):
+    """uint8 [N, W, D]: the windows of window_indices, zeros behind their real frames."""
+    windows = frames[rows[:, None], indices]
+    windows *= (np.arange(windows.shape[1]) < counts[:, None])[..., None]
+    return windows
 
 
 def mean_features(windows, counts):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from yt8m import losses
+from yt8m import losses, models
 from yt8m.metrics.ranking import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
@@ -26,6 +26,7 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     Returns:
         dict of metric name -> value.
     """
+    models.check_scores_videos(config.model)
     predict, loss = make_predict(model), losses.get(config.label_loss)()
     metrics = VideoMetrics(config.num_outputs, top_k)
     for batch in datasets.evaluation_batches(

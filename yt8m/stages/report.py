@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from yt8m import config as configs
+from yt8m import models
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints
@@ -44,7 +45,12 @@ def read(train_dir):
 
 
 def add_stage(train_dir, stage, model, config, sample):
-    """Evaluates a stage's model on the sample's held-out rated segments and notes the result."""
+    """Evaluates a stage's model on the sample's held-out rated segments and notes the result.
+
+    A pre-trained context model is left out: only its encoders are trained by then.
+    """
+    if stage == "pretrain" and models.kind(config.model) == "context":
+        return
     metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
     evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.latest(train_dir))[0], metrics, segments=True)
     kept = {} if stage == configs.STAGES[0] else read(train_dir)

@@ -1,5 +1,7 @@
 """One stage of training, from configs to checkpoints. The stages differ in their rows and their weights only."""
 
+import dataclasses
+import json
 import os
 
 import keras
@@ -31,6 +33,8 @@ def pretrain(train, model_config, callbacks=()):
     Returns:
         The trained keras.Model, or None when SIGTERM stopped the run.
     """
+    if models.kind(model_config.model) == "context":
+        return pretrain_encoders(train, model_config, callbacks)
     changes = {}
     if train.only_segment_class_videos:
         changes["only_videos_with_label_ids"] = True
@@ -52,6 +56,35 @@ def finetune(train, model_config, callbacks=()):
     return run(
         train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks
     )
+
+
+def pretrain_encoders(train, model_config, callbacks):
+    """Pre-trains the encoders of a context model as video models of their own, in folders of the train_dir, and joins them.
+
+    Papers 002 (section 3.8) and 003 (section 4.2). An encoder that both sides share is trained once. What the whole model adds
+    to the encoders is as it was initialised.
+    """
+    starting_point(train)
+    keras.utils.set_random_seed(train.seed)
+    model = build(model_config)
+    trained = {}
+    for part in ("context", "segment"):
+        name, options = getattr(model, f"{part}_model"), getattr(model, f"{part}_options") or {}
+        key = json.dumps([name, options], sort_keys=True)
+        if key not in trained:
+            config = dataclasses.replace(model_config, model=name, hyperparameters=dict(options))
+            one = dataclasses.replace(train, train_dir=os.path.join(train.train_dir, part), start_new_model=False)
+            print(f"pretrain: the {part} encoder")
+            trained[key] = pretrain(one, config, callbacks)
+            if trained[key] is None:
+                return None
+        model.load_encoders(**{part: trained[key]})
+    optimizer = make_optimizer(train.optimizer, train.base_learning_rate)
+    optimizer.build(model.trainable_variables)
+    configs.write_model_config(train.train_dir, model_config)
+    joined = ckpt.Checkpoints(train.train_dir, model, optimizer)
+    joined.save()
+    return model
 
 
 def segment_class_weights(train, model_config):

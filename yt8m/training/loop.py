@@ -117,7 +117,7 @@ def make_train_steps(strategy, model, optimizer, loss, penalty, class_weights, x
         weights = batch["label_weights"] if class_weights is None else batch["label_weights"] * class_weights
         rows = total(tf.cast(tf.shape(batch["labels"])[0], tf.float32))
         with tf.GradientTape() as tape:
-            predictions = model(models.model_inputs(model, batch), training=True)
+            predictions = models.predict(model, batch, training=True)
             label_loss = tf.reduce_sum(loss(predictions, batch["labels"], weights)) / rows
             objective = label_loss + penalty * tf.add_n(model.losses) / replicas if model.losses else label_loss
             objective = optimizer.scale_loss(objective)
