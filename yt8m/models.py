@@ -10,7 +10,17 @@ from yt8m import frame_level_models, registry
 from yt8m.base_model import constructor_arguments, model_inputs
 from yt8m.errors import UserError
 
-__all__ = ["ALIASES", "build_model", "hyperparameters", "kind", "model_inputs", "model_names", "needs_whole_videos", "predict", "takes_frames"]
+__all__ = [
+    "ALIASES",
+    "build_model",
+    "hyperparameters",
+    "kind",
+    "model_inputs",
+    "model_names",
+    "needs_whole_videos",
+    "predict",
+    "takes_frames",
+]
 
 for _module in pkgutil.iter_modules(frame_level_models.__path__):
     importlib.import_module(f"{frame_level_models.__name__}.{_module.name}")

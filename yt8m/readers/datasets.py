@@ -136,9 +136,7 @@ def match_files(pattern, flag="data_pattern"):
     return sorted(files)
 
 
-def training_batches(
-    spec, batch_size, seed, start_step=0, num_epochs=None, worker=(0, 1), num_parallel=2, shuffle_shards=16
-):
+def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, worker=(0, 1), num_parallel=2, shuffle_shards=16):
     """Shuffled batches without end, or for num_epochs; batches go on across the end of an epoch.
 
     Each epoch permutes the shards, and the rows within each group of `shuffle_shards` of them. A shard is indexed when its
@@ -429,7 +427,9 @@ def _decoded_one_by_one(spec, files, rows):
     arrays = {"ids": np.array([video.id.encode() for video in videos], object)}
     if spec.frame_features:
         windows = [_window(spec, video, start) for video, start in zip(videos, starts)]
-        arrays |= _stacked_frames(windows, spec.num_frames, spec) if spec.gives_frames else {"features": _frame_means(spec, windows)}
+        arrays |= (
+            _stacked_frames(windows, spec.num_frames, spec) if spec.gives_frames else {"features": _frame_means(spec, windows)}
+        )
     else:
         arrays["features"] = _stacked_features(spec, videos)
     if spec.segment_labels:

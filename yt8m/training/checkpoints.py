@@ -94,7 +94,17 @@ class Checkpoints:
 
 def remove_run(train_dir):
     """Deletes checkpoints, model_flags.json and TensorBoard files of a run; other files stay."""
-    names = [f"{NAME}-*", "checkpoint", config.MODEL_FILE, "events.out.tfevents.*", *config.STAGES, "eval", "pictures", "context", "segment"]
+    names = [
+        f"{NAME}-*",
+        "checkpoint",
+        config.MODEL_FILE,
+        "events.out.tfevents.*",
+        *config.STAGES,
+        "eval",
+        "pictures",
+        "context",
+        "segment",
+    ]
     for path in [path for name in names for path in glob.glob(os.path.join(glob.escape(train_dir), name))]:
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
