@@ -29,7 +29,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -67,6 +67,13 @@ class TrainConfig:
     Attributes:
         num_examples: total rows to train on is num_epochs passes, or max_steps batches, whichever ends first.
         batch_size: rows a step and device.
+        learning_rate_decay, learning_rate_decay_examples: of the schedule "staircase".
+        optimizer: name, as make_optimizer's.
+        schedule: "staircase", "triangular" or "cosine".
+        warmup_fraction, final_learning_rate_fraction: of the latter two, as SlantedTriangular's.
+        weight_decay: decoupled; None: the optimizer's own.
+        ema_momentum: of the average of the weights; 0: none is kept.
+        learning_rate_multipliers: {first parts of weights' paths: factor}; None: the model's own.
         clip: "variable" clips each variable's gradient to clip_gradient_norm as the starter does, "global" all together.
         segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
@@ -83,6 +90,12 @@ class TrainConfig:
     num_epochs: int | None = None
     max_steps: int | None = None
     optimizer: str = "AdamOptimizer"
+    schedule: str = "staircase"
+    warmup_fraction: float = 0.25
+    final_learning_rate_fraction: float = 0.01
+    weight_decay: float | None = None
+    ema_momentum: float = 0.0
+    learning_rate_multipliers: dict | None = None
     clip_gradient_norm: float = 1.0
     clip: str = "variable"
     regularization_penalty: float = 1.0
@@ -100,8 +113,12 @@ class TrainConfig:
     xla: str = "auto"
 
 
-# What a flag that is not given means, by stage and kind of model. Sources: "starter": the official code's defaults;
-# "attention": papers 000/001 (systems.md, section 1). "sample": small steps for the small built-in set.
+# What a flag that is not given means, by family of models and stage. Sources: "starter": the official code's defaults;
+# "attention": papers 000/001; "ceshine": paper 002; "netvlad": paper 003, which gives no lengths; "em": paper 004, which gives
+# no decay (the starter's here). "sample": small steps for the small built-in set.
+_CESHINE = dict(optimizer="AdamWOptimizer", schedule="triangular", clip_gradient_norm=10.0, clip="global")
+_NETVLAD = dict(batch_size=128, base_learning_rate=2e-4, learning_rate_decay=0.8, learning_rate_decay_examples=1_000_000)
+_EM = dict(batch_size=512, base_learning_rate=2.5e-4, learning_rate_decay=0.95, num_epochs=5)
 RECIPES = {
     "starter": {
         "pretrain": dict(batch_size=1024, base_learning_rate=0.01, learning_rate_decay=0.95, num_epochs=5),
@@ -111,14 +128,38 @@ RECIPES = {
         "pretrain": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=60_000),
         "finetune": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=2_500),
     },
+    "ceshine": {
+        "pretrain": dict(_CESHINE, batch_size=32, base_learning_rate=3e-4, weight_decay=0.1, max_steps=100_000),
+        "finetune": dict(_CESHINE, batch_size=128, base_learning_rate=2e-4, weight_decay=0.02, max_steps=9_000),
+    },
+    "netvlad": {"pretrain": dict(_NETVLAD, num_epochs=5), "finetune": dict(_NETVLAD, max_steps=2_500)},
+    "em": {"pretrain": _EM, "finetune": _EM},
     "sample": {
         "pretrain": dict(batch_size=32, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=150, save_steps=50),
         "finetune": dict(batch_size=64, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
     },
 }
+FAMILIES = {
+    "AttentionModel": "attention",
+    "MultiAttentionModel": "attention",
+    "GatedDbofModel": "ceshine",
+    "NeXtVladModel": "ceshine",
+    "ContextAwareModel": "ceshine",
+    "NetVladModel": "netvlad",
+    "JointContextModel": "netvlad",
+    "BiGruModel": "em",
+    "TransformerModel": "em",
+}
+# Papers 002 and 003 show their models 3 frames on either side of a segment.
+SEGMENT_EXPANSIONS = {"ceshine": 3, "netvlad": 3}
 # Models without a hidden layer need the starter's higher rate on the sample, too.
 LINEAR_MODELS = ("FrameLevelLogisticModel", "LogisticModel", "MoeModel")
 SAMPLE_LINEAR_LEARNING_RATE = 0.01
+
+
+def family(model, sample):
+    """The key in RECIPES of a model's recipe on the built-in sample or on named data."""
+    return "sample" if sample else FAMILIES.get(model, "starter")
 
 
 def recipe(model, stage, sample):
@@ -132,8 +173,7 @@ def recipe(model, stage, sample):
     Returns:
         dict of TrainConfig fields.
     """
-    family = "sample" if sample else "attention" if "Attention" in model else "starter"
-    values = {"learning_rate_decay_examples": 4_000_000, **RECIPES[family][stage]}
+    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **RECIPES[family(model, sample)][stage]}
     if sample and model in LINEAR_MODELS:
         values["base_learning_rate"] = SAMPLE_LINEAR_LEARNING_RATE
     return values

@@ -104,6 +104,13 @@ def define_model(fv):
     )
     flags.DEFINE_integer("iterations", None, "Frames sampled of a video in training. Default: the model's.", **group)
     flags.DEFINE_integer("max_frames", None, "Frames read of a video. Default: 300.", **group)
+    flags.DEFINE_integer(
+        "segment_expansion",
+        None,
+        "Frames that the model sees before and after a 5-second segment. Default: a trained model's own; else 3 for the "
+        "models of papers 002 and 003 on named data, 0 for the rest.",
+        **group,
+    )
     flags.DEFINE_enum(
         "precision",
         None,
@@ -130,14 +137,64 @@ def define_training(fv):
     flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
     flags.DEFINE_integer("num_epochs", None, "Stop after this many passes over the data. Default: by recipe.", **group)
     flags.DEFINE_string("label_loss", None, "CrossEntropyLoss, HingeLoss or SoftmaxLoss. Default: CrossEntropyLoss.", **group)
-    flags.DEFINE_string("optimizer", "AdamOptimizer", "Optimizer; an unknown name lists the known ones.", **group)
-    flags.DEFINE_float("base_learning_rate", None, "Learning rate to start with. Default: by recipe.", **group)
+    flags.DEFINE_string("optimizer", None, "Optimizer; an unknown name lists the known ones. Default: by recipe, Adam.", **group)
+    flags.DEFINE_float(
+        "weight_decay",
+        None,
+        "Decoupled weight decay, with any optimizer: a step takes learning rate * this off each weight, biases and batch-norm "
+        "and layer-norm variables excepted. Default: by recipe; 0.01 for AdamW, else 0.",
+        **group,
+    )
+    flags.DEFINE_enum(
+        "schedule",
+        None,
+        ["staircase", "triangular", "cosine"],
+        "Learning rate by step. staircase: the starter's, see --learning_rate_decay. triangular: linear up, then linear down "
+        "to the end of the stage (paper 002). cosine: linear up, then half a cosine down. Default: by recipe, staircase.",
+        **group,
+    )
+    flags.DEFINE_float(
+        "base_learning_rate", None, "Learning rate to start with; the highest of a schedule. Default: by recipe.", **group
+    )
+    flags.DEFINE_float(
+        "warmup_fraction",
+        None,
+        "triangular, cosine: part of the stage's steps over which the learning rate rises, 0 to 1. Default: 0.25.",
+        **group,
+    )
+    flags.DEFINE_float(
+        "final_learning_rate_fraction",
+        None,
+        "triangular, cosine: the first and the last learning rate as a share of the highest, 0 to 1. Default: 0.01.",
+        **group,
+    )
+    flags.DEFINE_string(
+        "learning_rate_multipliers",
+        None,
+        "prefix=factor,... on the learning rate (and decay) of the weights whose path begins with the prefix, e.g. "
+        "segment_encoder=0.5,head=1; 0 freezes them. The longest prefix counts; an unknown one lists the known. Default: the "
+        "model's own: half for the segment encoders of context models, else none.",
+        **group,
+    )
+    flags.DEFINE_float(
+        "ema_momentum",
+        None,
+        "Keep an average of the weights over the steps, with this momentum (0.999, say), and evaluate and predict with it; 0: "
+        "none. Default: 0.",
+        **group,
+    )
     flags.DEFINE_float(
         "learning_rate_decay", None, "Factor applied every learning_rate_decay_examples. Default: by recipe.", **group
     )
     flags.DEFINE_float("learning_rate_decay_examples", None, "Examples between two decays. Default: 4000000.", **group)
-    flags.DEFINE_float("clip_gradient_norm", 1.0, "Norm to clip gradients to; 0: never.", **group)
-    flags.DEFINE_enum("clip", "variable", ["variable", "global"], "Clip each variable's gradient, or all as one.", **group)
+    flags.DEFINE_float("clip_gradient_norm", None, "Norm to clip gradients to; 0: never. Default: by recipe, 1.", **group)
+    flags.DEFINE_enum(
+        "clip",
+        None,
+        ["variable", "global"],
+        "Clip each variable's gradient, or all as one. Default: by recipe, variable.",
+        **group,
+    )
     flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
     flags.DEFINE_float(
         "segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group
@@ -194,6 +251,18 @@ def check_positive(fv, *names):
             raise UserError(f"--{name}={value}: must be above 0.")
 
 
+def check_not_negative(fv, *names):
+    """Refuses values below 0 among the given flags.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    for name in names:
+        value = given(fv, name)
+        if value is not None and value < 0:
+            raise UserError(f"--{name}={value}: must not be below 0.")
+
+
 def given(fv, name, default=None):
     """The flag's value if it is defined here and not None, else the default."""
     value = fv[name].value if name in fv else None
@@ -245,6 +314,30 @@ def hyperparameters(fv):
     return chosen
 
 
+def multipliers(fv):
+    """--learning_rate_multipliers as {prefix: factor}, None where it is not given.
+
+    Raises:
+        UserError: an entry that is not prefix=factor with a factor of 0 or more, or a prefix given twice.
+    """
+    text = given(fv, "learning_rate_multipliers")
+    if text is None:
+        return None
+    factors = {}
+    for entry in filter(None, (entry.strip() for entry in text.split(","))):
+        prefix, _, factor = (part.strip() for part in entry.partition("="))
+        try:
+            value = float(factor)
+        except ValueError:
+            value = -1.0
+        if not prefix or not 0 <= value < float("inf"):
+            raise UserError(f"--learning_rate_multipliers={entry}: must be prefix=factor, the factor 0 or more.")
+        if prefix in factors:
+            raise UserError(f"--learning_rate_multipliers={entry}: {prefix} was given already. Leave one out.")
+        factors[prefix] = value
+    return factors
+
+
 def model_config(fv, base, sample, label_ids):
     """The model that the flags ask for.
 
@@ -259,6 +352,7 @@ def model_config(fv, base, sample, label_ids):
     """
     from yt8m import models
 
+    check_not_negative(fv, "segment_expansion")
     name = given(fv, "model", base.model if base else "LogisticModel")
     takes_frames = models.takes_frames(name)
     names, sizes = names_and_sizes(fv)
@@ -268,6 +362,7 @@ def model_config(fv, base, sample, label_ids):
         default_names = tuple("mean_" + feature for feature in default_names)
         if not sample:
             default_names, default_sizes = default_names[:1], default_sizes[:1]
+    default_expansion = configs.SEGMENT_EXPANSIONS.get(configs.family(name, sample is not None), 0)
     asked = {
         "model": name,
         "hyperparameters": hyperparameters(fv) or (base.hyperparameters if base else {}),
@@ -293,6 +388,7 @@ def model_config(fv, base, sample, label_ids):
     return configs.ModelConfig(
         **asked,
         frame_features=frame_features,
+        segment_expansion=given(fv, "segment_expansion", base.segment_expansion if base else default_expansion),
         label_loss=given(fv, "label_loss", base.label_loss if base else "CrossEntropyLoss"),
         precision=given(fv, "precision", base.precision if base else default_precision()),
         sample=sample.size if sample else None,
@@ -306,13 +402,11 @@ def default_precision():
     return "mixed_bfloat16" if tf.config.list_physical_devices("GPU") else "float32"
 
 
-def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, segment_label_ids, first=True):
-    """The TrainConfig of one stage: what is given on the command line, else the recipe's value.
-
-    Only the `first` stage of a command starts a new model with --start_new_model.
+def check_training(fv):
+    """Refuses values of training flags that are out of their range.
 
     Raises:
-        UserError: a count or rate that is not above 0.
+        UserError: names the flag and its value.
     """
     check_positive(
         fv,
@@ -327,10 +421,25 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
         "log_steps",
         "num_readers",
     )
-    if fv.devices < 0 or fv.clip_gradient_norm < 0 or fv.regularization_penalty < 0 or fv.segment_class_weight < 0:
-        raise UserError(
-            "--devices, --clip_gradient_norm, --regularization_penalty and --segment_class_weight: must not be below 0."
-        )
+    check_not_negative(
+        fv, "devices", "clip_gradient_norm", "regularization_penalty", "segment_class_weight", "weight_decay", "ema_momentum"
+    )
+    for name in ("warmup_fraction", "final_learning_rate_fraction"):
+        if not 0 <= given(fv, name, 0) <= 1:
+            raise UserError(f"--{name}={fv[name].value}: must be between 0 and 1.")
+    if given(fv, "ema_momentum", 0) >= 1:
+        raise UserError(f"--ema_momentum={fv.ema_momentum}: must be below 1, e.g. 0.999.")
+
+
+def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, segment_label_ids, first=True):
+    """The TrainConfig of one stage: what is given on the command line, else the recipe's value.
+
+    Only the `first` stage of a command starts a new model with --start_new_model.
+
+    Raises:
+        UserError: a count, rate or fraction that is out of its range.
+    """
+    check_training(fv)
     values = configs.recipe(model, stage, sample is not None)
     if given(fv, "num_epochs") is not None and given(fv, "max_steps") is None:
         values.pop("max_steps", None)
@@ -350,6 +459,7 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
         eval_data_pattern=eval_pattern,
         segment_label_ids=segment_label_ids,
         only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
+        learning_rate_multipliers=multipliers(fv),
         start_new_model=fv.start_new_model and first,
     )
     return configs.TrainConfig(**values)

@@ -65,10 +65,14 @@ def trajectory(optimizer, variables, gradients):
 
 
 def multi_trajectory(start, gradients):
-    """MultiOptimizer works on layers: two dense layers whose kernels are the variables."""
+    """MultiOptimizer works on layers: two dense layers whose kernels are the variables.
+
+    It finds a layer's variables by their names, so the layers are built by calling them: build() would name both kernels
+    "kernel:0", and each optimizer would then move both.
+    """
     layers = [tf.keras.layers.Dense(start[k].shape[1], use_bias=False, name=k) for k in ("a", "b")]
     for layer, k in zip(layers, ("a", "b")):
-        layer.build((None, start[k].shape[0]))
+        layer(tf.zeros((1, start[k].shape[0])))
         layer.kernel.assign(start[k])
     settings = SETTINGS["multi"]
     pairs = [

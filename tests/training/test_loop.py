@@ -178,5 +178,5 @@ def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
     )
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
-    assert "2 device(s), 8 rows a step" in printed
+    assert "2 devices, 8 rows a step" in printed
     assert newest(tmp_path)[0] == 3

@@ -42,7 +42,7 @@ def pretrain(train, model_config, callbacks=()):
         model_config,
         train.data_pattern,
         pattern_flag="train_data_pattern",
-        pad_frames=bool(tf.config.list_physical_devices("GPU")),
+        pad_frames=on_gpu(),
         **changes,
     )
     return run(train, model_config, spec, segment_class_weights(train, model_config), callbacks)
@@ -111,82 +111,78 @@ def run(train, model_config, spec, class_weights, callbacks):
     loss = losses.get(model_config.label_loss)()
     prefix = starting_point(train)
     strategy = loop.choose_strategy(train.devices)
-    gpus = tf.config.list_physical_devices("GPU")
-    keras.utils.set_random_seed(train.seed)
-    if not gpus:
-        tf.config.experimental.enable_op_determinism()
-    global_batch = train.batch_size * strategy.num_replicas_in_sync
-    total_steps = count_steps(train, spec, global_batch, strategy.num_replicas_in_sync)
-    with strategy.scope():
-        model = build(model_config)
-        optimizer = make_optimizer(
-            train.optimizer,
-            staircase_schedule(
-                train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, global_batch
-            ),
-            train.clip_gradient_norm,
-            train.clip,
-            strategy.num_replicas_in_sync,
-            model_config.precision == "mixed_float16",
-        )
-        optimizer.build(model.trainable_variables)
+    model, optimizer = model_and_optimizer(train, model_config, strategy)
+    length = stage_length(train, spec, strategy.num_replicas_in_sync)
     checkpoints = ckpt.Checkpoints(own_folder(train.train_dir, strategy), model, optimizer)
     restore(train, model, checkpoints, prefix)
-    if prefix is None or ckpt.latest(train.train_dir) is None:
+    if prefix is None:
         configs.write_model_config(train.train_dir, model_config)
     start = int(checkpoints.stage_step.numpy())
-    if total_steps is not None and start >= total_steps:
-        print(f"{train.stage}: step {start} of {total_steps} is there already.")
+    if length.total_steps is not None and start >= length.total_steps:
+        print(f"{train.stage}: step {start} of {length.total_steps} is there already.")
         return model
-
-    def batches(worker):
-        epochs = train.num_epochs if strategy.num_replicas_in_sync == 1 else None
-        return datasets.training_batches(
-            spec,
-            global_batch,
-            train.seed,
-            start_step=start,
-            num_epochs=epochs,
-            worker=worker,
-            num_parallel=train.num_readers if gpus else 1,
-        )
-
-    steps = loop.make_train_steps(
-        strategy,
-        model,
-        optimizer,
-        loss,
-        train.regularization_penalty,
-        class_weights,
-        train.xla == "on" or (train.xla == "auto" and bool(gpus)),
-        (checkpoints.step, checkpoints.stage_step),
-    )
+    replicas = strategy.num_replicas_in_sync
     print(
-        f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {strategy.num_replicas_in_sync} "
-        f"device(s), {global_batch} rows a step, {model_config.precision}, from step {start}; TensorBoard: "
-        f"tensorboard --logdir {train.train_dir}",
+        f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {replicas} device{'s'[: replicas - 1]}, "
+        f"{length.batch_size} rows a step, {model_config.precision}, from step {start}; TensorBoard: tensorboard --logdir "
+        f"{train.train_dir}",
         flush=True,
     )
-    hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model), callbacks)
-    iterator = iter(loop.distribute(strategy, batches))
-    finished = loop.run(
-        strategy,
-        model,
-        optimizer,
-        steps,
-        iterator,
-        checkpoints,
-        total_steps,
-        global_batch,
-        train.save_steps,
-        train.log_steps,
-        hooks,
+    counters = (checkpoints.step, checkpoints.stage_step)
+    steps = loop.make_train_steps(
+        strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train), counters
     )
+    iterator = iter(loop.distribute(strategy, batches_from(train, spec, length, start, replicas)))
+    hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model), callbacks)
+    finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
         print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
         return None
     return model
+
+
+def on_gpu():
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def uses_xla(train):
+    """Whether the step is compiled with XLA."""
+    return train.xla == "on" or (train.xla == "auto" and on_gpu())
+
+
+def model_and_optimizer(train, model_config, strategy):
+    """The model and the optimizer of a stage, seeded, with their variables where the strategy wants them.
+
+    On a CPU TensorFlow's op determinism is switched on: the same run gives the same bits.
+    """
+    keras.utils.set_random_seed(train.seed)
+    if not on_gpu():
+        tf.config.experimental.enable_op_determinism()
+    replicas = strategy.num_replicas_in_sync
+    rate = staircase_schedule(
+        train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, train.batch_size * replicas
+    )
+    with strategy.scope():
+        model = build(model_config)
+        float16 = model_config.precision == "mixed_float16"
+        optimizer = make_optimizer(train.optimizer, rate, train.clip_gradient_norm, train.clip, replicas, float16)
+        optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def batches_from(train, spec, length, start, replicas):
+    """Function of worker=(index, count): the batches of a stage from a step on."""
+
+    def batches(worker):
+        epochs = train.num_epochs if replicas == 1 else None
+        parallel = train.num_readers if on_gpu() else 1
+        return datasets.training_batches(
+            spec, length.batch_size, train.seed, start_step=start, num_epochs=epochs, worker=worker, num_parallel=parallel
+        )
+
+    return batches
 
 
 def starting_point(train):
@@ -226,9 +222,7 @@ def restore(train, model, checkpoints, prefix):
     else:
         checkpoints.stage.assign(configs.STAGES.index(train.stage))
         if train.stage == "finetune":
-            print(
-                f"finetune: --train_dir={train.train_dir} holds no model and there is no --init_checkpoint: from scratch."
-            )
+            print(f"finetune: --train_dir={train.train_dir} holds no model and there is no --init_checkpoint: from scratch.")
 
 
 def own_folder(train_dir, strategy):
@@ -237,6 +231,16 @@ def own_folder(train_dir, strategy):
     if resolver is None or not resolver.task_id:
         return train_dir
     return os.path.join(train_dir, f"worker-{resolver.task_id}")
+
+
+def stage_length(train, spec, replicas):
+    """The Length of a stage: max_steps, or the steps of num_epochs if these are fewer.
+
+    Raises:
+        UserError: the rows do not fill one batch on several devices.
+    """
+    global_batch = train.batch_size * replicas
+    return loop.Length(count_steps(train, spec, global_batch, replicas), global_batch, train.save_steps, train.log_steps)
 
 
 def count_steps(train, spec, global_batch, replicas):

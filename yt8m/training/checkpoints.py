@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
+from yt8m.training.optimizers import averages
 
 NAME = "model.ckpt"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -23,6 +24,9 @@ def _by_path(variables):
 
 class Checkpoints:
     """Saves and restores weights, batch-norm averages, dropout seeds, optimizer slots and the position in the run.
+
+    A run with --ema_momentum has the weights' averages beside them. Whoever loads a model's weights gets the averages;
+    only the stage that goes on gets both.
 
     A checkpoint is written under a temporary name and renamed by TensorFlow; `checkpoint` names the newest whole one.
 
@@ -51,8 +55,12 @@ class Checkpoints:
             "seeds": [variable.value for variable in model.variables if id(variable) not in weights],
             **position,
         }
+        kept = averages(optimizer)
+        slots = _by_path([variable for variable in optimizer.variables if variable.path not in _paths(kept.values())])
+        average = {"average": {path: variable.value for path, variable in kept.items()}} if kept else {}
+        self._model = model
         self._start = tf.train.Checkpoint(**state)
-        self._all = tf.train.Checkpoint(optimizer=_by_path(optimizer.variables), **state)
+        self._all = tf.train.Checkpoint(optimizer=slots, **average, **state)
         self._manager = tf.train.CheckpointManager(self._all, train_dir, max_to_keep, checkpoint_name=NAME)
 
     def save(self):
@@ -71,8 +79,18 @@ class Checkpoints:
             ) from error
 
     def resume(self, prefix):
-        """Goes on from a checkpoint of this stage: everything is restored."""
-        self._all.restore(prefix).assert_consumed()
+        """Goes on from a checkpoint of this stage: everything is restored.
+
+        Raises:
+            UserError: the checkpoint has other optimizer variables.
+        """
+        try:
+            self._all.restore(prefix).assert_consumed()
+        except (AssertionError, ValueError) as error:
+            raise UserError(
+                f"{prefix}: written with another --optimizer, --ema_momentum or --precision, so the stage cannot go on from "
+                "it. Give the flags that it was started with, or --start_new_model."
+            ) from error
 
     def begin_stage(self, prefix, stage):
         """Goes on from the last checkpoint of an earlier stage: weights and step, with a fresh optimizer.
@@ -80,6 +98,7 @@ class Checkpoints:
         The earlier stage's weights are kept for good under its name (`pretrain/model.ckpt-<step>`).
         """
         self._start.restore(prefix).expect_partial()
+        _load_averages(self._model, prefix)
         kept = os.path.join(self.train_dir, config.STAGES[int(self.stage.numpy())], os.path.basename(prefix))
         if not tf.io.gfile.exists(kept + ".index"):
             self._start.write(kept)
@@ -141,8 +160,17 @@ def position(prefix):
     return step, config.STAGES[stage], stage_step
 
 
+def _paths(variables):
+    return {variable.path for variable in variables}
+
+
+def _load_averages(model, prefix):
+    """Gives a model the averages of its weights where the checkpoint has them."""
+    tf.train.Checkpoint(average=_by_path(model.trainable_variables)).restore(prefix).expect_partial()
+
+
 def load_weights(model, prefix):
-    """Restores a model's weights, and nothing else, from a checkpoint.
+    """Restores a model's weights, and nothing else, from a checkpoint; their averages where it has them.
 
     Raises:
         UserError: the checkpoint is of another model: variables are missing or have other shapes.
@@ -158,3 +186,4 @@ def load_weights(model, prefix):
             f"{prefix}: a checkpoint of another model: it has {theirs} variables, this {type(model).__name__} "
             f"{len(wanted)}, or their shapes differ. Give the --model and --hyperparameters it was trained with."
         ) from error
+    _load_averages(model, prefix)

@@ -36,6 +36,22 @@ class Hooks:
     callbacks: tuple = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Length:
+    """How long a stage is and in which stretches it goes.
+
+    Attributes:
+        total_steps: steps of the stage, None: until the data ends.
+        batch_size: rows of a global batch.
+        save_steps, log_steps: steps between checkpoints and between progress lines.
+    """
+
+    total_steps: int | None
+    batch_size: int
+    save_steps: int
+    log_steps: int
+
+
 def choose_strategy(devices=0):
     """The tf.distribute strategy for the machine.
 
@@ -165,17 +181,15 @@ class StopOnSigterm:
         signal.signal(signal.SIGTERM, self._previous)
 
 
-def run(strategy, model, optimizer, train_steps, iterator, checkpoints, total_steps, batch_size, save_steps, log_steps, hooks):
-    """Steps until the data or `total_steps` of the stage end, a callback stops it, or SIGTERM comes; then saves.
+def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
+    """Steps until the data or the stage's steps end, a callback stops it, or SIGTERM comes; then saves.
 
     Args:
-        strategy, model, optimizer: as they are used.
+        model, optimizer: as they are used.
         train_steps: what make_train_steps returned.
         iterator: of the distributed batches, from stage_step on.
         checkpoints: Checkpoints; its counters are the position.
-        total_steps: steps of the stage, None: until the data ends.
-        batch_size: rows of a global batch.
-        save_steps, log_steps: steps between checkpoints and between progress lines.
+        length: Length.
         hooks: Hooks.
 
     Returns:
@@ -185,7 +199,8 @@ def run(strategy, model, optimizer, train_steps, iterator, checkpoints, total_st
     model.optimizer = optimizer
     model.stop_training = False
     callbacks.on_train_begin()
-    progress = Progress(optimizer, checkpoints, total_steps, batch_size, hooks.writer)
+    total_steps, save_steps, log_steps = length.total_steps, length.save_steps, length.log_steps
+    progress = Progress(optimizer, checkpoints, length, hooks.writer)
     saved, ended = int(checkpoints.stage_step.numpy()), False
     callbacks.on_epoch_begin(saved // save_steps)
     with StopOnSigterm() as sigterm:
@@ -226,9 +241,9 @@ def save(checkpoints, hooks, callbacks, epoch, progress, only_save=False):
 class Progress:
     """Prints a line and writes TensorBoard scalars: loss, learning rate, Hit@1, PERR, GAP, examples/s, time left."""
 
-    def __init__(self, optimizer, checkpoints, total_steps, batch_size, writer):
-        self.optimizer, self.checkpoints, self.total_steps = optimizer, checkpoints, total_steps
-        self.batch_size, self.writer, self.logs = batch_size, writer, {}
+    def __init__(self, optimizer, checkpoints, length, writer):
+        self.optimizer, self.checkpoints, self.total_steps = optimizer, checkpoints, length.total_steps
+        self.batch_size, self.writer, self.logs = length.batch_size, writer, {}
         self.pause()
 
     def pause(self):
