@@ -253,6 +253,18 @@ def randomise(thing, seed=5):
     thing.set_weights([np.asarray(w, "float32") for w in weights])
 
 
+def permute_frames(batch):
+    """The same batch with the real frames of each video, of its context too, in another order (reversed, then rolled by one)."""
+    permuted = dict(batch)
+    for prefix in ("", "context_"):
+        if f"{prefix}frames" in batch:
+            frames = batch[f"{prefix}frames"].copy()
+            for row, n in enumerate(batch[f"{prefix}num_frames"]):
+                frames[row, :n] = np.roll(frames[row, :n][::-1], 1, axis=0)
+            permuted[f"{prefix}frames"] = frames
+    return permuted
+
+
 def pad_frames(batch, extra, fill):
     """The batch with `extra` frames of bytes `fill` after the end, and the padding before them filled too."""
     padded = dict(batch)

@@ -75,3 +75,55 @@ def test_defaults_by_kind_of_model():
         (1024,),
         False,
     )
+
+
+def pretraining(*arguments, model="LogisticModel", sample=None):
+    return flags.stage_config(parse(*arguments), "pretrain", "dir", "*", "", sample, model, None)
+
+
+def test_optimizer_flags_override_the_recipe():
+    stage = pretraining(
+        "--optimizer=Adam",
+        "--schedule=cosine",
+        "--weight_decay=0",
+        "--warmup_fraction=0.1",
+        "--final_learning_rate_fraction=0",
+        "--ema_momentum=0.99",
+        "--clip=variable",
+        "--learning_rate_multipliers=segment_encoder=0.25, head/experts=0",
+        model="ContextAwareModel",
+    )
+    assert (stage.optimizer, stage.schedule, stage.weight_decay) == ("Adam", "cosine", 0.0)
+    assert (stage.warmup_fraction, stage.final_learning_rate_fraction, stage.ema_momentum) == (0.1, 0.0, 0.99)
+    assert (stage.clip, stage.clip_gradient_norm) == ("variable", 10.0)
+    assert stage.learning_rate_multipliers == {"segment_encoder": 0.25, "head/experts": 0.0}
+
+
+def test_multipliers_not_given_are_the_models_own_and_given_empty_are_none():
+    assert pretraining().learning_rate_multipliers is None
+    assert pretraining("--learning_rate_multipliers=").learning_rate_multipliers == {}
+
+
+@pytest.mark.parametrize("text", ["head", "head=", "=1", "head=-1", "head=nan", "head=inf", "head=1,head=2"])
+def test_bad_multipliers(text):
+    with pytest.raises(ValueError, match=r"--learning_rate_multipliers=(head|=1)"):
+        pretraining(f"--learning_rate_multipliers={text}")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--weight_decay=-0.1", "--ema_momentum=1", "--ema_momentum=-0.5", "--warmup_fraction=1.5", "--warmup_fraction=nan",
+     "--final_learning_rate_fraction=-1", "--clip_gradient_norm=-1", "--devices=-1"],
+)  # fmt: skip
+def test_training_values_out_of_range(argument):
+    with pytest.raises(ValueError, match=argument.split("=")[0]):
+        pretraining(argument)
+
+
+def test_segment_expansion():
+    assert flags.model_config(parse("--model=CnnModel", "--segment_expansion=2"), None, None, None).segment_expansion == 2
+    base = config.ModelConfig("NeXtVladModel", segment_expansion=1)
+    assert flags.model_config(parse(), base, None, None).segment_expansion == 1
+    assert flags.model_config(parse("--segment_expansion=0"), base, None, None).segment_expansion == 0
+    with pytest.raises(ValueError, match="--segment_expansion=-1"):
+        flags.model_config(parse("--segment_expansion=-1"), None, None, None)

@@ -155,6 +155,28 @@ SEGMENT_EXPANSIONS = {"ceshine": 3, "netvlad": 3}
 # Models without a hidden layer need the starter's higher rate on the sample, too.
 LINEAR_MODELS = ("FrameLevelLogisticModel", "LogisticModel", "MoeModel")
 SAMPLE_LINEAR_LEARNING_RATE = 0.01
+# A step of these fine-tunes on whole videos, with all their rated segments.
+WHOLE_VIDEO_MODELS = ("BiGruModel", "TransformerModel", "ContextAwareModel", "JointContextModel")
+SAMPLE_VIDEOS_A_STEP = 16
+# On the sample, large models are made smaller, so that a run takes minutes, and none cuts off the ends of its short videos.
+_WHOLE = {"skip_head": 0, "skip_tail": 0}
+_SMALL_NETVLAD = {"cluster_size": 16, "hidden_size": 512}
+SAMPLE_HYPERPARAMETERS = {
+    "BiGruModel": {"units": 128, "reset_after": True},
+    "CnnLstmModel": {"units": 256, **_WHOLE},
+    "CnnModel": _WHOLE,
+    "ContextAwareModel": {
+        "context_options": {"cluster_size": 1024, "hidden_size": 512, **_WHOLE},
+        "segment_options": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, **_WHOLE},
+        "hidden_size": 512,
+    },
+    "GatedDbofModel": {"cluster_size": 1024, "hidden_size": 512, **_WHOLE},
+    "GruModel": {"units": 256},
+    "JointContextModel": {"context_options": _SMALL_NETVLAD, "segment_options": _SMALL_NETVLAD, "hidden_size": 512},
+    "LstmModel": {"units": 256},
+    "NeXtVladModel": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, **_WHOLE},
+    "NetVladModel": _SMALL_NETVLAD,
+}
 
 
 def family(model, sample):
@@ -176,6 +198,8 @@ def recipe(model, stage, sample):
     values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **RECIPES[family(model, sample)][stage]}
     if sample and model in LINEAR_MODELS:
         values["base_learning_rate"] = SAMPLE_LINEAR_LEARNING_RATE
+    if sample and stage == "finetune" and model in WHOLE_VIDEO_MODELS:
+        values["batch_size"] = SAMPLE_VIDEOS_A_STEP
     return values
 
 

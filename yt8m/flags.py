@@ -363,9 +363,10 @@ def model_config(fv, base, sample, label_ids):
         if not sample:
             default_names, default_sizes = default_names[:1], default_sizes[:1]
     default_expansion = configs.SEGMENT_EXPANSIONS.get(configs.family(name, sample is not None), 0)
+    chosen, small = hyperparameters(fv), configs.SAMPLE_HYPERPARAMETERS.get(name, {}) if sample else {}
     asked = {
         "model": name,
-        "hyperparameters": hyperparameters(fv) or (base.hyperparameters if base else {}),
+        "hyperparameters": base.hyperparameters if base and not chosen else {**small, **chosen},
         "feature_names": names or (base.feature_names if base else default_names),
         "feature_sizes": sizes or (base.feature_sizes if base else default_sizes),
         "num_classes": given(fv, "num_classes", base.num_classes if base else sample.num_classes if sample else 3862),

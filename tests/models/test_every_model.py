@@ -15,6 +15,8 @@ from yt8m.models import hyperparameters
 
 # Every training step is the same then.
 NOT_RANDOM = {"sampling": "none", "context_sampling": "none", "noise": 0, "dropout": 0.0, "cluster_dropout": 0.0}
+# The others pool frames as a set.
+ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}
 each = pytest.mark.parametrize("case", harness.MODELS, ids=harness.case_id)
 
 
@@ -74,6 +76,19 @@ def test_padding_never_changes_a_prediction(case, models):
         pytest.skip("no frames")
     longer = harness.pad_frames(batch, extra=17, fill=200)
     np.testing.assert_allclose(harness.predict(model, longer), harness.predict(model, batch), atol=1e-5)
+
+
+@each
+def test_order_of_frames_counts_where_it_should(case, models):
+    model = fresh_weights(models[harness.case_id(case)])
+    batch = harness.batch_for(model)
+    if "frames" not in batch:
+        pytest.skip("no frames")
+    before, after = harness.predict(model, batch), harness.predict(model, harness.permute_frames(batch))
+    if case.name in ORDERED:
+        assert np.abs(after - before).max() > 1e-4
+    else:
+        np.testing.assert_allclose(after, before, atol=1e-5)
 
 
 @each

@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 from tests import harness
-from yt8m import models
 from yt8m.training import checkpoints, optimizers
 
 GOLDEN = np.load(pathlib.Path(__file__).parent.parent / "golden" / "optimizers.npz")

@@ -1,0 +1,174 @@
+"""Every published recipe has a flag file, and every flag file builds what it says."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from absl import flags as absl_flags
+
+from yt8m import config, flags
+from yt8m.stages import train
+from yt8m.training import optimizers
+
+ROOT = pathlib.Path(__file__).parent.parent
+# Each model of the papers' tables -> its file.
+RECIPES = {
+    "000/001 Attention 1": "attention_sparsemax_moe",
+    "000/001 Attention 2": "attention_subsampling_moe",
+    "000/001 Attention 3": "attention_logistic",
+    "000/001 Multi-attention 1": "multi_attention_logistic_8",
+    "000/001 Multi-attention 2": "multi_attention_moe_8",
+    "000/001 Multi-attention 3": "multi_attention_moe_16",
+    "000/001 CNN1": "cnn_1",
+    "000/001 CNN2": "cnn_2",
+    "000/001 DBoF1": "dbof_1",
+    "000/001 DBoF2": "dbof_2",
+    "000/001 NetVLAD": "netvlad",
+    "000/001 GRU": "gru",
+    "000/001 LSTM": "lstm",
+    "002 dbof-1": "gated_dbof_1",
+    "002 dbof-2": "gated_dbof_2",
+    "002 dbof-3": "gated_dbof_3",
+    "002 nxvlad-1": "nextvlad_1",
+    "002 nxvlad-2": "nextvlad_2",
+    "002 agnostic dbof-3": "agnostic_gated_dbof_3",
+    "002 agnostic nxvlad-2": "agnostic_nextvlad_2",
+    "002 aware dbof-1 nxvlad-2": "aware_dbof_1_with_nextvlad_2",
+    "002 aware dbof-2 nxvlad-2": "aware_dbof_2_with_nextvlad_2",
+    "002 aware dbof-3 nxvlad-2": "aware_dbof_3_with_nextvlad_2",
+    "002 aware nxvlad-2 nxvlad-2": "aware_nextvlad_2_with_nextvlad_2",
+    "002 aware nxvlad-2 dbof-3": "aware_nextvlad_2_with_dbof_3",
+    "003 video": "gated_netvlad_moe",
+    "003 segments": "gated_netvlad_joint",
+    "004 Logistic": "em_logistic",
+    "004 Transformer early": "em_transformer_early",
+    "004 Transformer late": "em_transformer_late",
+    "004 BiGRU": "em_bigru",
+    "004 NeXtVLAD": "em_nextvlad",
+}
+# Trainable values, in millions, that papers give for what a file builds (000/001: of float32, 150 MB and 30 MB).
+MILLIONS = {
+    "multi_attention_moe_8": (36.5, 38.5),
+    "multi_attention_logistic_8": (6.5, 7.5),
+    "gated_dbof_1": (37.5, 38.5),
+    "gated_dbof_2": (35.5, 36.5),
+    "gated_dbof_3": (35.5, 36.5),
+    "nextvlad_1": (25.5, 26.5),
+    "nextvlad_2": (32.5, 33.5),
+    "aware_dbof_2_with_nextvlad_2": (34, 36),
+    "aware_dbof_3_with_nextvlad_2": (36, 38),
+    "aware_nextvlad_2_with_nextvlad_2": (34, 36),
+    "aware_nextvlad_2_with_dbof_3": (42, 44),
+}
+
+
+def parse(name, *arguments):
+    """train.py's flags, from the flag file `name` unless that is None."""
+    spec = importlib.util.spec_from_file_location("train_command", ROOT / "train.py")
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    fv = absl_flags.FlagValues()
+    for define in command.FLAGS:
+        define(fv)
+    file = [] if name is None else [f"--flagfile={ROOT / 'configs' / name}.flags"]
+    rest = fv(["train.py", *file, *arguments])[1:]
+    assert not rest
+    return fv
+
+
+def model_config(fv):
+    return flags.model_config(fv, None, None, tuple(range(1000)) if fv.segment_classes_only else None)
+
+
+def header(name):
+    return [line for line in (ROOT / "configs" / f"{name}.flags").read_text().splitlines() if line.startswith("#")]
+
+
+def test_every_published_recipe_has_a_file_and_every_file_is_one():
+    assert {path.stem for path in (ROOT / "configs").glob("*.flags")} == set(RECIPES.values())
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.values()))
+def test_header(name):
+    text = "\n".join(header(name))
+    assert re.search(r"paper(s 000/001| 002| 003| 004), (table|section|one of)", text), "source"
+    assert re.search(r"Published: .*(\d|none)", text), "score"
+    assert "Not in the paper: " in text
+    commands = re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", text)
+    assert commands
+    for file, rest in commands:
+        assert file == name
+        assert "--train_data_pattern=" in rest
+        parse(name, *re.sub("'", "", rest).split())
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.values()))
+def test_recipe_builds(name):
+    """The whole model where its size is checked; the others with small features and few classes, which is faster."""
+    fv = parse(name)
+    model = model_config(fv)
+    stage = flags.stage_config(fv, fv.stage or "pretrain", "dir", "*", "", None, model.model, None)
+    assert stage.base_learning_rate == fv.base_learning_rate and stage.batch_size == fv.batch_size
+    if name not in MILLIONS:
+        model = dataclasses.replace(model, feature_sizes=(16, 8), label_ids=None, num_classes=7)
+    built = train.build(model)
+    if name in MILLIONS:
+        low, high = MILLIONS[name]
+        assert low < sum(int(np.prod(w.shape)) for w in built.trainable_weights) / 1e6 < high
+    schedule = optimizers.make_schedule(
+        stage.schedule,
+        stage.base_learning_rate,
+        stage.batch_size,
+        stage.max_steps,
+        stage.learning_rate_decay,
+        stage.learning_rate_decay_examples,
+        stage.warmup_fraction,
+        stage.final_learning_rate_fraction,
+    )
+    factors = optimizers.learning_rate_multipliers(built, stage.learning_rate_multipliers)
+    optimizers.make_optimizer(
+        stage.optimizer,
+        schedule,
+        stage.clip_gradient_norm,
+        stage.clip,
+        weight_decay=stage.weight_decay,
+        learning_rate_multipliers=factors,
+        ema_momentum=stage.ema_momentum,
+    )
+
+
+@pytest.mark.parametrize("first, second", [("gated_dbof_3", "agnostic_gated_dbof_3"), ("nextvlad_2", "agnostic_nextvlad_2")])
+def test_fine_tuning_accepts_the_pre_trained_model(first, second):
+    base = model_config(parse(first))
+    fv = parse(second)
+    tuned = flags.model_config(fv, base, None, tuple(range(1000)))
+    assert (tuned.segment_expansion, tuned.hyperparameters) == (3, base.hyperparameters)
+
+
+def test_the_command_line_overrides_a_file():
+    fv = parse("multi_attention_moe_8", "--stage=finetune", "--max_steps=2500")
+    stage = flags.stage_config(fv, "finetune", "dir", "*", "", None, "MultiAttentionModel", None)
+    assert (stage.max_steps, stage.batch_size) == (2500, 128)
+
+
+@pytest.mark.parametrize("name", config.FAMILIES)
+@pytest.mark.parametrize("stage", config.STAGES)
+def test_a_model_named_alone_has_its_papers_settings(name, stage):
+    fv = parse(None, f"--model={name}")
+    values = flags.stage_config(fv, stage, "dir", "*", "", None, name, None)
+    rate, batch, optimizer, decay, schedule, clip = {
+        ("attention", "pretrain"): (8e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
+        ("attention", "finetune"): (8e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
+        ("ceshine", "pretrain"): (3e-4, 32, "AdamWOptimizer", 0.1, "triangular", 10.0),
+        ("ceshine", "finetune"): (2e-4, 128, "AdamWOptimizer", 0.02, "triangular", 10.0),
+        ("netvlad", "pretrain"): (2e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
+        ("netvlad", "finetune"): (2e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
+        ("em", "pretrain"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
+        ("em", "finetune"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
+    }[config.FAMILIES[name], stage]
+    assert (values.base_learning_rate, values.batch_size, values.optimizer) == (rate, batch, optimizer)
+    assert (values.weight_decay, values.schedule, values.clip_gradient_norm) == (decay, schedule, clip)
+    assert model_config(fv).segment_expansion == (3 if config.FAMILIES[name] in ("ceshine", "netvlad") else 0)
