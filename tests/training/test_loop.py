@@ -180,3 +180,33 @@ def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
     assert process.returncode == 0, printed
     assert "2 devices, 8 rows a step" in printed
     assert newest(tmp_path)[0] == 3
+
+
+def test_averaged_weights_are_what_the_run_ends_with(pattern, tmp_path):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(np.array(self.model.trainable_variables[0]))
+
+    run, model = configs(pattern, tmp_path, ema_momentum=0.5, save_steps=7, log_steps=1, base_learning_rate=0.1)
+    trained = train.pretrain(run, model, callbacks=[Watch()])
+    average = seen[0]
+    for weights in seen[1:]:
+        average = 0.5 * average + 0.5 * weights
+    np.testing.assert_allclose(trained.trainable_variables[0], average, rtol=1e-5)
+    assert np.abs(average - seen[-1]).max() > 1e-3
+    checkpoints.load_weights(trained, checkpoints.latest(str(tmp_path)))
+    np.testing.assert_allclose(trained.trainable_variables[0], average, rtol=1e-5)
+
+
+def test_a_schedule_by_flags_reaches_the_optimizer(pattern, tmp_path):
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(logs["learning_rate"])
+
+    run, model = configs(pattern, tmp_path, schedule="triangular", max_steps=8, log_steps=1, base_learning_rate=0.1)
+    train.pretrain(run, model, callbacks=[Watch()])
+    assert np.argmax(rates) == 1 and rates[-1] < 0.1 * max(rates)

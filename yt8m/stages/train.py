@@ -16,7 +16,7 @@ from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import loop
 from yt8m.training.data import segment_spec, video_spec
-from yt8m.training.optimizers import make_optimizer, staircase_schedule
+from yt8m.training.optimizers import averaged_weights, learning_rate_multipliers, make_optimizer, make_schedule, use_averages
 
 # Up to this many bytes of shards, the rows are counted before the run, so that it can say how long it will take.
 COUNT_BYTES = 20 << 30
@@ -111,8 +111,8 @@ def run(train, model_config, spec, class_weights, callbacks):
     loss = losses.get(model_config.label_loss)()
     prefix = starting_point(train)
     strategy = loop.choose_strategy(train.devices)
-    model, optimizer = model_and_optimizer(train, model_config, strategy)
     length = stage_length(train, spec, strategy.num_replicas_in_sync)
+    model, optimizer = model_and_optimizer(train, model_config, strategy, length)
     checkpoints = ckpt.Checkpoints(own_folder(train.train_dir, strategy), model, optimizer)
     restore(train, model, checkpoints, prefix)
     if prefix is None:
@@ -133,7 +133,10 @@ def run(train, model_config, spec, class_weights, callbacks):
         strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train), counters
     )
     iterator = iter(loop.distribute(strategy, batches_from(train, spec, length, start, replicas)))
-    hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model), callbacks)
+    hooks = loop.Hooks(
+        tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model, optimizer), callbacks,
+        (lambda: use_averages(model, optimizer)) if train.ema_momentum else None,
+    )  # fmt: skip
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
@@ -152,7 +155,7 @@ def uses_xla(train):
     return train.xla == "on" or (train.xla == "auto" and on_gpu())
 
 
-def model_and_optimizer(train, model_config, strategy):
+def model_and_optimizer(train, model_config, strategy, length):
     """The model and the optimizer of a stage, seeded, with their variables where the strategy wants them.
 
     On a CPU TensorFlow's op determinism is switched on: the same run gives the same bits.
@@ -160,14 +163,23 @@ def model_and_optimizer(train, model_config, strategy):
     keras.utils.set_random_seed(train.seed)
     if not on_gpu():
         tf.config.experimental.enable_op_determinism()
-    replicas = strategy.num_replicas_in_sync
-    rate = staircase_schedule(
-        train.base_learning_rate, train.learning_rate_decay, train.learning_rate_decay_examples, train.batch_size * replicas
-    )
     with strategy.scope():
         model = build(model_config)
-        float16 = model_config.precision == "mixed_float16"
-        optimizer = make_optimizer(train.optimizer, rate, train.clip_gradient_norm, train.clip, replicas, float16)
+        rate = make_schedule(
+            train.schedule, train.base_learning_rate, length.batch_size, length.total_steps, train.learning_rate_decay,
+            train.learning_rate_decay_examples, train.warmup_fraction, train.final_learning_rate_fraction,
+        )  # fmt: skip
+        optimizer = make_optimizer(
+            train.optimizer,
+            rate,
+            train.clip_gradient_norm,
+            train.clip,
+            strategy.num_replicas_in_sync,
+            model_config.precision == "mixed_float16",
+            train.weight_decay,
+            learning_rate_multipliers(model, train.learning_rate_multipliers),
+            train.ema_momentum,
+        )
         optimizer.build(model.trainable_variables)
     return model, optimizer
 
@@ -260,11 +272,22 @@ def count_steps(train, spec, global_batch, replicas):
     return steps if train.max_steps is None else min(steps, train.max_steps)
 
 
-def at_save_actions(train, model_config, model):
-    """What happens at each checkpoint besides saving: evaluation on --eval_data_pattern, attention pictures."""
+def at_save_actions(train, model_config, model, optimizer):
+    """What happens at each checkpoint besides saving: evaluation on --eval_data_pattern, attention pictures.
+
+    With --ema_momentum both see the averages of the weights.
+    """
     actions = []
     if train.eval_data_pattern:
         actions.append(evaluate.during_training(train, model_config, model))
     if model.has_attention:
         actions.append(pictures.during_training(train, model_config, model))
-    return tuple(actions)
+
+    def averaged(action):
+        def act(step):
+            with averaged_weights(model, optimizer):
+                return action(step)
+
+        return act
+
+    return tuple(averaged(action) if train.ema_momentum else action for action in actions)
