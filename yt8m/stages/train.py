@@ -73,7 +73,9 @@ def pretrain_encoders(train, model_config, callbacks):
         key = json.dumps([name, options], sort_keys=True)
         if key not in trained:
             config = dataclasses.replace(model_config, model=name, hyperparameters=dict(options))
-            one = dataclasses.replace(train, train_dir=os.path.join(train.train_dir, part), start_new_model=False)
+            one = dataclasses.replace(
+                train, train_dir=os.path.join(train.train_dir, part), start_new_model=False, learning_rate_multipliers=None
+            )
             print(f"pretrain: the {part} encoder")
             trained[key] = pretrain(one, config, callbacks)
             if trained[key] is None:
