@@ -99,10 +99,10 @@ def test_header(name):
     assert "Not in the paper: " in text
     commands = re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", text)
     assert commands
+    assert commands[-1][0] == name
     for file, rest in commands:
-        assert file == name
         assert "--train_data_pattern=" in rest
-        parse(name, *re.sub("'", "", rest).split())
+        parse(file, *re.sub("'", "", rest).split())
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES.values()))
@@ -146,6 +146,21 @@ def test_fine_tuning_accepts_the_pre_trained_model(first, second):
     fv = parse(second)
     tuned = flags.model_config(fv, base, None, tuple(range(1000)))
     assert (tuned.segment_expansion, tuned.hyperparameters) == (3, base.hyperparameters)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in RECIPES.values() if name.startswith("aware") or name.endswith("joint")))
+def test_context_models_have_the_encoders_that_their_header_trains(name):
+    model = model_config(parse(name))
+    built = dict(re.findall(r"configs/(\w+)\.flags .*--train_dir=DIR/(context|segment)", "\n".join(header(name))))
+    folders = {folder: file for file, folder in built.items()}
+    assert "context" in folders
+    for part in ("context", "segment"):
+        encoder = model_config(parse(folders.get(part, folders["context"])))
+        assert encoder.model == model.hyperparameters.get(f"{part}_model", "NetVladModel")
+        options = dict(model.hyperparameters[f"{part}_options"])
+        options.update(options.pop("head_options", {}))
+        given = {k: v for k, v in encoder.hyperparameters.items() if k != "video_level_classifier_model"}
+        assert options == given
 
 
 def test_the_command_line_overrides_a_file():

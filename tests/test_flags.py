@@ -25,6 +25,11 @@ def test_hyperparameters_keep_commas_in_brackets():
     }
 
 
+def test_hyperparameters_keep_dicts_in_dicts():
+    fv = parse('--hyperparameters=a={"b": 1, "c": {"d": (2, 3), "e": 4}, "f": [5]},g=6,h={}')
+    assert flags.hyperparameters(fv) == {"a": {"b": 1, "c": {"d": (2, 3), "e": 4}, "f": [5]}, "g": 6, "h": {}}
+
+
 def test_hyperparameters_without_a_value_are_refused():
     with pytest.raises(ValueError, match="name=value"):
         flags.hyperparameters(parse("--hyperparameters=num_sets"))

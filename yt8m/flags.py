@@ -5,7 +5,6 @@ import contextlib
 import importlib
 import inspect
 import os
-import re
 import sys
 import tempfile
 import textwrap
@@ -298,6 +297,18 @@ def literal(text):
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
+def split_outside_brackets(text):
+    """The parts of a text between its commas, but for those in brackets, which may be nested."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
 def hyperparameters(fv):
     """What the command line says of the model's constructor: the starter's flags and --hyperparameters.
 
@@ -305,8 +316,7 @@ def hyperparameters(fv):
         UserError: an entry of --hyperparameters that is not name=value.
     """
     chosen = {argument: fv[flag].value for flag, argument in MODEL_FLAGS.items() if given(fv, flag) is not None}
-    entries = re.split(r",(?![^(\[{]*[)\]}])", given(fv, "hyperparameters", ""))  # commas in brackets belong to a value
-    for entry in filter(None, entries):
+    for entry in filter(None, split_outside_brackets(given(fv, "hyperparameters", ""))):
         name, equals, value = entry.partition("=")
         if not equals or not name.strip():
             raise UserError(f"--hyperparameters={entry}: must be name=value, several separated by commas.")

@@ -117,11 +117,11 @@ def run(train, model_config, spec, class_weights, callbacks):
     model, optimizer = model_and_optimizer(train, model_config, strategy, length)
     checkpoints = ckpt.Checkpoints(own_folder(train.train_dir, strategy), model, optimizer)
     restore(train, model, checkpoints, prefix)
-    if prefix is None:
-        configs.write_model_config(train.train_dir, model_config)
+    configs.write_model_config(train.train_dir, model_config)
     start = int(checkpoints.stage_step.numpy())
     if length.total_steps is not None and start >= length.total_steps:
         print(f"{train.stage}: step {start} of {length.total_steps} is there already.")
+        use_averages(model, optimizer)
         return model
     replicas = strategy.num_replicas_in_sync
     print(
@@ -135,15 +135,14 @@ def run(train, model_config, spec, class_weights, callbacks):
         strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train), counters
     )
     iterator = iter(loop.distribute(strategy, batches_from(train, spec, length, start, replicas)))
-    hooks = loop.Hooks(
-        tf.summary.create_file_writer(train.train_dir), at_save_actions(train, model_config, model, optimizer), callbacks,
-        (lambda: use_averages(model, optimizer)) if train.ema_momentum else None,
-    )  # fmt: skip
+    actions = at_save_actions(train, model_config, model, optimizer)
+    hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), actions, callbacks)
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
         print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
         return None
+    use_averages(model, optimizer)
     return model
 
 

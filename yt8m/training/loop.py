@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import time
-import typing
 
 import keras
 import numpy as np
@@ -30,13 +29,11 @@ class Hooks:
         at_save: functions of the step, called after each checkpoint (evaluation, pictures); a dict that one returns
             goes to the callbacks' logs.
         callbacks: keras.callbacks.Callback objects; an "epoch" is the stretch between two checkpoints.
-        at_end: called when the stage has come to its end, before its last checkpoint is written.
     """
 
     writer: tf.summary.SummaryWriter
     at_save: tuple = ()
     callbacks: tuple = ()
-    at_end: typing.Callable | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,9 +223,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
                 callbacks.on_epoch_begin(now // save_steps)
         now = int(checkpoints.stage_step.numpy())
         cut_short = sigterm.asked and not ended and now != total_steps
-        if hooks.at_end and not cut_short:
-            hooks.at_end()
-        if now != saved or (hooks.at_end and not cut_short):
+        if now != saved:
             save(checkpoints, hooks, callbacks, saved // save_steps, progress, only_save=cut_short)
     callbacks.on_train_end()
     return not cut_short
