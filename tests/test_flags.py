@@ -3,7 +3,7 @@
 import pytest
 from absl import flags as absl_flags
 
-from yt8m import config, flags
+from yt8m import config, flags, models
 
 
 def parse(*arguments):
@@ -132,3 +132,14 @@ def test_segment_expansion():
     assert flags.model_config(parse("--segment_expansion=0"), base, None, None).segment_expansion == 0
     with pytest.raises(ValueError, match="--segment_expansion=-1"):
         flags.model_config(parse("--segment_expansion=-1"), None, None, None)
+
+
+def test_the_starters_model_flags():
+    fv = parse("--dbof_cluster_size=4096", "--iterations=20", "--nosample_random_frames", "--dbof_pooling_method=average",
+               "--moe_prob_gating", "--moe_num_mixtures=3")  # fmt: skip
+    assert flags.hyperparameters(fv) == {
+        "cluster_size": 4096, "num_samples": 20, "sampling": "sequence", "pooling_method": "average",
+        "probability_gating": True, "num_mixtures": 3,
+    }  # fmt: skip
+    model = models.build_model("DbofModel", 7, (16, 8), **{**flags.hyperparameters(fv), "cluster_size": 16, "hidden_size": 8})
+    assert (model.num_samples, model.sampling, model.pooling_method) == (20, "sequence", "average")

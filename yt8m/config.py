@@ -152,9 +152,14 @@ FAMILIES = {
 }
 # Papers 002 and 003 show their models 3 frames on either side of a segment.
 SEGMENT_EXPANSIONS = {"ceshine": 3, "netvlad": 3}
-# Models without a hidden layer need the starter's higher rate on the sample, too.
-LINEAR_MODELS = ("FrameLevelLogisticModel", "LogisticModel", "MoeModel")
-SAMPLE_LINEAR_LEARNING_RATE = 0.01
+# On the sample, models without a hidden layer need the starter's higher rate, convolutions and sequences a lower one.
+SAMPLE_LEARNING_RATES = {
+    "FrameLevelLogisticModel": 0.01,
+    "LogisticModel": 0.01,
+    "MoeModel": 0.01,
+    "CnnModel": 5e-4,
+    "TransformerModel": 2.5e-4,
+}
 # A step of these fine-tunes on whole videos, with all their rated segments.
 WHOLE_VIDEO_MODELS = ("BiGruModel", "TransformerModel", "ContextAwareModel", "JointContextModel")
 SAMPLE_VIDEOS_A_STEP = 16
@@ -196,8 +201,8 @@ def recipe(model, stage, sample):
         dict of TrainConfig fields.
     """
     values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **RECIPES[family(model, sample)][stage]}
-    if sample and model in LINEAR_MODELS:
-        values["base_learning_rate"] = SAMPLE_LINEAR_LEARNING_RATE
+    if sample:
+        values["base_learning_rate"] = SAMPLE_LEARNING_RATES.get(model, values["base_learning_rate"])
     if sample and stage == "finetune" and model in WHOLE_VIDEO_MODELS:
         values["batch_size"] = SAMPLE_VIDEOS_A_STEP
     return values

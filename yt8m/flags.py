@@ -16,14 +16,36 @@ from yt8m.errors import UserError
 
 SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
 
-# Starter's model flags, by the names of the model's (or its classifier's) constructor arguments.
+# The starter's flags of a model's constructor, and its descendants': what --hyperparameters could say, too.
 MODEL_FLAGS = {
-    "video_level_classifier_model": "video_level_classifier_model",
-    "moe_num_mixtures": "num_mixtures",
-    "moe_probability_gating": "probability_gating",
-    "num_sets": "num_sets",
-    "attention": "attention",
-    "iterations": "num_samples",
+    "video_level_classifier_model": (
+        str,
+        "Classifier that a frame-level model ends in: MoeModel, LogisticModel, SharedGateMoeModel.",
+    ),
+    "moe_num_mixtures": (int, "Experts of the classifier."),
+    "moe_l2": (float, "L2 penalty of MoeModel."),
+    "moe_low_rank_gating": (int, "Rank of MoeModel's gates."),
+    "moe_probability_gating": (bool, "MoeModel: gate each probability by all of them."),
+    "moe_prob_gating": (bool, "The same."),
+    "moe_prob_gating_input": (str, "What these gates see: probabilities or input."),
+    "gating_remove_diag": (bool, "These gates leave out a class's own probability."),
+    "num_sets": (int, "Attention sets of MultiAttentionModel."),
+    "attention": (str, "How attention is normalised over frames: softmax or sparsemax."),
+    "iterations": (int, "Frames sampled of a video in training."),
+    "sample_random_frames": (bool, "Sample single frames; --nosample_random_frames: a stretch of frames."),
+    "dbof_cluster_size": (int, "Units of DbofModel's cluster layer."),
+    "dbof_hidden_size": (int, "Units of its hidden layer."),
+    "dbof_pooling_method": (str, "Its pooling: max or average."),
+    "dbof_activation": (str, "Its activation: relu6 or sigmoid."),
+    "dbof_add_batch_norm": (bool, "Its batch norms."),
+    "netvlad_cluster_size": (int, "Clusters of NetVladModel."),
+    "netvlad_hidden_size": (int, "Units of its hidden layer."),
+    "netvlad_add_batch_norm": (bool, "Its batch norms."),
+    "netvlad_relu": (bool, "A ReLU before its gating."),
+    "lstm_cells": (int, "Units of LstmModel."),
+    "lstm_layers": (int, "Its layers."),
+    "gru_cells": (int, "Units of GruModel."),
+    "gru_layers": (int, "Its layers."),
 }
 
 
@@ -87,21 +109,6 @@ def define_model(fv):
         "name=value,... for the model's (or its classifier's) constructor; an unknown name lists the known ones.",
         **group,
     )
-    flags.DEFINE_string(
-        "video_level_classifier_model",
-        None,
-        "Classifier that a frame-level model ends in: MoeModel or LogisticModel. Default: the model's.",
-        **group,
-    )
-    flags.DEFINE_integer("moe_num_mixtures", None, "Experts of MoeModel. Default: 2.", **group)
-    flags.DEFINE_bool(
-        "moe_probability_gating", None, "MoeModel: gate each probability by all of them. Default: the model's.", **group
-    )
-    flags.DEFINE_integer("num_sets", None, "Attention sets of MultiAttentionModel. Default: 8.", **group)
-    flags.DEFINE_enum(
-        "attention", None, ["softmax", "sparsemax"], "How attention is normalised over frames. Default: softmax.", **group
-    )
-    flags.DEFINE_integer("iterations", None, "Frames sampled of a video in training. Default: the model's.", **group)
     flags.DEFINE_integer("max_frames", None, "Frames read of a video. Default: 300.", **group)
     flags.DEFINE_integer(
         "segment_expansion",
@@ -117,6 +124,9 @@ def define_model(fv):
         "Arithmetic. Default: mixed_bfloat16 on a GPU, float32 on a CPU.",
         **group,
     )
+    define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+    for name, (kind, text) in MODEL_FLAGS.items():
+        define[kind](name, None, f"{text} Default: the model's.", flag_values=fv, module_name="Model, by the starter's flags")
 
 
 def define_training(fv):
@@ -315,7 +325,11 @@ def hyperparameters(fv):
     Raises:
         UserError: an entry of --hyperparameters that is not name=value.
     """
-    chosen = {argument: fv[flag].value for flag, argument in MODEL_FLAGS.items() if given(fv, flag) is not None}
+    from yt8m.models import ALIASES
+
+    chosen = {ALIASES.get(flag, flag): fv[flag].value for flag in MODEL_FLAGS if given(fv, flag) is not None}
+    if "sample_random_frames" in chosen:
+        chosen["sampling"] = "random" if chosen.pop("sample_random_frames") else "sequence"
     for entry in filter(None, split_outside_brackets(given(fv, "hyperparameters", ""))):
         name, equals, value = entry.partition("=")
         if not equals or not name.strip():
