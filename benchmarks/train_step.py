@@ -1,9 +1,9 @@
 """What a training step costs: every model, at its paper's sizes, batch 32 of 150 frames, 1,000 classes.
 
 Each model runs in a process of its own: milliseconds a step (the fastest of the steps after the first), parameters, and the
-Each model runs in a process of its own: milliseconds a step (the fastest of the steps after the first), parameters, and the
 process's peak memory beside that of one that only imports TensorFlow and the package. Goal: NeXtVLAD (paper 002) and NetVLAD
 with 64 clusters under 2 GB. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has 0.9 G weights.
+"""
 
 import json
 import resource
