@@ -146,6 +146,28 @@ def define_training(fv):
     flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
     flags.DEFINE_integer("num_epochs", None, "Stop after this many passes over the data. Default: by recipe.", **group)
     flags.DEFINE_string("label_loss", None, "CrossEntropyLoss, HingeLoss or SoftmaxLoss. Default: CrossEntropyLoss.", **group)
+    flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
+    flags.DEFINE_float(
+        "segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group
+    )
+    flags.DEFINE_bool(
+        "segment_classes_only", False, "Keep only videos with a segment class, and predict only those classes.", **group
+    )
+    flags.DEFINE_integer("seed", 1, "Seed of weights, order and dropout: the same seed gives the same run.", **group)
+    flags.DEFINE_integer("devices", 0, "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts.", **group)
+    flags.DEFINE_enum(
+        "xla",
+        "auto",
+        ["auto", "on", "off"],
+        "Compile the step with XLA. auto: on a GPU, but for recurrent and whole-video models.",
+        **group,
+    )
+    flags.DEFINE_bool("log_device_placement", False, "Log the device of every operation.", **group)
+    define_optimizer({**group, "module_name": "Optimizer"})
+
+
+def define_optimizer(group):
+    """Flags of the optimizer and its learning rate; `group` says where they are defined."""
     flags.DEFINE_string("optimizer", None, "Optimizer; an unknown name lists the known ones. Default: by recipe, Adam.", **group)
     flags.DEFINE_float(
         "weight_decay",
@@ -204,17 +226,6 @@ def define_training(fv):
         "Clip each variable's gradient, or all as one. Default: by recipe, variable.",
         **group,
     )
-    flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
-    flags.DEFINE_float(
-        "segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group
-    )
-    flags.DEFINE_bool(
-        "segment_classes_only", False, "Keep only videos with a segment class, and predict only those classes.", **group
-    )
-    flags.DEFINE_integer("seed", 1, "Seed of weights, order and dropout: the same seed gives the same run.", **group)
-    flags.DEFINE_integer("devices", 0, "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts.", **group)
-    flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Compile the step with XLA. auto: on a GPU.", **group)
-    flags.DEFINE_bool("log_device_placement", False, "Log the device of every operation.", **group)
 
 
 def define_output(fv, training=False):

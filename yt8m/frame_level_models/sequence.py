@@ -34,9 +34,7 @@ class SequenceModel(BaseModel):
     def __init__(self, inputs, encoded, head, segment_size, **kwargs):
         vectors, real = SegmentMean(segment_size, name="segment_mean")(encoded, inputs["num_frames"])  # [B, S, F], [B, S]
         probabilities = ops.where(real[:, :, None], head(vectors, mask=real), 0.0)  # [B, S, C]
-        super().__init__(
-            inputs, _mean_of_real(probabilities, real), embedding=_mean_of_real(vectors, real), **kwargs
-        )
+        super().__init__(inputs, _mean_of_real(probabilities, real), embedding=_mean_of_real(vectors, real), **kwargs)
         self._classify_segments = keras.Model(inputs, probabilities).__call__  # a bound method for BaseModel's reason
 
     def segment_probabilities(self, inputs, training=False):

@@ -132,7 +132,7 @@ def run(train, model_config, spec, class_weights, callbacks):
     )
     counters = (checkpoints.step, checkpoints.stage_step)
     steps = loop.make_train_steps(
-        strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train), counters
+        strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train, model), counters
     )
     iterator = iter(loop.distribute(strategy, batches_from(train, spec, length, start, replicas)))
     actions = at_save_actions(train, model_config, model, optimizer)
@@ -151,9 +151,10 @@ def on_gpu():
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def uses_xla(train):
-    """Whether the step is compiled with XLA."""
-    return train.xla == "on" or (train.xla == "auto" and on_gpu())
+def uses_xla(train, model):
+    """Whether the step is compiled with XLA; by itself not where Keras uses cuDNN's recurrence or where shapes change all the time."""
+    steady = model.KIND in ("frame", "video") and not any(isinstance(layer, keras.layers.RNN) for layer in model.layers)
+    return train.xla == "on" or (train.xla == "auto" and on_gpu() and steady)
 
 
 def model_and_optimizer(train, model_config, strategy, length):
