@@ -152,7 +152,7 @@ def on_gpu():
 
 
 def uses_xla(train, model):
-    """Whether the step is compiled with XLA; by itself not where Keras uses cuDNN's recurrence or where shapes change all the time."""
+    """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
     steady = model.KIND in ("frame", "video") and not any(isinstance(layer, keras.layers.RNN) for layer in model.layers)
     return train.xla == "on" or (train.xla == "auto" and on_gpu() and steady)
 
