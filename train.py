@@ -65,7 +65,8 @@ def starting_model(fv):
         return folder, config.read_model_config(source)
     if not fv.start_new_model and os.path.exists(os.path.join(folder, config.MODEL_FILE)):
         return folder, config.read_model_config(folder)
-    if fv.stage == "finetune" and not fv.start_new_model:
+    encoders = fv.context_checkpoint and fv.segment_checkpoint
+    if fv.stage == "finetune" and not fv.start_new_model and not encoders:
         raise UserError(
             f"--stage=finetune: --train_dir={folder} holds no pre-trained model. Pre-train first, or give --init_checkpoint."
         )

@@ -75,6 +75,7 @@ class TrainConfig:
         ema_momentum: of the average of the weights; 0: none is kept.
         learning_rate_multipliers: {first parts of weights' paths: factor}; None: the model's own.
         clip: "variable" clips each variable's gradient to clip_gradient_norm as the starter does, "global" all together.
+        context_checkpoint, segment_checkpoint: runs whose models are the encoders of a context model.
         segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
         devices: how many devices to use; 0 means every GPU, or one CPU.
@@ -104,6 +105,8 @@ class TrainConfig:
     only_segment_class_videos: bool = False
     eval_data_pattern: str = ""
     init_checkpoint: str = ""
+    context_checkpoint: str = ""
+    segment_checkpoint: str = ""
     start_new_model: bool = False
     save_steps: int = 500
     log_steps: int = 10

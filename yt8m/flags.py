@@ -142,6 +142,13 @@ def define_training(fv):
         **group,
     )
     flags.DEFINE_string("init_checkpoint", None, "Start from these weights: a train_dir or a checkpoint in one.", **group)
+    for part in ("context", "segment"):
+        flags.DEFINE_string(
+            f"{part}_checkpoint",
+            None,
+            f"Context models: the {part} encoder as trained in this train_dir. Default: trained here.",
+            **group,
+        )
     flags.DEFINE_bool("start_new_model", False, "Throw away what the train_dir holds and start anew.", **group)
     flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
     flags.DEFINE_integer("num_epochs", None, "Stop after this many passes over the data. Default: by recipe.", **group)

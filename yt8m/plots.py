@@ -65,7 +65,7 @@ def _draw_panel(axes, panel):
     if panel.truth is not None:
         there = np.asarray(panel.truth[: len(panel.scores)], float)
         axes.stairs(there, edges[: len(there) + 1], fill=True, color="tab:green", alpha=0.25, label="topic is there")
-    axes.stairs(panel.scores, edges, color="tab:blue", linewidth=1.8, label="model's score")
+    axes.stairs(panel.scores, edges, color="tab:blue", linewidth=1.8, zorder=3, label="model's score")
     if panel.attention is not None and panel.attention.max() > 0:
         heights = panel.attention / panel.attention.max() * 0.3
         axes.fill_between(np.arange(len(heights)) + 0.5, 0, heights, color="tab:orange", alpha=0.6, label="attention (scaled)")

@@ -62,6 +62,22 @@ def test_shared_encoder_is_trained_once(pattern, tmp_path, capsys):
     assert not (tmp_path / "segment").exists()
 
 
+def test_encoders_that_were_trained_elsewhere(pattern, tmp_path):
+    train.pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "first", "pretrain", 2))
+    run, model = configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "second", "finetune", 2)
+    parts = {f"{part}_checkpoint": str(tmp_path / "first" / part) for part in ("context", "segment")}
+    tuned = train.finetune(config.dataclasses.replace(run, **parts), model)
+    theirs = restore.newest(str(tmp_path / "first" / "context")).model
+    values = [np.array(w) for w in theirs.weights]
+    for weight in tuned.get_layer("context_encoder").weights:
+        assert any(np.array_equal(weight, value) for value in values)
+    assert not (tmp_path / "second" / "context").exists()
+    other = {**CONTEXT, "context_model": "GruModel", "context_options": {"units": 4}}
+    run, model = configs("ContextAwareModel", other, pattern, tmp_path / "third", "finetune", 2)
+    with pytest.raises(ValueError, match="AttentionModel"):
+        train.finetune(config.dataclasses.replace(run, **parts), model)
+
+
 def test_sequence_model_learns_from_rated_segments(pattern, tmp_path):
     options = {"num_blocks": 1, "feed_forward_size": 8}
     train.pretrain(*configs("TransformerModel", options, pattern, tmp_path, "pretrain", 3))

@@ -51,8 +51,12 @@ def pretrain(train, model_config, callbacks=()):
 def finetune(train, model_config, callbacks=()):
     """Phase 2 (papers 000/001): the rated segments, the loss on rated (segment, class) pairs only.
 
+    A context model whose encoders are named by checkpoints is joined from them first.
+
     Args and returns: as pretrain's.
     """
+    if train.context_checkpoint and train.segment_checkpoint and ckpt.latest(train.train_dir) is None:
+        pretrain_encoders(train, model_config, callbacks)
     return run(
         train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks
     )
@@ -70,8 +74,11 @@ def pretrain_encoders(train, model_config, callbacks):
     trained = {}
     for part in ("context", "segment"):
         name, options = getattr(model, f"{part}_model"), getattr(model, f"{part}_options") or {}
-        key = json.dumps([name, options], sort_keys=True)
-        if key not in trained:
+        checkpoint = getattr(train, f"{part}_checkpoint")
+        key = checkpoint or json.dumps([name, options], sort_keys=True)
+        if checkpoint:
+            trained[key] = encoder_from(checkpoint, part, name)
+        elif key not in trained:
             config = dataclasses.replace(model_config, model=name, hyperparameters=dict(options))
             one = dataclasses.replace(
                 train, train_dir=os.path.join(train.train_dir, part), start_new_model=False, learning_rate_multipliers=None
@@ -86,6 +93,21 @@ def pretrain_encoders(train, model_config, callbacks):
     configs.write_model_config(train.train_dir, model_config)
     joined = ckpt.Checkpoints(train.train_dir, model, optimizer)
     joined.save()
+    return model
+
+
+def encoder_from(checkpoint, part, name):
+    """The trained model that --context_checkpoint or --segment_checkpoint names.
+
+    Raises:
+        UserError: there is none, or it is another model than the context model's encoder.
+    """
+    prefix, folder = ckpt.find(checkpoint, f"--{part}_checkpoint")
+    config = configs.read_model_config(folder)
+    if config.model != name:
+        raise UserError(f"--{part}_checkpoint={checkpoint}: a {config.model}. Use a {name}, or another {part}_model.")
+    model = build(config)
+    ckpt.load_weights(model, prefix)
     return model
 
 
@@ -206,6 +228,10 @@ def starting_point(train):
         UserError: the train_dir holds a later stage than the one asked for.
     """
     if train.start_new_model:
+        if "TF_CONFIG" in os.environ and ckpt.latest(train.train_dir):
+            raise UserError(
+                f"--start_new_model: several hosts cannot empty --train_dir={train.train_dir} together. Name a fresh one."
+            )
         ckpt.remove_run(train.train_dir)
     prefix = ckpt.latest(train.train_dir)
     if prefix is None:
