@@ -19,7 +19,8 @@ setup(
     packages=find_packages(include=["yt8m", "yt8m.*"]),
     install_requires=[
         "tensorflow>=2.21,<2.22",
-        "keras>=3.15,<3.16",
+        "keras>=3.15,<3.16; python_version >= '3.11'",
+        "keras>=3.10,<3.16; python_version < '3.11'",  # Keras 3.13 and later need Python 3.11
         "tensorboard>=2.20",
         "numpy>=2",
         "pandas>=2.2",

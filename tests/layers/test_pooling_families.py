@@ -1,5 +1,7 @@
 """Pooling, SE gating, dense blocks, NetVLAD, NeXtVLAD and shared-gate experts against loops written from the formulas."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -174,6 +176,7 @@ def test_inference_drops_no_cluster():
     assert np.all(layer(harness.random_floats(3, 3, 16)))
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the Keras of Python 3.10 leaves shapes in graphs unknown")
 @pytest.mark.parametrize(
     "layer, largest",
     [

@@ -32,7 +32,7 @@ def assert_same(one, other):
 def example(**features):
     kinds = {"b": records._bytes, "i": records._ints, "f": records._floats}
     feature = {name: kinds[kind](value) for name, (kind, value) in features.items()}
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("size", [1, 127, 128, 1024, 20000])
