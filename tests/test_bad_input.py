@@ -187,7 +187,7 @@ def test_eval_of_another_model(shards, trained):
     check(line, "AttentionModel", "FrameLevelLogisticModel")
 
 
-def test_inference_into_a_folder_that_cannot_be_written(shards, trained, tmp_path):
+def test_inference_into_a_folder_that_cannot_be_written(shards, trained, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     for more in ([], ["--segment_labels", f"--segment_label_ids_file={ids_file(tmp_path, [1, 2])}"]):
@@ -199,6 +199,7 @@ def test_inference_into_a_folder_that_cannot_be_written(shards, trained, tmp_pat
             *more,
         )
         check(line, "out.csv")
+        assert "segments in" not in capsys.readouterr().out  # nothing was scored in vain
 
 
 def test_segment_label_ids_beyond_the_model(shards, trained, tmp_path):

@@ -65,7 +65,7 @@ class TrainConfig:
     """One stage of training. Field names are those of the command line's flags.
 
     Attributes:
-        num_examples: total rows to train on is num_epochs passes, or max_steps batches, whichever ends first.
+        num_epochs, max_steps: passes over the data and steps of the stage; it ends with whichever comes first.
         batch_size: rows a step and device.
         learning_rate_decay, learning_rate_decay_examples: of the schedule "staircase".
         optimizer: name, as make_optimizer's.

@@ -72,6 +72,9 @@ def test_encoders_that_were_trained_elsewhere(pattern, tmp_path):
     for weight in tuned.get_layer("context_encoder").weights:
         assert any(np.array_equal(weight, value) for value in values)
     assert not (tmp_path / "second" / "context").exists()
+    anew = train.finetune(config.dataclasses.replace(run, **parts, start_new_model=True), model)
+    for weight, again in zip(tuned.weights, anew.weights):
+        np.testing.assert_array_equal(weight, again)
     other = {**CONTEXT, "context_model": "GruModel", "context_options": {"units": 4}}
     run, model = configs("ContextAwareModel", other, pattern, tmp_path / "third", "finetune", 2)
     with pytest.raises(ValueError, match="AttentionModel"):

@@ -53,14 +53,14 @@ def segments(model, config, pattern, output_file, ids_file=None, max_pred=100_00
     slots = -(-config.max_frames // SEGMENT_SIZE)
     videos = []
     spec = dataclasses.replace(frame_spec(config, pattern, pattern_flag="input_data_pattern"), as_video_features=False)
-    for batch in datasets.evaluation_batches(spec, batch_size):
-        rows, starts, scores = segment_scores(model, predict, batch, config.segment_expansion)
-        best.update(scores[:, columns], (rows + len(videos)) * slots + starts // SEGMENT_SIZE)
-        videos += [video.decode() for video in batch["ids"].numpy()]
-        progress.add(len(rows))
-    progress.finish()
 
-    def ranked():
+    def ranked():  # runs once the output file is open: one that cannot be written is refused before the scoring, not after
+        for batch in datasets.evaluation_batches(spec, batch_size):
+            rows, starts, scores = segment_scores(model, predict, batch, config.segment_expansion)
+            best.update(scores[:, columns], (rows + len(videos)) * slots + starts // SEGMENT_SIZE)
+            videos.extend(video.decode() for video in batch["ids"].numpy())
+            progress.add(len(rows))
+        progress.finish()
         for index in range(len(ids)):
             chosen, _ = best.top(index)
             yield [f"{videos[segment // slots]}:{segment % slots * SEGMENT_SIZE}" for segment in chosen.tolist()]

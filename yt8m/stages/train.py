@@ -55,8 +55,10 @@ def finetune(train, model_config, callbacks=()):
 
     Args and returns: as pretrain's.
     """
-    if train.context_checkpoint and train.segment_checkpoint and ckpt.latest(train.train_dir) is None:
+    anew = train.start_new_model or ckpt.latest(train.train_dir) is None
+    if train.context_checkpoint and train.segment_checkpoint and anew:
         pretrain_encoders(train, model_config, callbacks)
+        train = dataclasses.replace(train, start_new_model=False)  # the joined model is what to start from
     return run(
         train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks
     )
