@@ -3,6 +3,7 @@
   python train.py --model=MultiAttentionModel          on the built-in sample: pre-trains, fine-tunes, shows how good it is
   python train.py --model=... --train_data_pattern='.../train*.tfrecord' --train_dir=DIR              pre-trains on your data
   python train.py --segment_labels --train_data_pattern='.../validate*.tfrecord' --train_dir=DIR      fine-tunes that model
+  python train.py --stage=em --model=...               weakly supervised EM, from pre-training to the last iteration
 
 A run that was stopped, however it was, goes on where it was when the same command is given again.
 """
@@ -27,7 +28,9 @@ def main(fv):
     sample = built_in_sample(fv, base)
     segment_ids = segment_label_ids(fv, sample)
     model = flags.model_config(fv, base, sample, segment_ids if fv.segment_classes_only else None)
-    losses.get(model.label_loss)
+    losses.build(model.label_loss, model.loss_options)
+    if fv.stage == "em":
+        return run_em(fv, folder, model, sample, segment_ids)
     names = stages(fv, sample)
     runs = [
         flags.stage_config(
@@ -51,6 +54,34 @@ def main(fv):
         print(f"Done. Next: python eval.py --train_dir={folder} --eval_data_pattern=... --run_once")
 
 
+def run_em(fv, folder, model, sample, segment_ids):
+    """EM from beginning to end."""
+    from yt8m.stages import em, report, restore
+    from yt8m.training import checkpoints
+
+    if sample:
+        patterns = fv.train_data_pattern or sample.train_pattern, fv.rated_data_pattern or sample.rated_pattern
+    elif not fv.rated_data_pattern:
+        raise UserError("--stage=em: no --rated_data_pattern. Name the shards with rated segments.")
+    else:
+        patterns = fv.train_data_pattern, fv.rated_data_pattern
+    if fv.start_new_model:
+        checkpoints.remove_run(folder)
+    plan = flags.em_plan(fv, folder, model, sample, patterns, segment_ids)
+    report.begin(folder)
+    if not fv.train_dir:
+        flags.note_latest(folder)
+    if em.em(plan) is None:
+        sys.exit(143)
+    report.finish(folder)
+    if sample:
+        trained = restore.newest(folder)
+        report.add_stage(folder, "em", trained.model, trained.config, sample)
+        report.show(folder, trained.model, trained.config, sample)
+    else:
+        print(f"Done. Next: python eval.py --train_dir={folder} --eval_data_pattern=... --segment_labels --run_once")
+
+
 def starting_model(fv):
     """(train_dir, ModelConfig that the run goes on from or None)."""
     from yt8m import config
@@ -63,6 +94,8 @@ def starting_model(fv):
     if fv.init_checkpoint:
         _, source = checkpoints.find(fv.init_checkpoint)
         return folder, config.read_model_config(source)
+    if fv.stage == "em":
+        return folder, None
     if not fv.start_new_model and os.path.exists(os.path.join(folder, config.MODEL_FILE)):
         return folder, config.read_model_config(folder)
     encoders = fv.context_checkpoint and fv.segment_checkpoint

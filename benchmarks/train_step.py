@@ -44,6 +44,7 @@ def measure(name, steps):
 
     from yt8m import losses, models
     from yt8m.training import loop
+    from yt8m.training.objectives import Objective
     from yt8m.training.optimizers import make_optimizer
 
     figures = {}
@@ -64,7 +65,7 @@ def measure(name, steps):
         optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
         optimizer.build(model.trainable_variables)
         step = loop.make_train_steps(
-            tf.distribute.get_strategy(), model, optimizer, losses.CrossEntropyLoss(), 1.0, None, False, (tf.Variable(0),)
+            tf.distribute.get_strategy(), model, optimizer, Objective(losses.CrossEntropyLoss()), 1.0, False, (tf.Variable(0),)
         )
         batches, seconds = iter(tf.data.Dataset.from_tensors(batch).repeat()), []
         for _ in range(steps + 1):

@@ -88,7 +88,8 @@ def header(name):
 
 
 def test_every_published_recipe_has_a_file_and_every_file_is_one():
-    assert {path.stem for path in (ROOT / "configs").glob("*.flags")} == set(RECIPES.values())
+    files = {path.stem for path in (ROOT / "configs").glob("*.flags") if not path.stem.startswith("ensemble_")}
+    assert files == set(RECIPES.values())
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES.values()))
@@ -183,7 +184,7 @@ def test_a_model_named_alone_has_its_papers_settings(name, stage):
         ("netvlad", "finetune"): (2e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
         ("em", "pretrain"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
         ("em", "finetune"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
-    }[config.FAMILIES[name], stage]
+    }[config.FAMILIES[name], "pretrain" if stage == "mstep" else stage]
     assert (values.base_learning_rate, values.batch_size, values.optimizer) == (rate, batch, optimizer)
     assert (values.weight_decay, values.schedule, values.clip_gradient_norm) == (decay, schedule, clip)
     assert model_config(fv).segment_expansion == (3 if config.FAMILIES[name] in ("ceshine", "netvlad") else 0)

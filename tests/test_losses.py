@@ -1,28 +1,45 @@
-"""The losses against the starter code's formulas in numpy."""
+"""The losses against the starter code's formulas and the papers' equations in numpy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from yt8m import registry
-from yt8m.losses import CrossEntropyLoss, HingeLoss, SoftmaxLoss
+from yt8m import losses, registry
+from yt8m.errors import UserError
+from yt8m.losses import CrossEntropyLoss, HingeLoss, MaskedCrossEntropyLoss, SampledNegativeLoss, SoftmaxLoss
 
 P = np.array([[0.9, 0.2, 0.6, 0.5], [0.1, 0.8, 0.3, 0.0]], "float32")
 Y = np.array([[1, 0, 1, 0], [0, 1, 0, 0]], "float32")
 WEIGHTS = np.array([[1, 2, 0, 0.5], [0, 1, 0, 0]], "float32")
-each = pytest.mark.parametrize("name", ["CrossEntropyLoss", "HingeLoss", "SoftmaxLoss"])
+NAMES = ["CrossEntropyLoss", "HingeLoss", "MaskedCrossEntropyLoss", "SampledNegativeLoss", "SoftmaxLoss"]
+each = pytest.mark.parametrize("name", NAMES)
+
+# Segments of a video each: of 7 classes some are rated and some are the video's. The last row is not rated at all.
+RNG = np.random.default_rng(8)
+SCORES = RNG.uniform(0.02, 0.98, (5, 7)).astype("float32")
+RATED = np.float32([[1, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0.5, 0], [1] * 7, [0] * 7])
+RATINGS = RATED.astype(bool) * np.float32([[1] * 7, [1, 0] + [0] * 5, [0] * 5 + [1, 0], [1, 0] * 3 + [1], [0] * 7])
+OF_VIDEO = np.float32([[1, 0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 1, 0, 0], [0] * 7, [1] * 7, [0, 0, 1, 0, 0, 0, 0]])
 
 
-def gradient(loss, predictions, labels, weights=None):
+def entries(name):
+    """What a loss needs beside labels and weights, for the tests that hold of every loss."""
+    return {"video_labels": np.float32([[0, 0, 1, 0], [0, 1, 0, 0]])} if registry.get("loss", name) is SampledNegativeLoss else {}
+
+
+def gradient(loss, predictions, labels, weights=None, **options):
     predictions = tf.constant(predictions)
     with tf.GradientTape() as tape:
         tape.watch(predictions)
-        total = tf.reduce_sum(loss(predictions, labels, weights))
+        total = tf.reduce_sum(loss(predictions, labels, weights, **options))
     return tape.gradient(total, predictions).numpy()
 
 
-def test_registered():
-    assert {"CrossEntropyLoss", "HingeLoss", "SoftmaxLoss"} <= set(registry.names("loss"))
+def test_registered_and_built_by_name():
+    assert set(registry.names("loss")) == set(NAMES)
+    assert losses.build("SampledNegativeLoss", {"num_negatives": 3}).num_negatives == 3
+    with pytest.raises(UserError, match="has no margin"):
+        losses.build("MaskedCrossEntropyLoss", {"margin": 1})
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -63,24 +80,118 @@ def test_softmax_of_the_rated_is_that_of_a_table_without_the_others():
     np.testing.assert_allclose(SoftmaxLoss()(P, Y, weights), SoftmaxLoss()(P[:, rated], Y[:, rated]), rtol=1e-5)
 
 
+def masked_by_hand(p, y, w):
+    """Eq. 17 of paper 004: the mean over the annotated pairs of a row of their cross entropy; numerator and both divisors."""
+    total = np.zeros(len(p))
+    for i in range(len(p)):
+        for c in range(p.shape[1]):
+            if w[i, c] > 0:
+                total[i] -= w[i, c] * (y[i, c] * np.log(p[i, c]) + (1 - y[i, c]) * np.log(1 - p[i, c]))
+    return total, np.maximum((w > 0).sum(axis=1), 1), np.where(w.sum(axis=1) > 0, w.sum(axis=1), 1)
+
+
+def test_masked_cross_entropy_is_the_mean_over_annotated_pairs():
+    total, pairs, weights = masked_by_hand(SCORES, RATINGS, RATED)
+    np.testing.assert_allclose(MaskedCrossEntropyLoss()(SCORES, RATINGS, RATED), total / pairs, rtol=1e-5)
+    by_weight = MaskedCrossEntropyLoss(reduction="weights")(SCORES, RATINGS, RATED)
+    np.testing.assert_allclose(by_weight, total / weights, rtol=1e-5)
+    np.testing.assert_allclose(MaskedCrossEntropyLoss()(SCORES, RATINGS), CrossEntropyLoss()(SCORES, RATINGS) / 7, rtol=1e-6)
+
+
+def sampled_by_hand(p, y, w, of_video, code=False, num_negatives=None, weights=(1.5, None, 0.5)):
+    """Eq. 2 of paper 002, a pair at a time; code: as the authors' code, whose sum over the examples the rows' sum must be."""
+    positive, negative, unrated = weights
+    negative = (0.5 if code else 1.0) if negative is None else negative
+    rated, mined, counts = np.zeros(len(p)), np.zeros(len(p)), np.zeros(len(p))
+    for i in range(len(p)):
+        known = {c for c in range(p.shape[1]) if of_video[i, c] or (w[i, c] > 0 and (code or y[i, c] > 0))}
+        outside = sorted(set(range(p.shape[1])) - known, key=lambda c: -p[i, c])[:num_negatives]
+        mined[i], counts[i] = sum(np.log(1 - p[i, c]) for c in outside), len(outside)
+        for j in np.flatnonzero(w[i]):
+            rated[i] -= w[i, j] * (positive * y[i, j] * np.log(p[i, j]) + negative * (1 - y[i, j]) * np.log(1 - p[i, j]))
+    if not code:
+        return rated - unrated * w.sum(axis=1) * mined / np.maximum(counts, 1)
+    examples = w.sum(axis=1)  # the code has an example a rated pair, each with its video's mask
+    return rated.sum() - unrated * examples.sum() * (examples * mined).sum() / (examples * counts).sum()
+
+
+@pytest.mark.parametrize("options", [{}, {"num_negatives": 2}, {"num_negatives": 50}])
+def test_sampled_negatives_of_the_paper(options):
+    values = SampledNegativeLoss(**options)(SCORES, RATINGS, RATED, video_labels=OF_VIDEO)
+    np.testing.assert_allclose(values, sampled_by_hand(SCORES, RATINGS, RATED, OF_VIDEO, **options), rtol=1e-5)
+
+
+def test_sampled_negatives_with_other_weights():
+    loss = SampledNegativeLoss(positive_weight=2.0, negative_weight=0.7, unrated_weight=0.3)
+    expected = sampled_by_hand(SCORES, RATINGS, RATED, OF_VIDEO, weights=(2.0, 0.7, 0.3))
+    np.testing.assert_allclose(loss(SCORES, RATINGS, RATED, video_labels=OF_VIDEO), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_negatives": 2}])
+def test_sampled_negatives_of_the_authors_code(options):
+    values = SampledNegativeLoss(form="code", **options)(SCORES, RATINGS, RATED, video_labels=OF_VIDEO)
+    expected = sampled_by_hand(SCORES, RATINGS, RATED, OF_VIDEO, code=True, **options)
+    np.testing.assert_allclose(np.sum(values), expected, rtol=1e-5)
+
+
+def test_a_rated_negative_outside_the_videos_labels_counts_twice_in_the_paper_only():
+    p, y, w, of_video = np.float32([[0.3, 0.6]]), np.zeros((1, 2), "float32"), np.float32([[1, 0]]), np.float32([[0, 1]])
+    paper, code = (SampledNegativeLoss(form=form)(p, y, w, video_labels=of_video) for form in ("paper", "code"))
+    np.testing.assert_allclose(paper, [-1.5 * np.log(0.7)], rtol=1e-5)
+    np.testing.assert_allclose(code, [-0.5 * np.log(0.7)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", losses.FORMS)
+@pytest.mark.parametrize("num_negatives", [None, 2])
+def test_classes_of_the_video_that_nobody_rated_have_exactly_no_gradient(form, num_negatives):
+    loss = SampledNegativeLoss(form=form, num_negatives=num_negatives)
+    slopes = gradient(loss, SCORES, RATINGS, RATED, video_labels=OF_VIDEO)
+    assert (slopes[(OF_VIDEO > 0) & (RATED == 0)] == 0).all()
+    assert (slopes[4] == 0).all() and (slopes[RATED > 0] != 0).all()
+    mined = (OF_VIDEO == 0) & (RATED == 0) & (RATED.any(axis=1, keepdims=True))
+    assert (slopes[mined] > 0).sum() == (mined.sum() if num_negatives is None else np.minimum(mined.sum(axis=1), 2).sum())
+
+
+def test_sampled_negatives_need_the_videos_labels_unless_every_class_is_known():
+    with pytest.raises(UserError, match="no video_labels"):
+        SampledNegativeLoss()(P, Y, WEIGHTS)
+    expected = -(1.5 * Y * np.log(P + 1e-7) + (1 - Y) * np.log(1 - P + 1e-7)).sum(axis=1)
+    np.testing.assert_allclose(SampledNegativeLoss()(P, Y), expected, rtol=1e-5)
+
+
+def test_refused_arguments():
+    for make in (
+        lambda: MaskedCrossEntropyLoss(reduction="sum"),
+        lambda: SampledNegativeLoss(form="talk"),
+        lambda: SampledNegativeLoss(unrated_weight=-1.0),
+        lambda: SampledNegativeLoss(num_negatives=0),
+    ):
+        with pytest.raises(UserError, match="use "):
+            make()
+
+
 @each
 def test_unrated_pairs_have_exactly_no_gradient(name):
+    """Of SampledNegativeLoss: those of the video, which class 2 of the first row is."""
     loss = registry.get("loss", name)()
-    slopes = gradient(loss, P, Y, WEIGHTS)
-    assert (slopes[WEIGHTS == 0] == 0).all()
+    slopes = gradient(loss, P, Y, WEIGHTS, **entries(name))
+    assert (slopes[WEIGHTS == 0] == 0).all() if not entries(name) else slopes[0, 2] == 0
     assert (slopes[0, [0, 1]] != 0).all()
 
 
 @each
 def test_nothing_rated_is_a_loss_of_zero(name):
     loss = registry.get("loss", name)()
-    np.testing.assert_array_equal(loss(P, Y, np.zeros_like(Y)), [0, 0])
-    assert not gradient(loss, P, Y, np.zeros_like(Y)).any()
+    np.testing.assert_array_equal(loss(P, Y, np.zeros_like(Y), **entries(name)), [0, 0])
+    assert not gradient(loss, P, Y, np.zeros_like(Y), **entries(name)).any()
 
 
 @each
-def test_computed_in_float32_for_any_dtype(name):
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_computed_in_float32_for_any_dtype(name, dtype):
     loss = registry.get("loss", name)()
-    value = loss(tf.cast(P, tf.float16), Y.astype(bool), WEIGHTS.astype("float64"))
+    rounded = tf.cast(tf.cast(P, dtype), "float32")
+    value = loss(tf.cast(P, dtype), Y.astype(bool), WEIGHTS.astype("float64"), **entries(name))
     assert value.dtype == tf.float32 and value.shape == (2,)
+    np.testing.assert_array_equal(value, loss(rounded, Y, WEIGHTS, **entries(name)))
     assert type(loss)(**loss.get_config()).get_config() == loss.get_config()

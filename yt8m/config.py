@@ -9,7 +9,7 @@ from yt8m.errors import UserError
 
 MODEL_FILE = "model_flags.json"
 MODEL_ROOT = "/tmp/yt8m_model"  # the starter's default train_dir; runs without --train_dir live below it
-STAGES = ("pretrain", "finetune")
+STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ModelConfig:
         max_frames: frames read of a video.
         segment_expansion: frames added before and after a 5-second segment.
         label_loss: registered name of the loss.
+        loss_options: arguments of its constructor.
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
     """
@@ -46,6 +47,7 @@ class ModelConfig:
     max_frames: int = 300
     segment_expansion: int = 0
     label_loss: str = "CrossEntropyLoss"
+    loss_options: dict = dataclasses.field(default_factory=dict)
     precision: str = "float32"
     sample: str | None = None
 
@@ -79,6 +81,13 @@ class TrainConfig:
         segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
         devices: how many devices to use; 0 means every GPU, or one CPU.
+        folds, fold, best_metric: fine-tuning leaves out every folds-th shard from the fold-th on and keeps the checkpoint that is
+            best on these by "map" or "auc"; folds 0: neither.
+        pseudo_labels: folder of sidecars: the labels of the M-step, or, fine-tuning, of the segments blended in.
+        pseudo_data_pattern, pseudo_share: the shards of these, and their share of each batch.
+        teacher_scores, distillation_weight: folders of score stores, and the weight a of their soft labels in the loss.
+        start_time_weight: of the start-time loss of attention models; 0: none.
+        augmentation: {name: value} of training.augmentation.Augmentation.
     """
 
     train_dir: str
@@ -114,11 +123,21 @@ class TrainConfig:
     num_readers: int = 2
     devices: int = 0
     xla: str = "auto"
+    folds: int = 0
+    fold: int = 0
+    best_metric: str = "map"
+    pseudo_labels: str = ""
+    pseudo_data_pattern: str = ""
+    pseudo_share: float = 0.5
+    teacher_scores: tuple = ()
+    distillation_weight: float = 0.5
+    start_time_weight: float = 0.0
+    augmentation: dict = dataclasses.field(default_factory=dict)
 
 
 # What a flag that is not given means, by family of models and stage. Sources: "starter": the official code's defaults;
 # "attention": papers 000/001; "ceshine": paper 002; "netvlad": paper 003, which gives no lengths; "em": paper 004, which gives
-# no decay (the starter's here). "sample": small steps for the small built-in set.
+# no decay (the starter's here). An M-step goes as pre-training does. "sample": small steps for the small built-in set.
 _CESHINE = dict(optimizer="AdamWOptimizer", schedule="triangular", clip_gradient_norm=10.0, clip="global")
 _NETVLAD = dict(batch_size=128, base_learning_rate=2e-4, learning_rate_decay=0.8, learning_rate_decay_examples=1_000_000)
 _EM = dict(batch_size=512, base_learning_rate=2.5e-4, learning_rate_decay=0.95, num_epochs=5)
@@ -139,6 +158,7 @@ RECIPES = {
     "em": {"pretrain": _EM, "finetune": _EM},
     "sample": {
         "pretrain": dict(batch_size=32, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=150, save_steps=50),
+        "mstep": dict(batch_size=128, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
         "finetune": dict(batch_size=64, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
     },
 }
@@ -203,10 +223,11 @@ def recipe(model, stage, sample):
     Returns:
         dict of TrainConfig fields.
     """
-    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **RECIPES[family(model, sample)][stage]}
+    stages = RECIPES[family(model, sample)]
+    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **stages.get(stage, stages["pretrain"])}
     if sample:
         values["base_learning_rate"] = SAMPLE_LEARNING_RATES.get(model, values["base_learning_rate"])
-    if sample and stage == "finetune" and model in WHOLE_VIDEO_MODELS:
+    if sample and stage != "pretrain" and model in WHOLE_VIDEO_MODELS:
         values["batch_size"] = SAMPLE_VIDEOS_A_STEP
     return values
 

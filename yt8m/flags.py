@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import importlib
 import inspect
 import os
@@ -47,6 +48,19 @@ MODEL_FLAGS = {
     "gru_cells": (int, "Units of GruModel."),
     "gru_layers": (int, "Its layers."),
 }
+
+
+# Fields of training.augmentation.Augmentation.
+AUGMENTATION_FLAGS = {
+    "virtual_segments": (float, "alpha of Beta(alpha, alpha): rows are mixed with others, their labels and weights too. 0: off."),
+    "reverse": (float, "Chance that a row's frames come in reverse."),
+    "drop_frames": (float, "Chance that a frame is left out."),
+    "drop_segments": (float, "pretrain: chance that 5 seconds are left out."),
+    "noise": (float, "Standard deviation of noise on the dequantised features."),
+    "subsample": (int, "Keep every n-th frame, from a random one on. 1: all."),
+}
+# Fields of TrainConfig that an entry of --em_models may set.
+EM_TRAINING = ("base_learning_rate", "batch_size", "optimizer", "weight_decay", "schedule", "max_steps", "num_epochs")
 
 
 def define_files(fv, *names):
@@ -135,7 +149,7 @@ def define_training(fv):
     flags.DEFINE_enum(
         "stage",
         None,
-        list(configs.STAGES),
+        [*configs.STAGES, "em"],
         "pretrain: whole videos. finetune: rated segments, from --init_checkpoint "
         "or the train_dir's pre-trained model. Default: finetune with --segment_labels, else pretrain; both, one after "
         "the other, on the built-in sample.",
@@ -152,7 +166,8 @@ def define_training(fv):
     flags.DEFINE_bool("start_new_model", False, "Throw away what the train_dir holds and start anew.", **group)
     flags.DEFINE_integer("max_steps", None, "Stop after this many steps of the stage. Default: by recipe.", **group)
     flags.DEFINE_integer("num_epochs", None, "Stop after this many passes over the data. Default: by recipe.", **group)
-    flags.DEFINE_string("label_loss", None, "CrossEntropyLoss, HingeLoss or SoftmaxLoss. Default: CrossEntropyLoss.", **group)
+    flags.DEFINE_string("label_loss", None, "Loss; an unknown name lists the known ones. Default: CrossEntropyLoss.", **group)
+    flags.DEFINE_string("loss_options", None, "name=value,... for the loss's constructor.", **group)
     flags.DEFINE_float("regularization_penalty", 1.0, "Weight of the regularization loss; the label loss weighs 1.", **group)
     flags.DEFINE_float(
         "segment_class_weight", 1.0, "Weight of the segment classes in the pre-training loss; others weigh 1.", **group
@@ -171,6 +186,7 @@ def define_training(fv):
     )
     flags.DEFINE_bool("log_device_placement", False, "Log the device of every operation.", **group)
     define_optimizer({**group, "module_name": "Optimizer"})
+    define_methods(fv)
 
 
 def define_optimizer(group):
@@ -233,6 +249,65 @@ def define_optimizer(group):
         "Clip each variable's gradient, or all as one. Default: by recipe, variable.",
         **group,
     )
+
+
+def define_methods(fv):
+    """Flags of the training methods beyond the two phases, a group a method."""
+
+    def group(name):
+        return {"flag_values": fv, "module_name": name}
+
+    folds = group("Folds of the rated shards")
+    flags.DEFINE_integer(
+        "folds",
+        None,
+        "finetune, em: leave out every folds-th shard and keep the checkpoint that is best on those. Default: 0, none; em: 8, or "
+        "as many as there are shards.",
+        **folds,
+    )
+    flags.DEFINE_integer("fold", 0, "The shard to start with, 0 to folds - 1.", **folds)
+    flags.DEFINE_enum("best_metric", "map", ["map", "auc"], "What best means: MAP or AUC over rated pairs.", **folds)
+    em = group("EM (--stage=em)")
+    flags.DEFINE_string(
+        "rated_data_pattern", None, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for.", **em
+    )
+    flags.DEFINE_integer("em_iterations", 2, "Iterations of E- and M-step.", **em)
+    flags.DEFINE_float("em_threshold", 0.9, "A segment has a pseudo-label where its score is above this.", **em)
+    flags.DEFINE_string(
+        "em_models",
+        None,
+        "The models F1,F2 of the M-step, each with what differs from its recipe in brackets: "
+        "'TransformerModel(fusion=late),NeXtVladModel(cluster_size=64,base_learning_rate=1e-3)'. Default: --model for both.",
+        **em,
+    )
+    pseudo = group("Pseudo-labels")
+    flags.DEFINE_string(
+        "pseudo_labels",
+        None,
+        "Folder of sidecars. mstep: of an E-step; finetune: of python -m yt8m.scoring.pseudo_labels, to blend in.",
+        **pseudo,
+    )
+    flags.DEFINE_string("pseudo_data_pattern", None, "finetune: shards of the videos that they are for.", **pseudo)
+    flags.DEFINE_float("pseudo_share", 0.5, "finetune: their share of each batch, between 0 and 1.", **pseudo)
+    distillation = group("Distillation")
+    flags.DEFINE_list(
+        "teacher_scores",
+        None,
+        "Score stores of the teachers (inference.py --scores_output), separated by commas; their mean is what is learned. "
+        "finetune: of the segments; pretrain: of the videos.",
+        **distillation,
+    )
+    flags.DEFINE_float("distillation_weight", 0.5, "a in (1 - a) loss(ground truth) + a loss(teachers), 0 to 1.", **distillation)
+    flags.DEFINE_float(
+        "start_time_weight",
+        0.0,
+        "finetune, attention models: weight of the loss that pulls attention into a class's positive segments; 0: none.",
+        **group("Start-time supervision"),
+    )
+    augmentation = group("Augmentation")
+    for name, (kind, text) in AUGMENTATION_FLAGS.items():
+        define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+        define(f"augment_{name}", None, text, **augmentation)
 
 
 def define_output(fv, training=False):
@@ -348,10 +423,20 @@ def hyperparameters(fv):
     chosen = {ALIASES.get(flag, flag): fv[flag].value for flag in MODEL_FLAGS if given(fv, flag) is not None}
     if "sample_random_frames" in chosen:
         chosen["sampling"] = "random" if chosen.pop("sample_random_frames") else "sequence"
-    for entry in filter(None, split_outside_brackets(given(fv, "hyperparameters", ""))):
+    return {**chosen, **assignments(given(fv, "hyperparameters", ""), "hyperparameters")}
+
+
+def assignments(text, flag):
+    """name=value,... as a dict.
+
+    Raises:
+        UserError: an entry that is not name=value.
+    """
+    chosen = {}
+    for entry in filter(None, split_outside_brackets(text)):
         name, equals, value = entry.partition("=")
         if not equals or not name.strip():
-            raise UserError(f"--hyperparameters={entry}: must be name=value, several separated by commas.")
+            raise UserError(f"--{flag}={entry}: must be name=value, several separated by commas.")
         chosen[name.strip()] = literal(value.strip())
     return chosen
 
@@ -433,9 +518,17 @@ def model_config(fv, base, sample, label_ids):
         frame_features=frame_features,
         segment_expansion=given(fv, "segment_expansion", base.segment_expansion if base else default_expansion),
         label_loss=given(fv, "label_loss", base.label_loss if base else "CrossEntropyLoss"),
+        loss_options=loss_options(fv, base),
         precision=given(fv, "precision", base.precision if base else default_precision()),
         sample=sample.size if sample else None,
     )
+
+
+def loss_options(fv, base):
+    """Arguments of the loss: --loss_options, else those of the run that this one goes on from, if it keeps its loss."""
+    if given(fv, "loss_options") is not None:
+        return assignments(fv.loss_options, "loss_options")
+    return base.loss_options if base and given(fv, "label_loss", base.label_loss) == base.label_loss else {}
 
 
 def default_precision():
@@ -470,6 +563,13 @@ def check_training(fv):
     for name in ("warmup_fraction", "final_learning_rate_fraction"):
         if not 0 <= given(fv, name, 0) <= 1:
             raise UserError(f"--{name}={fv[name].value}: must be between 0 and 1.")
+    for name in ("pseudo_share", "em_threshold"):
+        if not 0 < fv[name].value < 1:
+            raise UserError(f"--{name}={fv[name].value}: must be between 0 and 1.")
+    if not 0 <= fv.distillation_weight <= 1:
+        raise UserError(f"--distillation_weight={fv.distillation_weight}: must be between 0 and 1.")
+    check_not_negative(fv, "folds", "fold", "start_time_weight")
+    check_positive(fv, "em_iterations")
     if given(fv, "ema_momentum", 0) >= 1:
         raise UserError(f"--ema_momentum={fv.ema_momentum}: must be below 1, e.g. 0.999.")
 
@@ -504,8 +604,124 @@ def stage_config(fv, stage, train_dir, pattern, eval_pattern, sample, model, seg
         only_segment_class_videos=fv.segment_classes_only and stage == "pretrain",
         learning_rate_multipliers=multipliers(fv),
         start_new_model=fv.start_new_model and first,
+        augmentation=augmentation(fv, stage),
     )
+    values.update(methods(fv, stage, values))
     return configs.TrainConfig(**values)
+
+
+def augmentation(fv, stage):
+    """What the --augment_ flags say for a stage; segments are not dropped from segments."""
+    chosen = {name: fv[f"augment_{name}"].value for name in AUGMENTATION_FLAGS if given(fv, f"augment_{name}") is not None}
+    if stage != "pretrain" and fv.stage in (None, "em"):  # one command for all stages
+        chosen.pop("drop_segments", None)
+    return chosen
+
+
+def methods(fv, stage, values):
+    """Fields of TrainConfig that belong to some stages only: in the others they are as if not given.
+
+    Raises:
+        UserError: a flag that needs another one, or another stage than the one that is asked for.
+    """
+    off = {}
+    if stage != "finetune":
+        off |= {"folds": 0, "start_time_weight": 0.0, "pseudo_data_pattern": ""}
+        if fv.stage not in (None, "em"):
+            for name in off:
+                if given(fv, name):
+                    raise UserError(f"--{name}={fv[name].value}: is for --stage=finetune, not --stage={fv.stage}.")
+    if stage == "mstep" or (stage == "pretrain" and fv.stage is None):
+        off["teacher_scores"] = ()
+    teachers = off.get("teacher_scores", values.get("teacher_scores")) or ()
+    off["teacher_scores"] = tuple(os.path.expanduser(folder) for folder in teachers)
+    if stage == "finetune" and bool(values.get("pseudo_labels")) != bool(values.get("pseudo_data_pattern")):
+        raise UserError("--pseudo_labels and --pseudo_data_pattern: fine-tuning needs both or none. Give the other one, too.")
+    if values.get("folds") and not 0 <= values.get("fold", 0) < values["folds"]:
+        raise UserError(f"--fold={values['fold']}: must be from 0 to {values['folds'] - 1} with --folds={values['folds']}.")
+    return off
+
+
+def em_plan(fv, train_dir, model, sample, patterns, segment_label_ids):
+    """The EM process that the flags ask for.
+
+    Args:
+        fv: parsed flags.
+        train_dir: its folder.
+        model: ModelConfig of F.
+        sample: the built-in Sample or None.
+        patterns: (shards of videos, rated shards).
+        segment_label_ids: ids of the segment classes where the run needs them.
+
+    Raises:
+        UserError: a flag out of range, not two models, or more folds than rated shards.
+    """
+    from yt8m.readers.datasets import match_files
+    from yt8m.stages.em import Candidate, Plan
+
+    videos, rated = patterns
+    folds = given(fv, "folds") or min(8, len(match_files(rated, "rated_data_pattern")))
+
+    def candidate(name, config, stages, changes=()):
+        runs = []
+        for stage in stages:
+            pattern = rated if stage == "finetune" else videos
+            run = stage_config(fv, stage, train_dir, pattern, "", sample, config.model, segment_label_ids)
+            run = dataclasses.replace(run, **dict(changes), folds=folds if stage == "finetune" else 0, start_new_model=False)
+            runs.append(run)
+        return Candidate(name, config, tuple(runs))
+
+    candidates = [
+        candidate(name, config, ("mstep", "finetune"), training)
+        for name, (config, training) in zip(("F1", "F2"), em_models(fv, model, sample))
+    ]
+    return Plan(
+        train_dir,
+        videos,
+        rated,
+        candidate("F", model, ("pretrain", "finetune")),
+        tuple(candidates),
+        fv.em_iterations,
+        fv.em_threshold,
+        folds,
+        fv.fold,
+    )
+
+
+def em_models(fv, model, sample):
+    """F1 and F2 as --em_models names them, each as em_model returns it; else both as `model`.
+
+    Raises:
+        UserError: not two of them.
+    """
+    if not given(fv, "em_models"):
+        return (model, {}), (model, {})
+    entries = split_outside_brackets(fv.em_models)
+    if len(entries) != 2:
+        raise UserError(f"--em_models={fv.em_models}: {len(entries)} models; expected two, F1 and F2, separated by a comma.")
+    return tuple(em_model(entry, model, sample) for entry in entries)
+
+
+def em_model(entry, base, sample):
+    """(ModelConfig, {field of TrainConfig: value}) of an entry of --em_models, Name or Name(name=value,...).
+
+    Raises:
+        UserError: it reads otherwise, or there is no such model or hyper-parameter.
+    """
+    from yt8m import models
+
+    name, bracket, rest = entry.strip().partition("(")
+    if bracket and not rest.endswith(")"):
+        raise UserError(f"--em_models={entry}: must be Name or Name(name=value,...).")
+    chosen = assignments(rest[:-1], "em_models") if bracket else {}
+    training = {field: chosen.pop(field) for field in EM_TRAINING if field in chosen}
+    if not models.takes_frames(name):
+        raise UserError(f"--em_models={entry}: {name} takes features of videos, but an M-step trains on segments of frames.")
+    small = configs.SAMPLE_HYPERPARAMETERS.get(name, {}) if sample else {}
+    expansion = configs.SEGMENT_EXPANSIONS.get(configs.family(name, sample is not None), 0)
+    config = dataclasses.replace(base, model=name, hyperparameters={**small, **chosen}, segment_expansion=expansion)
+    models.check_hyperparameters(name, config.hyperparameters)
+    return config, training
 
 
 def train_dir(fv, model=None):

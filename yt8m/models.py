@@ -9,10 +9,13 @@ import yt8m.video_level_models as video_level_models
 from yt8m import frame_level_models, registry
 from yt8m.base_model import constructor_arguments, model_inputs
 from yt8m.errors import UserError
+from yt8m.frame_level_models.attention import MultiAttentionModel
 
 __all__ = [
     "ALIASES",
     "build_model",
+    "check_hyperparameters",
+    "has_attention",
     "hyperparameters",
     "kind",
     "model_inputs",
@@ -98,9 +101,9 @@ def predict(model, batch, training=False):
 
     Args:
         model: BaseModel.
-        batch: rows for the model itself (entries that it does not take are ignored); or, for a sequence or context model, whole
-            videos with their segments: `frames` uint8 [B, T, D], `num_frames` [B], `segment_rows` int [N], the video of each
-            segment, `start_times` int [N], and for a context model `segment_frames` uint8 [N, W, D], `segment_num_frames` [N].
+        batch: rows for the model itself (entries that it does not take are ignored); or whole videos with their segments:
+            `frames` uint8 [B, T, D], `num_frames` [B], `segment_rows` int [N], the video of each segment, `start_times` int [N],
+            and, unless for a sequence model, `segment_frames` uint8 [N, W, D], `segment_num_frames` [N].
         training: for a training step.
 
     Returns:
@@ -109,6 +112,9 @@ def predict(model, batch, training=False):
     if "segment_rows" not in batch:
         return model(model_inputs(model, batch), training=training)
     rows = batch["segment_rows"]
+    if model.KIND == "frame":
+        segments = {"frames": batch["segment_frames"], "num_frames": batch["segment_num_frames"]}
+        return model(model_inputs(model, segments), training=training)
     if model.KIND == "sequence":
         scores = model.segment_probabilities(batch, training=training)  # [B, S, C]
         at = rows * ops.shape(scores)[1] + batch["start_times"] // model.segment_size
@@ -116,6 +122,11 @@ def predict(model, batch, training=False):
     video = {"context_frames": batch["frames"], "context_num_frames": batch["num_frames"]}
     context = ops.take(model.encode_context(video, training=training), rows, axis=0)  # each video is encoded once
     return model.predict_segments(context, batch["segment_frames"], batch["segment_num_frames"], training=training)
+
+
+def has_attention(name):
+    """Whether the model weighs the frames by attentions that start-time supervision can teach."""
+    return issubclass(registry.get("model", name), MultiAttentionModel)
 
 
 def needs_whole_videos(name):
@@ -143,17 +154,23 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
         UserError: an unknown model, head or hyper-parameter, one given twice, or a value that the model refuses.
     """
     model = registry.get("model", name)
+    check_hyperparameters(name, hyperparameters)
     given = _without_aliases(hyperparameters)
     own = constructor_arguments(model)
-    known = _known(name, given.get(_HEAD))
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise UserError(f"unknown hyperparameter {unknown[0]!r} of {name}: use one of {', '.join(sorted(known))}.")
     arguments = {k: v for k, v in given.items() if k in own}
     head_options = {k: v for k, v in given.items() if k not in own}
     if head_options:
         arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
     return model(num_classes, feature_sizes, **arguments)
+
+
+def check_hyperparameters(name, hyperparameters):
+    """Raises a UserError that lists the known ones for a name that build_model would refuse."""
+    given = _without_aliases(hyperparameters)
+    known = _known(name, given.get(_HEAD))
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UserError(f"unknown hyperparameter {unknown[0]!r} of {name}: use one of {', '.join(sorted(known))}.")
 
 
 def _without_aliases(hyperparameters):

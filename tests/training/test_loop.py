@@ -13,6 +13,7 @@ from tests.testing import make_video, write_frame_shards
 from yt8m import config, losses
 from yt8m.stages import train
 from yt8m.training import checkpoints, loop
+from yt8m.training.objectives import Objective
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +132,8 @@ def one_step(replicas, weights, batch, model_weights=None):
         index, count = worker
         return tf.data.Dataset.from_tensors({key: value[index::count] for key, value in batch.items()}).repeat()
 
-    steps = loop.make_train_steps(strategy, model, optimizer, losses.CrossEntropyLoss(), 1.0, None, False, (tf.Variable(0),))
-    loss, _, _ = steps(iter(loop.distribute(strategy, batches)), tf.constant(2))
+    steps = loop.make_train_steps(strategy, model, optimizer, Objective(losses.CrossEntropyLoss()), 1.0, False, (tf.Variable(0),))
+    loss, _, _, _ = steps(iter(loop.distribute(strategy, batches)), tf.constant(2))
     return float(loss), [np.array(value) for value in model.get_weights()]
 
 

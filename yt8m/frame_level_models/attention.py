@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from yt8m.base_model import BaseModel, check_sizes, frame_inputs
+from yt8m.base_model import BaseModel, check_sizes, frame_inputs, model_inputs
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
 from yt8m.layers.dequantize import Dequantize
@@ -51,7 +51,7 @@ class MultiAttentionModel(BaseModel):
         head_options: arguments of the head's layer, over HEAD_DEFAULTS (the mixture of experts gates its probabilities).
 
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, M * hidden_size];
-        attention -> [B, T, number of features, M].
+        attention -> [B, T, number of features, M]; set_probabilities -> [B, M, C] and the attention.
     Raises:
         UserError: sizes that are not positive, or an unknown name.
     Source: papers 000, 001; sampling, noise and initial values from the authors' code.
@@ -98,10 +98,12 @@ class MultiAttentionModel(BaseModel):
         hidden = layers.Dense(hidden_size, use_bias=False, name="hidden")(pooled)  # [B, M, hidden]
         hidden = layers.BatchNormalization(**norm, name="hidden_norm")(hidden)
         embedding = ContextGating(**norm, name="hidden_gating")(hidden)
-        outputs = make_head(video_level_classifier_model, num_classes, head_options)(embedding)  # [B, M, C]
-        outputs = ops.max(outputs, axis=1)
+        of_sets = make_head(video_level_classifier_model, num_classes, head_options)(embedding)  # [B, M, C]
+        outputs = ops.max(of_sets, axis=1)
         embedding = ops.reshape(embedding, (-1, num_sets * hidden_size))
-        super().__init__(inputs, outputs, embedding, attention=ops.stack(weights, axis=2), name=name)
+        weights = ops.stack(weights, axis=2)  # [B, T, number of features, M]
+        super().__init__(inputs, outputs, embedding, attention=weights, name=name)
+        self._classify_sets = keras.Model(inputs, (of_sets, weights)).__call__  # a bound method for BaseModel's reason
 
         self.num_classes, self.feature_sizes = num_classes, feature_sizes
         self.num_sets, self.attention_name = num_sets, attention
@@ -111,6 +113,17 @@ class MultiAttentionModel(BaseModel):
         self.reduced_sizes, self.attention_sizes, self.hidden_size = reduced_sizes, attention_sizes, hidden_size
         self.momentum, self.epsilon = momentum, epsilon
         self.video_level_classifier_model, self.head_options = video_level_classifier_model, head_options
+
+    def set_probabilities(self, inputs):
+        """What each set says of the classes, and where it looks, in inference: all frames, no noise. Gradients pass.
+
+        Args:
+            inputs: a batch; entries that the model does not take are ignored.
+
+        Returns:
+            (float32 [B, M, C], whose maximum over M is the prediction; the weights as attention(inputs) gives them).
+        """
+        return self._classify_sets(model_inputs(self, inputs), training=False)
 
     def get_config(self):
         return {**super().get_config(), "attention": self.attention_name}  # the attribute of that name is the method

@@ -6,12 +6,12 @@ A row reference is (shard, record, start): int64, `start` the start time of a ra
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import os
 import re
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +20,13 @@ from yt8m.errors import UserError
 from yt8m.readers import records
 from yt8m.readers.index import index_shard, open_shard, version
 from yt8m.readers.labels import LabelMap, multi_hot
+from yt8m.readers.sidecars import open_sidecar, sidecar_path
+from yt8m.readers.stores import open_store
 
 _ALIGNMENT = 64  # TensorFlow takes over numpy memory without a copy when it is aligned so
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class DataSpec:
     """What to read, and what one row of a batch is.
 
@@ -41,6 +43,13 @@ class DataSpec:
         segment_size: seconds (= frames) of a rated segment.
         segment_expansion: t more frames on both sides, as far as the video has them; T = segment_size + 2t.
         whole_videos: with segment_labels, a row is a rated video, whole, with all its rated segments (see _rated_videos).
+        all_segments: with segment_labels, every segment of a video counts (start times 0, 5, ...), rated or not.
+        annotations: folder of sidecars (readers/sidecars.py) whose labels stand in for the records' ratings. Where these are
+            dense, all_segments must be set: every pair then has weight 1.
+        teachers: folders of score stores (readers/stores.py): `soft_labels` is the mean of their scores for each row.
+        video_labels: with segment_labels, the labels of each row's video come along as `video_labels`.
+        fold: (k, n): leave out every n-th shard from the k-th on; with held_out: take these only.
+        held_out: see fold.
         pad_frames: pad to T = max_frames always (static shapes, for XLA); else to the longest video of the batch.
         as_video_features: frame-level records for a video-level model: `features` is the mean of the real dequantised frames.
         pattern_flag: the flag that error messages call the pattern.
@@ -59,6 +68,12 @@ class DataSpec:
     segment_size: int = 5
     segment_expansion: int = 0
     whole_videos: bool = False
+    all_segments: bool = False
+    annotations: str = ""
+    teachers: tuple[str, ...] = ()
+    video_labels: bool = False
+    fold: tuple[int, int] | None = None
+    held_out: bool = False
     pad_frames: bool = False
     as_video_features: bool = False
     pattern_flag: str = "data_pattern"
@@ -76,6 +91,8 @@ class DataSpec:
             _check_least(name, getattr(self, name), least)
         if self.whole_videos and (not self.segment_labels or self.as_video_features):
             raise UserError("whole videos with their rated segments are for segment_labels and models of frames.")
+        if (self.all_segments or self.annotations or self.video_labels) and not self.segment_labels:
+            raise UserError("annotated segments, all segments and their videos' labels are for segment_labels.")
         if self.segment_labels and not self.frame_features:
             raise UserError("rated segments are read from frame-level records. Use --frame_features.")
         if self.label_ids is not None and self.label_map.label_ids.max() >= self.num_classes:
@@ -87,6 +104,11 @@ class DataSpec:
     def label_map(self):
         """Label ids to columns."""
         return _label_map(self.label_ids, self.num_classes)
+
+    @property
+    def dense(self):
+        """Whether every class of every segment is annotated."""
+        return bool(self.annotations) and self.all_segments
 
     @property
     def gives_frames(self):
@@ -106,7 +128,7 @@ class DataSpec:
         return self.segment_size + 2 * self.segment_expansion
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Ratings:
     """All rated (segment, class) pairs, as parallel arrays: video_ids str, start_times and labels int64, scores float32."""
 
@@ -114,6 +136,26 @@ class Ratings:
     start_times: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
+
+
+def shards(spec):
+    """The files that a spec reads: those of its pattern, or of its fold.
+
+    Raises:
+        UserError: no file, or fewer than two for each part of a fold.
+    """
+    files = match_files(spec.pattern, spec.pattern_flag)
+    if spec.fold is None:
+        return files
+    index, count = spec.fold
+    if not 0 <= index < count or count < 2:
+        raise UserError(f"--folds={count} --fold={index}: expected 2 folds or more, and a fold from 0 to one below their number.")
+    if len(files) < count:
+        raise UserError(
+            f"--folds={count}: --{spec.pattern_flag}='{spec.pattern}' has {len(files)} shards, and folds are made of whole "
+            f"shards. Use --folds={len(files)} or fewer."
+        )
+    return [path for number, path in enumerate(files) if (number % count == index) == spec.held_out]
 
 
 def match_files(pattern, flag="data_pattern"):
@@ -157,7 +199,8 @@ def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, work
         tf.data.Dataset of the batch dict: `ids` string [B]; `frames` uint8 [B, T, D] and `num_frames` int32 [B], or `features`
         float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for rated segments `start_times` int32 [B]. With
         whole_videos there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each, `start_times`
-        [N], `segment_frames` uint8 [N, W, D], `segment_num_frames` int32 [N], `labels` and `label_weights` [N, C].
+        [N], `segment_frames` uint8 [N, W, D], `segment_num_frames` int32 [N], `labels` and `label_weights` [N, C]. As the
+        spec asks: `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
 
     Raises:
         UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a
@@ -166,7 +209,7 @@ def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, work
     for name, value in (("batch_size", batch_size), ("shuffle_shards", shuffle_shards), ("num_parallel", num_parallel)):
         _check_least(name, value, 1)
     _check_least("seed", seed, 0)
-    files = match_files(spec.pattern, spec.pattern_flag)
+    files = shards(spec)
 
     def references():
         rows = _shuffled_rows(spec, files, seed, num_epochs, start_step * batch_size, shuffle_shards)
@@ -181,7 +224,7 @@ def evaluation_batches(spec, batch_size, worker=(0, 1), num_parallel=2):
     Args, returns and raises: as training_batches.
     """
     _check_least("batch_size", batch_size, 1)
-    files = match_files(spec.pattern, spec.pattern_flag)
+    files = shards(spec)
 
     def references():
         rows = (_shard_rows(spec, files, shard) for shard in range(len(files)))
@@ -196,8 +239,34 @@ def count_examples(spec):
     Raises:
         UserError: no file, a damaged shard or record, or no row at all.
     """
-    files = match_files(spec.pattern, spec.pattern_flag)
+    files = shards(spec)
     return sum(len(rows) for rows in _not_empty((_shard_rows(spec, files, shard) for shard in range(len(files))), spec))
+
+
+def blended(first, second):
+    """Batches of both datasets joined row by row, the first one's rows first; ends when the first ends.
+
+    Args:
+        first, second: datasets of batch dicts with the same keys, as training_batches gives them; frames of whole videos are
+            padded to the longer ones.
+
+    Returns:
+        tf.data.Dataset of batch dicts.
+    """
+
+    def join(a, b):
+        joined = {}
+        for key in a:
+            x, y = a[key], b[key]
+            if key == "segment_rows":
+                y = y + tf.shape(a["ids"], out_type=y.dtype)[0]
+            elif key == "frames" and x.shape[1] is None:
+                length = tf.maximum(tf.shape(x)[1], tf.shape(y)[1])
+                x, y = (tf.pad(z, [[0, 0], [0, length - tf.shape(z)[1]], [0, 0]]) for z in (x, y))
+            joined[key] = tf.concat([x, y], axis=0)
+        return joined
+
+    return tf.data.Dataset.zip(first, second).map(join)
 
 
 def read_ratings(pattern, id_feature="id", pattern_flag="data_pattern"):
@@ -267,6 +336,8 @@ def _shard_rows(spec, files, shard):
 def _selected_rows(spec, path, version):
     """(record, start) int64 [n, 2] of the rows that spec asks for in this version of a shard, from the records' contexts."""
     shard, rows, outside = open_shard(path), [], 0
+    if spec.annotations:
+        _check_annotations(spec, path)
     for number in range(len(shard)):
         with _naming(path, number):
             video = records.decode_context(shard.record(number), spec.id_feature)
@@ -274,18 +345,48 @@ def _selected_rows(spec, path, version):
                 continue
             if not spec.segment_labels:
                 rows.append((number, 0))
-            elif video.segments is not None:
-                segments = video.segments
-                records.check_labels(segments.labels, spec.num_classes)
-                starts = np.unique(segments.start_times[spec.label_map.columns(segments.labels) >= 0])
+                continue
+            starts = _annotated_starts(spec, path, number, video.segments)
+            if spec.all_segments or len(starts):
                 length = records.count_frames(shard.record(number), spec.feature_names, spec.feature_sizes)
                 inside = _inside(spec, starts, length)
                 outside += len(starts) - len(inside)
+                if spec.all_segments:
+                    inside = np.arange(0, min(length, spec.max_frames), spec.segment_size)
                 rows += [(number, start) for start in (inside[:1] if spec.whole_videos else inside)]
     if outside:
         name = os.path.basename(path)
         print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)
     return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def _annotated_starts(spec, path, number, ratings):
+    """Distinct start times of the segments of a record that are rated, or annotated by the spec's sidecar."""
+    segments = _sidecar(spec.annotations, path).segments(number) if spec.annotations else ratings
+    if segments is None:
+        return np.zeros(0, np.int64)
+    records.check_labels(segments.labels, spec.num_classes)
+    return np.unique(segments.start_times[spec.label_map.columns(segments.labels) >= 0])
+
+
+def _check_annotations(spec, path):
+    """Refuses a sidecar of another shard, of other classes, or of the other kind than the spec's rows need."""
+    sidecar = _sidecar(spec.annotations, path)
+    sidecar.check(open_shard(path), path, spec.num_classes, spec.label_ids, spec.id_feature)
+    if sidecar.header.dense != spec.all_segments:
+        kind, use = ("every segment", "--stage=mstep") if sidecar.header.dense else ("chosen segments only", "--stage=finetune")
+        raise UserError(f"--pseudo_labels={spec.annotations}: labels of {kind}. They are for {use}.")
+
+
+@functools.lru_cache(maxsize=4096)
+def _open_sidecar(folder, path, version):
+    return open_sidecar(folder, path)
+
+
+def _sidecar(folder, path):
+    """The sidecar of a shard as it is now; opened once."""
+    file = str(sidecar_path(folder, path))
+    return _open_sidecar(folder, path, version(file) if os.path.exists(file) else None)
 
 
 def _inside(spec, starts, length):
@@ -353,7 +454,7 @@ def _loaded(spec, files, references, num_parallel):
         batch = dict(zip(keys, values))
         for key in keys:
             batch[key].set_shape(signature[key].shape)
-        if not spec.segment_labels:
+        if "label_weights" not in batch:
             batch["label_weights"] = tf.ones_like(batch["labels"])
         return {key: batch[key] for key in signature}
 
@@ -373,6 +474,10 @@ def _signature(spec):
     else:
         signature["features"] = tf.TensorSpec([None, width], tf.float32)
     signature["labels"] = signature["label_weights"] = tf.TensorSpec([None, classes], tf.float32)
+    if spec.video_labels:
+        signature["video_labels"] = signature["labels"]
+    if spec.teachers:
+        signature["soft_labels"] = signature["soft_weights"] = signature["labels"]
     if spec.segment_labels:
         signature["start_times"] = tf.TensorSpec([None], tf.int32)
     if spec.whole_videos:
@@ -382,8 +487,8 @@ def _signature(spec):
 
 
 def _numpy_keys(spec):
-    """The keys that _load gives: all but the weights of whole videos, which are 1."""
-    return [key for key in _signature(spec) if key != "label_weights" or spec.segment_labels]
+    """The keys that _load gives: all but the weights where they are all 1."""
+    return [key for key in _signature(spec) if key != "label_weights" or (spec.segment_labels and not spec.dense)]
 
 
 def _load(spec, files, rows):
@@ -391,6 +496,8 @@ def _load(spec, files, rows):
     arrays = None if spec.frame_features else _parsed_in_bulk(spec, files, rows)
     if arrays is None:
         arrays = _decoded_one_by_one(spec, files, rows)
+    if spec.teachers:
+        arrays |= _soft_labels(spec, files, rows, arrays)
     return [arrays[key] for key in _numpy_keys(spec)]
 
 
@@ -419,6 +526,8 @@ def _decoded_one_by_one(spec, files, rows):
         if last != (shard, number):  # consecutive segments of a video share one parse
             with _naming(files[shard], number):
                 video = _decode(spec, open_shard(files[shard]).record(number))
+            if spec.annotations:
+                video = dataclasses.replace(video, segments=_sidecar(spec.annotations, files[shard]).segments(number))
             last = shard, number
         videos.append(video)
     if spec.whole_videos:
@@ -433,7 +542,7 @@ def _decoded_one_by_one(spec, files, rows):
     else:
         arrays["features"] = _stacked_features(spec, videos)
     if spec.segment_labels:
-        arrays["labels"], arrays["label_weights"] = _segment_labels(spec, videos, starts)
+        arrays |= _segment_labels(spec, videos, starts)
         arrays["start_times"] = starts.astype(np.int32)
     else:
         arrays["labels"] = _multi_hot([spec.label_map.columns(video.labels) for video in videos], spec)
@@ -444,13 +553,16 @@ def _rated_videos(spec, videos):
     """The arrays of whole videos and of all their rated segments; see training_batches."""
     rows, starts = [], []
     for row, video in enumerate(videos):
-        rated = video.segments.start_times[spec.label_map.columns(video.segments.labels) >= 0]
-        inside = _inside(spec, np.unique(rated), len(next(iter(video.frames.values()))))
+        length = len(next(iter(video.frames.values())))
+        if spec.all_segments:
+            inside = np.arange(0, min(length, spec.max_frames), spec.segment_size)
+        else:
+            rated = video.segments.start_times[spec.label_map.columns(video.segments.labels) >= 0]
+            inside = _inside(spec, np.unique(rated), length)
         rows += [row] * len(inside)
         starts += inside.tolist()
     of_rows = [videos[row] for row in rows]
     windows = _stacked_frames([_window(spec, video, start) for video, start in zip(of_rows, starts)], spec.window_size, spec)
-    labels, weights = _segment_labels(spec, of_rows, np.array(starts, np.int64))
     whole = [[video.frames[name][: spec.max_frames] for name in spec.feature_names] for video in videos]
     return {
         "ids": np.array([video.id.encode() for video in videos], object),
@@ -459,8 +571,7 @@ def _rated_videos(spec, videos):
         "start_times": np.array(starts, np.int32),
         "segment_frames": windows["frames"],
         "segment_num_frames": windows["num_frames"],
-        "labels": labels,
-        "label_weights": weights,
+        **_segment_labels(spec, of_rows, np.array(starts, np.int64)),
     }
 
 
@@ -522,15 +633,77 @@ def _multi_hot(columns, spec):
 
 
 def _segment_labels(spec, videos, starts):
-    """Scores and weights float32 [B, C] of the pairs that were rated in each row's segment."""
-    scores, weights = (_aligned_zeros((len(videos), spec.label_map.size), np.float32) for _ in range(2))
+    """`labels` and, unless all are 1, `label_weights` float32 [B, C] of each row's segment; `video_labels` if asked for."""
+    scores = _aligned_zeros((len(videos), spec.label_map.size), np.float32)
+    weights = None if spec.dense else _aligned_zeros(scores.shape, np.float32)
     for row, (video, start) in enumerate(zip(videos, starts)):
+        if video.segments is None:
+            continue
         here = video.segments.start_times == start
         columns = spec.label_map.columns(video.segments.labels[here])
         known = columns >= 0
         scores[row, columns[known]] = video.segments.scores[here][known]
-        weights[row, columns[known]] = 1
-    return scores, weights
+        if weights is not None:
+            weights[row, columns[known]] = 1
+    arrays = {"labels": scores} if weights is None else {"labels": scores, "label_weights": weights}
+    if spec.video_labels:
+        arrays["video_labels"] = _multi_hot([spec.label_map.columns(video.labels) for video in videos], spec)
+    return arrays
+
+
+def _soft_labels(spec, files, rows, arrays):
+    """`soft_labels` and `soft_weights` float32 [N, C]: the teachers' mean scores, and 1 for the classes that all of them know."""
+    videos = arrays["segment_rows"] if spec.whole_videos else np.arange(len(rows))
+    starts = arrays["start_times"] if spec.segment_labels else np.zeros(len(videos), np.int64)
+    soft = _aligned_zeros((len(videos), spec.label_map.size), np.float32)
+    known = np.ones(spec.label_map.size, np.float32)
+    names = [(files[rows[video, 0]], arrays["ids"][video].decode()) for video in videos]
+    for folder in spec.teachers:
+        columns = spec.label_map.columns(np.array(open_store(folder).config.label_ids))
+        known[np.setdiff1d(np.arange(len(known)), columns)] = 0
+        for row, ((path, video), start) in enumerate(zip(names, starts)):
+            scores = _teacher(folder, os.path.basename(path), spec.segment_labels).of(video, start)
+            soft[row, columns[columns >= 0]] += scores[columns >= 0] / len(spec.teachers)
+    soft *= known
+    return {"soft_labels": soft, "soft_weights": np.broadcast_to(known, soft.shape).copy()}
+
+
+class _Teacher:
+    """One shard of a score store, by video and start time."""
+
+    def __init__(self, folder, name, segments):
+        store = open_store(folder)
+        if (store.config.kind == "segments") != segments:
+            wanted = "segments" if segments else "videos"
+            raise UserError(f"--teacher_scores={folder}: scores of {store.config.kind}; this stage needs those of {wanted}.")
+        self._name, self._folder, self._stored = name, folder, store.read(name)
+        ids = self._stored.ids
+        first = (
+            np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.zeros(0, int)
+        )  # a video's rows are in one piece
+        ends = np.append(first[1:], len(ids))
+        self._rows = {video: slice(begin, end) for video, begin, end in zip(ids[first].tolist(), first, ends)}
+
+    def of(self, video, start):
+        """Scores float32 [teacher's classes] of a video's segment, or of the video."""
+        rows = self._rows.get(video)
+        at = None
+        if rows is not None:
+            at = rows.start
+            if self._stored.starts is not None:
+                found = np.flatnonzero(self._stored.starts[rows] == start)
+                at = rows.start + found[0] if len(found) else None
+        if at is None:
+            raise UserError(
+                f"--teacher_scores={self._folder}: no scores of {video}:{start} in its {self._name}. Score these shards with "
+                "inference.py --scores_output first."
+            )
+        return self._stored.scores(slice(at, at + 1))[0]
+
+
+@functools.lru_cache(maxsize=256)
+def _teacher(folder, name, segments):
+    return _Teacher(folder, name, segments)
 
 
 # ---------------------------------------------------------------- small things

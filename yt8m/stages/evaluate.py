@@ -27,7 +27,7 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
         dict of metric name -> value.
     """
     models.check_scores_videos(config.model)
-    predict, loss = make_predict(model), losses.get(config.label_loss)()
+    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
     metrics = VideoMetrics(config.num_outputs, top_k)
     for batch in datasets.evaluation_batches(
         video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
@@ -38,24 +38,35 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     return metrics.result()
 
 
-def evaluate_segments(model, config, pattern, batch_size=128):
+def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern"):
     """MAP and AUC over rated (segment, class) pairs; pairs that nobody rated do not take part.
 
     Args: as evaluate_videos'; `pattern` names rated shards.
+        fold: (k, n): of these shards every n-th from the k-th on, the part that fine-tuning with folds leaves out.
+        pattern_flag: what error messages call the pattern.
 
     Returns:
         dict of metric name -> value, with `chance`, the MAP of a random order.
     """
-    predict = make_predict(model)
-    pairs = []
-    for batch in datasets.evaluation_batches(
-        segment_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
-    ):
-        predictions, labels = predict(batch), batch["labels"].numpy()
-        rows, classes = np.nonzero(batch["label_weights"].numpy())
-        pairs.append((classes, predictions[rows, classes], labels[rows, classes]))
-    classes, scores, labels = (np.concatenate(part) for part in zip(*pairs))
+    classes, scores, labels, _ = rated_pairs(model, config, pattern, batch_size, fold, pattern_flag)
     return segment_metrics_from_pairs(classes, scores, labels, config.num_outputs)
+
+
+def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern"):
+    """What a model says of the rated (segment, class) pairs.
+
+    Args: as evaluate_segments'.
+
+    Returns:
+        (columns of the classes int, scores float32, ratings float32, whether the class is a label of the video bool), [n] each.
+    """
+    predict, pairs = make_predict(model), []
+    spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
+    for batch in datasets.evaluation_batches(spec, batch_size, num_parallel=1):
+        predictions, labels, of_videos = predict(batch), batch["labels"].numpy(), batch["video_labels"].numpy()
+        rows, classes = np.nonzero(batch["label_weights"].numpy())
+        pairs.append((classes, predictions[rows, classes], labels[rows, classes], of_videos[rows, classes] > 0))
+    return tuple(np.concatenate(part) for part in zip(*pairs))
 
 
 def scalars(metrics):
@@ -63,9 +74,9 @@ def scalars(metrics):
     return {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0 and not isinstance(value, (dict, str))}
 
 
-def write_scalars(train_dir, step, metrics, segments):
+def write_scalars(train_dir, step, metrics, segments, group=None):
     """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder."""
-    group = "segments" if segments else "videos"
+    group = group or ("segments" if segments else "videos")
     with tf.summary.create_file_writer(os.path.join(train_dir, "eval")).as_default(step=step):
         for name, value in scalars(metrics).items():
             tf.summary.scalar(f"{group}/{name}", value)
@@ -85,5 +96,28 @@ def during_training(train, config, model):
         shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")
         print(f"eval step {step} | " + " | ".join(f"{name}: {values[name]:.3f}" for name in shown if name in values), flush=True)
         return {f"val_{name}": value for name, value in values.items()}
+
+    return evaluate
+
+
+def keeping_the_best(train, config, model, checkpoints):
+    """An action for the training loop: evaluates on the held-out fold and keeps the weights that are best so far.
+
+    They are in train_dir/best, and are what whoever loads the run gets.
+    """
+
+    def evaluate(step):
+        metrics = evaluate_segments(
+            model, config, train.data_pattern, fold=(train.fold, train.folds), pattern_flag="train_data_pattern"
+        )
+        value = metrics[train.best_metric]
+        best = checkpoints.keep_best(step, train.best_metric, value)
+        print(
+            f"fold {train.fold} of {train.folds}, step {step} | {train.best_metric}: {value:.4f} | best: {best['value']:.4f} at "
+            f"step {best['step']}",
+            flush=True,
+        )
+        write_scalars(train.train_dir, step, metrics, segments=True, group="fold")
+        return {f"val_{name}": number for name, number in scalars(metrics).items()}
 
     return evaluate

@@ -27,7 +27,7 @@ def begin(train_dir):
 
 def finish(train_dir):
     """Notes that the run is finished, so that eval.py need not wait for more checkpoints."""
-    configs.write_text(os.path.join(train_dir, FINISHED), f"{checkpoints.latest(train_dir)}\n")
+    configs.write_text(os.path.join(train_dir, FINISHED), f"{checkpoints.chosen(train_dir)}\n")
 
 
 def finished(train_dir):
@@ -52,8 +52,8 @@ def add_stage(train_dir, stage, model, config, sample):
     if stage == "pretrain" and models.kind(config.model) == "context":
         return
     metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
-    evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.latest(train_dir))[0], metrics, segments=True)
-    kept = {} if stage == configs.STAGES[0] else read(train_dir)
+    evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.chosen(train_dir))[0], metrics, segments=True)
+    kept = {} if stage in (configs.STAGES[0], "em") else read(train_dir)
     configs.write_text(os.path.join(train_dir, REPORT), json.dumps({**kept, stage: metrics["map"]}) + "\n")
 
 
@@ -76,7 +76,7 @@ def table(results, chance, oracle, title):
 
 def show(train_dir, model, config, sample):
     """Prints the table, draws the picture and says what to run next."""
-    names = {"pretrain": "pre-trained", "finetune": "fine-tuned"}
+    names = {"pretrain": "pre-trained", "mstep": "after the M-step", "finetune": "fine-tuned", "em": "by EM"}
     results = {f"{config.model}, {names[stage]}": value for stage, value in read(train_dir).items()}
     print_table(results, sample)
     picture = os.path.join(train_dir, PICTURE)

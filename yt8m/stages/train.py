@@ -12,10 +12,13 @@ from yt8m import config as configs
 from yt8m import losses, models
 from yt8m.errors import UserError
 from yt8m.readers import datasets
+from yt8m.readers.sidecars import ensure_sidecars_done
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import loop
+from yt8m.training.augmentation import Augmentation, augmented
 from yt8m.training.data import segment_spec, video_spec
+from yt8m.training.objectives import Objective
 from yt8m.training.optimizers import averaged_weights, learning_rate_multipliers, make_optimizer, make_schedule, use_averages
 
 # Up to this many bytes of shards, the rows are counted before the run, so that it can say how long it will take.
@@ -43,15 +46,34 @@ def pretrain(train, model_config, callbacks=()):
         train.data_pattern,
         pattern_flag="train_data_pattern",
         pad_frames=on_gpu(),
+        teachers=train.teacher_scores,
         **changes,
     )
     return run(train, model_config, spec, segment_class_weights(train, model_config), callbacks)
 
 
+def mstep(train, model_config, callbacks=()):
+    """The M-step of EM (paper 004, section 5.4): every segment of every video, every class annotated by pseudo-labels.
+
+    Args and returns: as pretrain's; train.pseudo_labels is the folder of the sidecars.
+    """
+    if not train.pseudo_labels:
+        raise UserError("--stage=mstep: no --pseudo_labels. Name the folder of an E-step, or use --stage=em.")
+    spec = segment_spec(
+        model_config,
+        train.data_pattern,
+        pattern_flag="train_data_pattern",
+        all_segments=True,
+        annotations=train.pseudo_labels,
+    )
+    return run(train, model_config, spec, None, callbacks)
+
+
 def finetune(train, model_config, callbacks=()):
     """Phase 2 (papers 000/001): the rated segments, the loss on rated (segment, class) pairs only.
 
-    A context model whose encoders are named by checkpoints is joined from them first.
+    A context model whose encoders are named by checkpoints is joined from them first. With train.folds it keeps the
+    checkpoint that is best on the held-out shards (paper 002, section 4.2).
 
     Args and returns: as pretrain's.
     """
@@ -59,8 +81,24 @@ def finetune(train, model_config, callbacks=()):
     if train.context_checkpoint and train.segment_checkpoint and anew:
         pretrain_encoders(train, model_config, callbacks)
         train = dataclasses.replace(train, start_new_model=False)  # the joined model is what to start from
-    return run(
-        train, model_config, segment_spec(model_config, train.data_pattern, pattern_flag="train_data_pattern"), None, callbacks
+    return run(train, model_config, rated_spec(train, model_config), None, callbacks)
+
+
+def rated_spec(train, model_config):
+    """The rated segments that a fine-tuning run learns from; with teachers, all segments of their videos."""
+    changes = {}
+    if train.start_time_weight:
+        changes["whole_videos"] = True
+    if "video_labels" in getattr(losses.get(model_config.label_loss), "NEEDS", ()):
+        changes["video_labels"] = True
+    return segment_spec(
+        model_config,
+        train.data_pattern,
+        pattern_flag="train_data_pattern",
+        fold=(train.fold, train.folds) if train.folds else None,
+        all_segments=bool(train.teacher_scores),
+        teachers=train.teacher_scores,
+        **changes,
     )
 
 
@@ -134,7 +172,13 @@ def build(model_config):
 
 def run(train, model_config, spec, class_weights, callbacks):
     """Trains one stage: own checkpoint, else the earlier stage's, else --init_checkpoint, else scratch."""
-    loss = losses.get(model_config.label_loss)()
+    check(train, model_config, spec)
+    objective = Objective(
+        losses.build(model_config.label_loss, model_config.loss_options, rated=train.stage == "finetune"),
+        class_weights,
+        train.distillation_weight,
+        train.start_time_weight,
+    )
     prefix = starting_point(train)
     strategy = loop.choose_strategy(train.devices)
     length = stage_length(train, spec, strategy.num_replicas_in_sync)
@@ -143,10 +187,13 @@ def run(train, model_config, spec, class_weights, callbacks):
     restore(train, model, checkpoints, prefix)
     configs.write_model_config(train.train_dir, model_config)
     start = int(checkpoints.stage_step.numpy())
+    actions = at_save_actions(train, model_config, model, optimizer, checkpoints)
+    if start and train.folds and (checkpoints.best() or {"judged": 0})["judged"] < int(checkpoints.step.numpy()):
+        for action in actions:  # the run was killed between saving and judging
+            action(int(checkpoints.step.numpy()))
     if length.total_steps is not None and start >= length.total_steps:
         print(f"{train.stage}: step {start} of {length.total_steps} is there already.")
-        use_averages(model, optimizer)
-        return model
+        return as_kept(train, model, optimizer, checkpoints)
     replicas = strategy.num_replicas_in_sync
     print(
         f"{train.stage}: {model_config.model} with {model.count_params():,} parameters, {replicas} device{'s'[: replicas - 1]}, "
@@ -156,17 +203,57 @@ def run(train, model_config, spec, class_weights, callbacks):
     )
     counters = (checkpoints.step, checkpoints.stage_step)
     steps = loop.make_train_steps(
-        strategy, model, optimizer, loss, train.regularization_penalty, class_weights, uses_xla(train, model), counters
+        strategy, model, optimizer, objective, train.regularization_penalty, uses_xla(train, model), counters
     )
     iterator = iter(loop.distribute(strategy, batches_from(train, spec, length, start, replicas)))
-    actions = at_save_actions(train, model_config, model, optimizer)
     hooks = loop.Hooks(tf.summary.create_file_writer(train.train_dir), actions, callbacks)
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
         print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
         return None
+    return as_kept(train, model, optimizer, checkpoints)
+
+
+def check(train, model_config, spec):
+    """Refuses what does not go together, before anything is read.
+
+    Raises:
+        UserError: names the flag.
+    """
+    Augmentation(**train.augmentation).check(models.kind(model_config.model), spec.whole_videos, spec.segment_labels)
+    if train.start_time_weight and train.stage == "finetune" and not models.has_attention(model_config.model):
+        raise UserError(
+            f"--start_time_weight={train.start_time_weight}: {model_config.model} has no attention over frames. Use "
+            "AttentionModel or MultiAttentionModel."
+        )
+    if train.folds and train.stage != "finetune":
+        raise UserError(f"--folds={train.folds}: folds of rated segments are for --stage=finetune and --stage=em.")
+    if train.pseudo_data_pattern and train.stage == "finetune":
+        check_blend(train)
+    if train.start_time_weight and (train.teacher_scores or train.pseudo_data_pattern):
+        raise UserError("--start_time_weight: not together with --teacher_scores or --pseudo_data_pattern. Leave one out.")
+
+
+def check_blend(train):
+    """Refuses pseudo-labels that are not all there, and a share that leaves either kind no row of a batch.
+
+    Raises:
+        UserError: names the flag.
+    """
+    ensure_sidecars_done(train.pseudo_labels, datasets.match_files(train.pseudo_data_pattern, "pseudo_data_pattern"))
+    if not 0 < round(train.pseudo_share * train.batch_size) < train.batch_size:
+        raise UserError(
+            f"--pseudo_share={train.pseudo_share}: of --batch_size={train.batch_size} rows that is none or all. Use a share that "
+            "leaves rows for both."
+        )
+
+
+def as_kept(train, model, optimizer, checkpoints):
+    """The model as whoever loads it gets it: with the averages of its weights, or those that were best on the held-out fold."""
     use_averages(model, optimizer)
+    if train.folds:
+        ckpt.load_weights(model, ckpt.chosen(checkpoints.train_dir))
     return model
 
 
@@ -178,7 +265,7 @@ def on_gpu():
 def uses_xla(train, model):
     """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
     steady = model.KIND in ("frame", "video") and not any(isinstance(layer, keras.layers.RNN) for layer in model.layers)
-    return train.xla == "on" or (train.xla == "auto" and on_gpu() and steady)
+    return train.xla == "on" or (train.xla == "auto" and on_gpu() and steady and not train.start_time_weight)
 
 
 def model_and_optimizer(train, model_config, strategy, length):
@@ -213,12 +300,27 @@ def model_and_optimizer(train, model_config, strategy, length):
 def batches_from(train, spec, length, start, replicas):
     """Function of worker=(index, count): the batches of a stage from a step on."""
 
+    epochs = train.num_epochs if replicas == 1 else None
+    options = {"start_step": start, "num_parallel": train.num_readers if on_gpu() else 1}
+    augmentation = Augmentation(**train.augmentation)
+
     def batches(worker):
-        epochs = train.num_epochs if replicas == 1 else None
-        parallel = train.num_readers if on_gpu() else 1
-        return datasets.training_batches(
-            spec, length.batch_size, train.seed, start_step=start, num_epochs=epochs, worker=worker, num_parallel=parallel
-        )
+        if train.stage == "finetune" and train.pseudo_data_pattern:
+            share = round(train.pseudo_share * length.batch_size)
+            pseudo = dataclasses.replace(
+                spec,
+                pattern=train.pseudo_data_pattern,
+                pattern_flag="pseudo_data_pattern",
+                annotations=train.pseudo_labels,
+                fold=None,
+            )
+            rated = datasets.training_batches(
+                spec, length.batch_size - share, train.seed, num_epochs=epochs, worker=worker, **options
+            )
+            read = datasets.blended(rated, datasets.training_batches(pseudo, share, train.seed, worker=worker, **options))
+        else:
+            read = datasets.training_batches(spec, length.batch_size, train.seed, num_epochs=epochs, worker=worker, **options)
+        return augmented(read, augmentation, train.seed + worker[0], start, num_parallel=options["num_parallel"])
 
     return batches
 
@@ -289,7 +391,7 @@ def count_steps(train, spec, global_batch, replicas):
     """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand."""
     if train.num_epochs is None:
         return train.max_steps
-    size = sum(tf.io.gfile.stat(path).length for path in datasets.match_files(spec.pattern, spec.pattern_flag))
+    size = sum(tf.io.gfile.stat(path).length for path in datasets.shards(spec))
     if size > COUNT_BYTES and replicas == 1:
         return train.max_steps
     rows = datasets.count_examples(spec) * train.num_epochs
@@ -302,14 +404,16 @@ def count_steps(train, spec, global_batch, replicas):
     return steps if train.max_steps is None else min(steps, train.max_steps)
 
 
-def at_save_actions(train, model_config, model, optimizer):
-    """What happens at each checkpoint besides saving: evaluation on --eval_data_pattern, attention pictures.
+def at_save_actions(train, model_config, model, optimizer, checkpoints):
+    """What happens at each checkpoint besides saving: evaluation on --eval_data_pattern, choice by fold, attention pictures.
 
-    With --ema_momentum both see the averages of the weights.
+    With --ema_momentum they see the averages of the weights.
     """
     actions = []
     if train.eval_data_pattern:
         actions.append(evaluate.during_training(train, model_config, model))
+    if train.folds:
+        actions.append(evaluate.keeping_the_best(train, model_config, model, checkpoints))
     if model.has_attention:
         actions.append(pictures.during_training(train, model_config, model))
 

@@ -1,6 +1,7 @@
 """Checkpoints of a train_dir: all that a killed run needs to go on as if it had never been killed."""
 
 import glob
+import json
 import os
 import shutil
 
@@ -11,6 +12,7 @@ from yt8m.errors import UserError
 from yt8m.training.optimizers import averages
 
 NAME = "model.ckpt"
+BEST, BEST_FILE = "best", "best.json"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -106,6 +108,34 @@ class Checkpoints:
         self.stage.assign(config.STAGES.index(stage))
         self.stage_step.assign(0)
 
+    def keep_best(self, step, metric, value):
+        """Notes how good the weights are now, and keeps them in train_dir/best in place of those kept before if they are better.
+
+        Args:
+            step: of these weights.
+            metric, value: what they were judged by, and the result; more is better.
+
+        Returns:
+            What is noted: dict of `checkpoint` (its name in train_dir/best), `step`, `metric`, `value` of the best, and `judged`,
+            the last step that was looked at.
+        """
+        folder, best = os.path.join(self.train_dir, BEST), self.best()
+        if best is None or value > best["value"]:
+            kept = os.path.basename(self._start.write(os.path.join(folder, f"{NAME}-{step}")))
+            flags = os.path.join(self.train_dir, config.MODEL_FILE)
+            if os.path.exists(flags):
+                shutil.copy(flags, folder)
+            best = {"checkpoint": kept, "step": step, "metric": metric, "value": value}
+        config.write_text(os.path.join(folder, BEST_FILE), json.dumps({**best, "judged": step}) + "\n")
+        for path in glob.glob(os.path.join(glob.escape(folder), f"{NAME}-*")):
+            if not os.path.basename(path).startswith(best["checkpoint"] + "."):
+                os.unlink(path)
+        return best
+
+    def best(self):
+        """What keep_best last noted, or None."""
+        return read_best(self.train_dir)
+
     def delete_all(self):
         """Empties the train_dir of what training wrote (--start_new_model)."""
         remove_run(self.train_dir)
@@ -119,10 +149,16 @@ def remove_run(train_dir):
         config.MODEL_FILE,
         "events.out.tfevents.*",
         *config.STAGES,
+        BEST,
         "eval",
         "pictures",
         "context",
         "segment",
+        "initial",
+        "iteration-*",
+        "em",
+        "em.json",
+        "em_report.json",
     ]
     for path in [path for name in names for path in glob.glob(os.path.join(glob.escape(train_dir), name))]:
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
@@ -133,8 +169,23 @@ def latest(train_dir):
     return tf.train.latest_checkpoint(train_dir)
 
 
+def read_best(train_dir):
+    """best.json of a run that keeps its best checkpoint, as Checkpoints.keep_best returns it; or None."""
+    try:
+        with open(os.path.join(train_dir, BEST, BEST_FILE), encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def chosen(train_dir):
+    """Prefix of the checkpoint that stands for a run: its best where it keeps that, else its newest; or None."""
+    best = read_best(train_dir)
+    return latest(train_dir) if best is None else os.path.join(train_dir, BEST, best["checkpoint"])
+
+
 def find(path, flag="--init_checkpoint"):
-    """The checkpoint that a user names: a train_dir (its newest), or a checkpoint in one.
+    """The checkpoint that a user names: a train_dir (its best where it keeps that, else its newest), or a checkpoint in one.
 
     Returns:
         (prefix, folder that holds the run's model_flags.json).
@@ -145,7 +196,7 @@ def find(path, flag="--init_checkpoint"):
     path = os.path.expanduser(path)
     prefix = path.removesuffix(".index")
     if os.path.isdir(path):
-        prefix = latest(path)
+        prefix = chosen(path)
     if prefix is None or not tf.io.gfile.exists(prefix + ".index"):
         raise UserError(
             f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>."
@@ -179,7 +230,7 @@ def load_weights(model, prefix):
     wanted = _by_path(model.weights)
     probe = tf.train.Checkpoint(model=wanted)
     try:
-        probe.restore(prefix).assert_existing_objects_matched().expect_partial()
+        probe.read(prefix).assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError) as error:
         theirs = sum(1 for name in shapes if name.startswith("model/") and name.endswith(_VALUE))
         raise UserError(

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yt8m import models
 from yt8m.errors import UserError
 from yt8m.metrics import ranking
 
@@ -104,23 +103,22 @@ def distribute(strategy, batches):
     return strategy.distribute_datasets_from_function(local)
 
 
-def make_train_steps(strategy, model, optimizer, loss, penalty, class_weights, xla, counters):
+def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counters):
     """Compiles the step.
 
-    The loss is the mean over the global batch of the loss a row, plus penalty * the model's regularization. Gradients
-    are summed over the replicas before they are clipped.
+    What is minimised is the sum over the objective's terms of each term's mean over the global batch, plus penalty * the
+    model's regularization. Gradients are summed over the replicas before they are clipped.
 
     Args:
         strategy, model, optimizer: as they are used.
-        loss: function (predictions, labels, label_weights) -> [B].
+        objective: function (model, batch) -> objectives.Outcome.
         penalty: weight of the regularization.
-        class_weights: float [C], or None.
         xla: compile with XLA.
         counters: tf.Variables that count steps.
 
     Returns:
         tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last
-        labels); the latter two are of this host's first device.
+        labels, last quantities of the objective by name); the latter three are of this host's first device.
     """
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
@@ -130,38 +128,35 @@ def make_train_steps(strategy, model, optimizer, loss, penalty, class_weights, x
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor) if replicas > 1 else tensor
 
     def step(batch):
-        weights = batch["label_weights"] if class_weights is None else batch["label_weights"] * class_weights
-        rows = total(tf.cast(tf.shape(batch["labels"])[0], tf.float32))
         with tf.GradientTape() as tape:
-            predictions = models.predict(model, batch, training=True)
-            label_loss = tf.reduce_sum(loss(predictions, batch["labels"], weights)) / rows
-            objective = label_loss + penalty * tf.add_n(model.losses) / replicas if model.losses else label_loss
-            objective = optimizer.scale_loss(objective)
-        gradients = tape.gradient(objective, variables)
+            outcome = objective(model, batch)
+            loss = tf.add_n([tf.reduce_sum(term) / total(tf.cast(tf.shape(term)[0], tf.float32)) for term in outcome.terms])
+            penalised = loss + penalty * tf.add_n(model.losses) / replicas if model.losses else loss
+            scaled = optimizer.scale_loss(penalised)
+        gradients = tape.gradient(scaled, variables)
         if replicas > 1:
             gradients = [gradient / replicas for gradient in total(gradients)]
         optimizer.apply(gradients, model.trainable_variables)
-        return label_loss, tf.where(weights > 0, predictions, 0.0)
+        return loss, outcome.predictions, outcome.quantities
 
     compiled = tf.function(step, jit_compile=True) if xla else step
 
     def one(iterator):
         batch = next(iterator)
-        label_loss, predictions = strategy.run(compiled, args=(batch,))
-        label_loss = strategy.reduce(tf.distribute.ReduceOp.SUM, label_loss, axis=None)
-        with tf.control_dependencies([label_loss]):  # a step whose batch is not there does not count
+        loss, predictions, quantities = strategy.run(compiled, args=(batch,))
+        loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
+        with tf.control_dependencies([loss]):  # a step whose batch is not there does not count
             for counter in counters:
                 counter.assign_add(1)
-        return label_loss, predictions, batch["labels"]
+        return loss, predictions, batch["labels"], quantities
 
     @tf.function(reduce_retracing=True)
     def train_steps(iterator, count):
         loss_sum = tf.constant(0.0)
         for _ in tf.range(count - 1):
             loss_sum += one(iterator)[0]
-        label_loss, predictions, labels = one(iterator)
-        first = strategy.experimental_local_results
-        return loss_sum + label_loss, first(predictions)[0], first(labels)[0]
+        loss, *shown = one(iterator)
+        return loss_sum + loss, *tf.nest.map_structure(lambda values: strategy.experimental_local_results(values)[0], shown)
 
     return train_steps
 
@@ -211,8 +206,9 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
             count = min(log_steps - done % log_steps, save_steps - done % save_steps, (total_steps or done + log_steps) - done)
             callbacks.on_train_batch_begin(done)
             try:
-                loss_sum, predictions, labels = train_steps(iterator, tf.constant(count, tf.int32))
-                logs = progress.report(float(loss_sum) / count, predictions.numpy(), labels.numpy())
+                loss_sum, predictions, labels, quantities = train_steps(iterator, tf.constant(count, tf.int32))
+                quantities = {name: float(value) for name, value in quantities.items()}
+                logs = progress.report(float(loss_sum) / count, predictions.numpy(), labels.numpy(), quantities)
                 callbacks.on_train_batch_end(done + count - 1, logs)
             except tf.errors.OutOfRangeError:
                 ended = True
@@ -252,12 +248,13 @@ class Progress:
         """Starts the clock anew: what happened since the last report is not training."""
         self.clock, self.clock_step = time.monotonic(), int(self.checkpoints.stage_step.numpy())
 
-    def report(self, loss, predictions, labels):
+    def report(self, loss, predictions, labels, quantities=None):
         """Reports the last steps.
 
         Args:
             loss: mean label loss of the steps since the last report.
             predictions, labels: [B, C] of the last batch (of the first device).
+            quantities: {name: value} that the objective shows beside them.
 
         Returns:
             The values by name.
@@ -278,6 +275,7 @@ class Progress:
             "perr": float(ranking.perr(predictions, labels)),
             "gap": float(ranking.global_average_precision(predictions, labels)),
             "examples_per_second": steps_a_second * self.batch_size,
+            **(quantities or {}),
         }
         left = "" if self.total_steps is None else f" | {duration((self.total_steps - now) / steps_a_second)} left"
         print(

@@ -1,0 +1,203 @@
+"""EM (Algorithm 1 of paper 004): its labels, its report, and that a killed run ends as an uninterrupted one."""
+
+import json
+import os
+import random
+import time
+
+import numpy as np
+import pytest
+
+from tests import commands
+from tests.testing import make_video, write_frame_shards
+from yt8m.errors import UserError
+from yt8m.readers.sidecars import open_sidecar
+from yt8m.stages import em, evaluate, restore
+
+CLASSES = 5
+FLAGS = (
+    *commands.TINY[:2],
+    f"--num_classes={CLASSES}",
+    "--stage=em",
+    "--model=FrameLevelLogisticModel",
+    "--em_models=FrameLevelLogisticModel,TransformerModel(num_blocks=1,feed_forward_size=8,batch_size=4)",
+    "--em_iterations=2",
+    "--em_threshold=0.5",
+    "--folds=3",
+    "--fold=1",
+    "--base_learning_rate=0.05",
+    "--max_steps=6",
+    "--save_steps=3",
+    "--batch_size=8",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Videos in which class c makes the frames of its segments brighter in two dimensions."""
+    folder, rng = tmp_path_factory.mktemp("em"), np.random.default_rng(0)
+
+    def video(name, rated):
+        length = int(rng.integers(10, 22))
+        labels = rng.choice(CLASSES, 2, replace=False)
+        made = make_video(name, length, labels=labels)
+        truth = rng.choice(labels, -(-length // 5))
+        for segment, label in enumerate(truth):
+            made.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
+        if not rated:
+            return made
+        ratings = [(5 * segment, label, float(truth[segment] == label)) for segment in range(2) for label in labels]
+        return make_video_with(made, ratings)
+
+    unrated = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
+    rated = [[video(f"r{shard}{number}", True) for number in range(10)] for shard in range(3)]
+    return write_frame_shards(folder / "train", unrated, "train"), write_frame_shards(folder / "rated", rated)
+
+
+def make_video_with(video, ratings):
+    from dataclasses import replace
+
+    from tests.testing import make_segments
+
+    return replace(video, segments=make_segments(ratings))
+
+
+def arguments(data, folder):
+    return (*FLAGS, f"--train_data_pattern={data[0]}", f"--rated_data_pattern={data[1]}", f"--train_dir={folder}")
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("runs") / "whole")
+    assert commands.run("train", *arguments(data, folder)) is None
+    return folder
+
+
+def read(folder, *names):
+    with open(os.path.join(folder, *names), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def test_report_and_chosen_model(data, finished):
+    rows = read(finished, em.REPORT)
+    assert [(row["iteration"], row["name"], row["model"]) for row in rows] == [
+        (0, "F", "FrameLevelLogisticModel"),
+        *((i, name, model) for i in (1, 2) for name, model in (("F1", "FrameLevelLogisticModel"), ("F2", "TransformerModel"))),
+    ]
+    for first, second in (rows[1:3], rows[3:5]):
+        assert [first["kept"], second["kept"]].count(True) == 1
+        assert max(first["map"], second["map"]) == (first if first["kept"] else second)["map"]
+        assert first["num_labels"] <= second["num_labels"] and first["bytes"] > 0
+    kept = rows[3] if rows[3]["kept"] else rows[4]
+    trained = restore.newest(finished)
+    assert trained.config.model == kept["model"]
+    again = evaluate.evaluate_segments(trained.model, trained.config, data[1], fold=(1, 3))
+    assert again["map"] == pytest.approx(kept["map"], abs=1e-6)
+
+
+def test_pseudo_labels_are_those_of_the_equations(data, finished):
+    """Against F's predictions, segment by segment: eq. 18 and 19."""
+    from yt8m.readers.index import open_shard
+    from yt8m.readers.records import decode_video
+
+    trained = restore.newest(os.path.join(finished, "initial"))
+    counts = [0, 0]
+    for shard in range(2):
+        path = data[0].replace("*", f"{shard:04d}")
+        records = open_shard(path)
+        sidecars = [open_sidecar(os.path.join(finished, "iteration-1", f"labels-{number}"), path) for number in (1, 2)]
+        for number in range(len(records)):
+            video = decode_video(records.record(number), ("rgb", "audio"), (16, 8))
+            frames = np.concatenate([video.frames["rgb"], video.frames["audio"]], axis=1)
+            expected = set(), set()
+            for start in range(0, len(frames), 5):
+                window = frames[start : start + 5]
+                batch = {"frames": window[None], "num_frames": np.array([len(window)], np.int32)}
+                for label in np.flatnonzero(np.array(trained.model(batch))[0] > 0.5):
+                    expected[1].add((start, int(label)))
+                    if label in video.labels:
+                        expected[0].add((start, int(label)))
+            for which, sidecar in enumerate(sidecars):
+                assert sidecar.header.dense
+                segments = sidecar.segments(number)
+                found = set() if segments is None else set(zip(segments.start_times.tolist(), segments.labels.tolist()))
+                assert found == expected[which]
+                counts[which] += len(found)
+    assert 0 < counts[0] <= counts[1]
+    assert [row["num_labels"] for row in read(finished, em.REPORT)[1:3]] == counts
+
+
+def test_finished_steps_are_not_done_again(data, finished, capsys):
+    folder = os.path.join(finished, "iteration-1")
+    before = {name: os.path.getmtime(os.path.join(folder, name)) for name in os.listdir(folder)}
+    assert commands.run("train", *arguments(data, finished)) is None
+    output = capsys.readouterr().out
+    assert "training step" not in output and "E-step" not in output
+    for name, time_of in before.items():
+        assert os.path.getmtime(os.path.join(folder, name)) == time_of
+
+
+def test_another_plan_or_another_models_labels_are_refused(data, finished, tmp_path):
+    assert "threshold" in commands.run("train", *arguments(data, finished), "--em_threshold=0.6")
+    plan = em.Plan("x", *data, None, ())
+    header_of = open_sidecar(os.path.join(finished, "iteration-1", "labels-1"), data[0].replace("*", "0000")).header
+    with pytest.raises(UserError, match="Delete it"):
+        em.is_made(os.path.join(finished, "iteration-1", "labels-1"), data[0].replace("*", "0000"), {"run": "another"})
+    assert header_of.source["prior"] and plan.threshold == 0.9
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    (
+        (["--em_models=AttentionModel"], "two"),
+        (["--em_models=AttentionModel(hidden=3),AttentionModel"], "hidden"),
+        (["--em_models=LogisticModel,AttentionModel"], "LogisticModel"),
+        (["--em_models=AttentionModel(,AttentionModel"], "em_models"),
+        (["--em_threshold=1.5"], "em_threshold"),
+        (["--folds=9"], "--folds=3 or fewer"),
+        (["--fold=3"], "fold"),
+        (["--rated_data_pattern=nowhere*"], "nowhere"),
+    ),
+)
+def test_bad_flags_are_one_line(data, tmp_path, changes, words):
+    line = commands.run("train", *arguments(data, tmp_path / "run"), *changes)
+    assert isinstance(line, str) and words in line and "\n" not in line
+    assert not (tmp_path / "run" / "initial").exists()
+
+
+def test_no_label_above_the_threshold_is_said(data, tmp_path):
+    line = commands.run("train", *arguments(data, tmp_path / "run"), "--em_threshold=0.999999")
+    assert "--em_threshold" in line
+
+
+def files(folder):
+    """What the result is: {name: JSON} and the chosen weights."""
+    trained = restore.newest(folder)
+    return read(folder, em.REPORT), {weight.path: np.array(weight) for weight in trained.model.weights}
+
+
+def test_killed_at_random_moments(data, finished, tmp_path):
+    folder, rng = tmp_path / "killed", random.Random(7)
+    kills = 0
+    while kills < 4:
+        process = commands.start("train", *arguments(data, folder))
+        began = time.monotonic()
+        marks = len(list(folder.rglob("model.ckpt-*.index")))
+        wait = rng.random() * 3
+        while process.poll() is None:  # once something new was written, and a random while longer
+            if len(list(folder.rglob("model.ckpt-*.index"))) > marks + 2 and time.monotonic() - began > wait:
+                break
+            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.communicate()
+        kills += 1
+    assert kills >= 2
+    assert commands.run("train", *arguments(data, str(folder))) is None
+    report, weights = files(str(folder))
+    whole, expected = files(finished)
+    assert report == whole
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
