@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
+from tests.testing import make_video, write_frame_shards
 from yt8m import config, flags
 from yt8m.stages import train
 from yt8m.training import optimizers
@@ -48,7 +49,10 @@ RECIPES = {
     "004 Transformer late": "em_transformer_late",
     "004 BiGRU": "em_bigru",
     "004 NeXtVLAD": "em_nextvlad",
+    "000/001 distillation": "student",
 }
+PROCESSES = {"004 Algorithm 1": "em"}  # of several models
+
 # Trainable values, in millions, that papers give for what a file builds (000/001: of float32, 150 MB and 30 MB).
 MILLIONS = {
     "multi_attention_moe_8": (36.5, 38.5),
@@ -89,10 +93,10 @@ def header(name):
 
 def test_every_published_recipe_has_a_file_and_every_file_is_one():
     files = {path.stem for path in (ROOT / "configs").glob("*.flags") if not path.stem.startswith("ensemble_")}
-    assert files == set(RECIPES.values())
+    assert files == {*RECIPES.values(), *PROCESSES.values()}
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES.values()))
+@pytest.mark.parametrize("name", sorted([*RECIPES.values(), *PROCESSES.values()]))
 def test_header(name):
     text = "\n".join(header(name))
     assert re.search(r"paper(s 000/001| 002| 003| 004), (table|section|one of)", text), "source"
@@ -139,6 +143,31 @@ def test_recipe_builds(name):
         learning_rate_multipliers=factors,
         ema_momentum=stage.ema_momentum,
     )
+
+
+def test_the_process_of_paper_004(tmp_path):
+    write_frame_shards(tmp_path, [[make_video(f"v{number}", ratings=[(0, 0, 1.0)])] for number in range(8)])
+    fv = parse("em")
+    plan = flags.em_plan(fv, "dir", model_config(fv), None, ("*", str(tmp_path / "*")), None)
+    assert (plan.iterations, plan.threshold, plan.folds) == (2, 0.9, 8)
+    assert [candidate.model.model for candidate in plan.candidates] == ["TransformerModel"] * 2
+    assert [candidate.model.hyperparameters["fusion"] for candidate in plan.candidates] == ["early", "late"]
+    assert [stage.stage for stage in plan.initial.stages] == ["pretrain", "finetune"]
+    for candidate in plan.candidates:
+        assert [(stage.stage, stage.batch_size, stage.folds) for stage in candidate.stages] == [
+            ("mstep", 512, 0),
+            ("finetune", 512, 8),
+        ]
+        assert {stage.base_learning_rate for stage in candidate.stages} == {2.5e-4}
+
+
+def test_paper_002_fine_tunes_with_its_loss_and_folds():
+    for name in RECIPES.values():
+        if name.startswith(("agnostic", "aware")):
+            fv = parse(name, "--fold=3")
+            stage = flags.stage_config(fv, "finetune", "dir", "*", "", None, fv.model, None)
+            assert (stage.folds, stage.fold, stage.best_metric) == (8, 3, "auc")
+            assert model_config(fv).label_loss == "SampledNegativeLoss"
 
 
 @pytest.mark.parametrize("first, second", [("gated_dbof_3", "agnostic_gated_dbof_3"), ("nextvlad_2", "agnostic_nextvlad_2")])
