@@ -1,0 +1,134 @@
+"""The papers' ensembles as flag files of inference.py: what they take, their members can be."""
+
+import pathlib
+import re
+import shlex
+from collections import Counter
+
+import pytest
+from absl import flags as absl_flags
+
+from tests import commands
+
+CONFIGS = pathlib.Path(__file__).parent.parent.parent / "configs"
+# File -> how many members have each model.
+ENSEMBLES = {
+    "ensemble_ceshine": {"ContextAwareModel": 6, "NeXtVladModel": 3, "GatedDbofModel": 3},
+    "ensemble_locust": {
+        "MultiAttentionModel": 3,
+        "AttentionModel": 3,
+        "DbofModel": 2,
+        "CnnModel": 2,
+        "NetVladModel": 1,
+        "LstmModel": 1,
+    },
+    "ensemble_em": {"TransformerModel": 2, "NeXtVladModel": 1, "BiGruModel": 1},
+}
+
+
+def header(name):
+    return "\n".join(line for line in (CONFIGS / f"{name}.flags").read_text().splitlines() if line.startswith("#"))
+
+
+def parse(command, *arguments):
+    """A command's flags."""
+    fv = absl_flags.FlagValues()
+    for define in commands.load(command).FLAGS:
+        define(fv)
+    rest = fv([f"{command}.py", *arguments])[1:]
+    assert not rest
+    return fv
+
+
+def inference_flags(name):
+    return parse("inference", f"--flagfile={CONFIGS / name}.flags")
+
+
+def members(name):
+    """The folders of --train_dir, a flag of comma-separated folders."""
+    value = inference_flags(name).train_dir
+    return value.split(",") if isinstance(value, str) else list(value)
+
+
+def training_commands(name):
+    """The parsed flags of every train.py command in a file's header, with the recipe that it names."""
+    for arguments in re.findall(r"#   python train\.py (.*)", header(name)):
+        arguments = [re.sub("^--flagfile=", f"--flagfile={CONFIGS.parent}/", part) for part in shlex.split(arguments)]
+        recipe = re.search(r"configs/(\w+)\.flags", arguments[0])[1]
+        yield recipe, parse("train", *arguments)
+
+
+def trained_models(name):
+    """{folder: model} of what the header trains."""
+    found = {}
+    for _, fv in training_commands(name):
+        found[fv.train_dir] = fv.model
+        if fv.stage == "em":
+            for number, model in enumerate(re.findall(r"(\w+Model)\(", fv.em_models), start=1):
+                found[f"{fv.train_dir}/iteration-{fv.em_iterations}/F{number}"] = model
+    return found
+
+
+def test_the_papers_ensembles_are_these():
+    assert {path.stem for path in CONFIGS.glob("ensemble_*.flags")} == set(ENSEMBLES)
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_header(name):
+    text = header(name)
+    assert re.search(r"paper(s 000/001| 002| 004), section", text), "source"
+    assert re.search(r"Published: .*(\d|none)", text), "score"
+    assert "Not in the paper: " in text
+    assert f"python inference.py --flagfile=configs/{name}.flags --input_data_pattern=" in text
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_each_member_is_trained_as_the_header_says(name):
+    folders = members(name)
+    assert len(set(folders)) == len(folders) == sum(ENSEMBLES[name].values())
+    trained = trained_models(name) or {
+        f"runs/{path.stem}": parse("train", f"--flagfile={path}").model for path in CONFIGS.glob("[!e]*.flags")
+    }
+    assert Counter(trained[folder] for folder in folders) == ENSEMBLES[name]
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_what_a_member_begins_with_is_trained_before(name):
+    made = set()
+    for _, fv in training_commands(name):
+        for source in (fv.init_checkpoint, fv.context_checkpoint, fv.segment_checkpoint):
+            assert source is None or source in made
+        if fv.pseudo_labels:
+            assert fv.pseudo_labels.split("/iteration-")[0] in made
+        made.add(fv.train_dir)
+
+
+def test_weights_are_one_a_member():
+    weights = inference_flags("ensemble_locust").weights
+    weights = weights.split(",") if isinstance(weights, str) else weights
+    assert [float(weight) for weight in weights] == [1] * 12
+    assert not inference_flags("ensemble_ceshine").weights and not inference_flags("ensemble_em").weights
+
+
+def test_the_segments_that_paper_002_drops():
+    fv = inference_flags("ensemble_ceshine")
+    assert (fv.skip_head_segments, fv.skip_tail_segments, fv.segment_labels) == (6, 2, True)
+    assert inference_flags("ensemble_em").skip_head_segments == inference_flags("ensemble_locust").skip_head_segments == 0
+
+
+def test_folds_and_steps_are_table_3s_and_4s():
+    steps = {(recipe, fv.fold): fv.max_steps for recipe, fv in training_commands("ensemble_ceshine") if fv.stage == "finetune"}
+    assert steps == {
+        ("agnostic_nextvlad_2", 2): 12000,
+        ("agnostic_nextvlad_2", 1): 8000,
+        ("agnostic_nextvlad_2", 0): 12000,
+        ("agnostic_gated_dbof_3", 2): 8000,
+        ("agnostic_gated_dbof_3", 1): 8000,
+        ("agnostic_gated_dbof_3", 0): 9000,
+        ("aware_dbof_1_with_nextvlad_2", 6): 12000,
+        ("aware_dbof_1_with_nextvlad_2", 7): 12000,
+        ("aware_dbof_2_with_nextvlad_2", 5): 12000,
+        ("aware_nextvlad_2_with_nextvlad_2", 5): 15000,
+        ("aware_dbof_3_with_nextvlad_2", 3): 9000,
+        ("aware_dbof_3_with_nextvlad_2", 4): 9000,
+    }
