@@ -1,0 +1,279 @@
+"""Do the papers' orderings come out? MAP on the built-in sample's held-out rated segments, over several seeds.
+
+Every method starts from the same pre-trained models and differs from its baseline in one thing. The baseline is run with the
+same seeds; the table shows means, the standard error, the mean difference with its own standard error, and whether the
+ordering that a paper reports came out. Nothing is chosen on the held-out shards: settings are the recipes of the sample.
+
+  python benchmarks/methods.py                               all groups, medium sample, 3 seeds: hours on two cores
+  python benchmarks/methods.py --only phases augmentation    some of them
+"""
+
+import contextlib
+import dataclasses
+import io
+import os
+import statistics
+import tempfile
+import time
+
+import keras
+import numpy as np
+import report
+
+from yt8m import config
+from yt8m.metrics.segments import segment_metrics_from_pairs
+from yt8m.readers.sample import ensure_sample
+from yt8m.scoring import infer
+from yt8m.scoring import pseudo_labels as pseudo_labels_tool
+from yt8m.stages import em, evaluate, restore, train
+
+ATTENTION, MULTI, DBOF, LOGISTIC = "AttentionModel", "MultiAttentionModel", "GatedDbofModel", "FrameLevelLogisticModel"
+STUDENT = {"video_level_classifier_model": "LogisticModel", "hidden_size": 256}
+# Augmentations of fine-tuning, and of pre-training where they need whole videos.
+AUGMENTATIONS = {
+    "virtual_segments": ("finetune", 0.4),
+    "reverse": ("finetune", 0.5),
+    "drop_frames": ("finetune", 0.2),
+    "noise": ("finetune", 0.3),
+    "drop_segments": ("pretrain", 0.3),
+    "subsample": ("pretrain", 2),
+}
+
+
+class Seed:
+    """All runs of one seed: folders in a temporary folder, rated pairs of each model kept by name."""
+
+    def __init__(self, seed, sample, folder):
+        self.seed, self.sample, self.folder = seed, sample, os.path.join(folder, str(seed))
+        self.pairs, self.maps, self.configs = {}, {}, {}
+
+    def path(self, name):
+        """Folder of a run."""
+        return os.path.join(self.folder, name)
+
+    def model(self, model, hyperparameters=None):
+        """ModelConfig of a model on the sample."""
+        small = config.SAMPLE_HYPERPARAMETERS.get(model, {})
+        values = {**small, **(hyperparameters or {})}
+        return config.ModelConfig(model, values, num_classes=self.sample.num_classes, sample=self.sample.size)
+
+    def stage(self, model, stage, name="", **changes):
+        """TrainConfig of a stage with the recipe of the sample."""
+        pattern = self.sample.rated_pattern if stage == "finetune" else self.sample.train_pattern
+        values = {**config.recipe(model, stage, sample=True), "save_steps": 10**6, "log_steps": 100, "seed": self.seed, **changes}
+        return config.TrainConfig(self.path(name), stage, values.pop("data_pattern", pattern), **values)
+
+    def run(self, name, model, stage="finetune", start="", hyperparameters=None, options=None, **changes):
+        """Trains `name`, once; start names the run it starts from."""
+        if name in self.maps:
+            return
+        began = time.monotonic()
+        model_config = dataclasses.replace(self.model(model, hyperparameters), **(options or {}))
+        if start:
+            changes["init_checkpoint"] = self.path(start)
+        keras.utils.clear_session()
+        with contextlib.redirect_stdout(io.StringIO()):
+            trained = getattr(train, stage)(self.stage(model, stage, name, **changes), model_config)
+        self.configs[name] = model_config
+        self.judge(name, trained, model_config, time.monotonic() - began)
+
+    def judge(self, name, model, model_config, seconds):
+        """Notes the scores of the held-out rated pairs."""
+        classes, scores, labels, _ = evaluate.rated_pairs(model, model_config, self.sample.held_out_pattern)
+        self.pairs[name] = classes, scores, labels
+        self.note(name, scores, f"{seconds:.0f} s")
+
+    def note(self, name, scores, how):
+        """MAP of scores of the held-out rated pairs."""
+        classes, _, labels = next(iter(self.pairs.values()))
+        self.maps[name] = segment_metrics_from_pairs(classes, scores, labels, self.sample.num_classes)["map"]
+        print(f"seed {self.seed} | {name}: {self.maps[name]:.4f} ({how})", flush=True)
+
+    def mean(self, name, names):
+        """The mean of models that were run."""
+        self.note(name, np.mean([self.pairs[one][1] for one in names], axis=0), "mean")
+
+
+def phases(runs):
+    """Pre-training against fine-tuning, attention against multi-attention."""
+    for model in (LOGISTIC, ATTENTION, MULTI):
+        runs.run(f"{model}, pre-trained", model, "pretrain")
+        runs.run(f"{model}, fine-tuned", model, start=f"{model}, pre-trained")
+    yield from ((f"{m}, fine-tuned", f"{m}, pre-trained", "above (001)") for m in (LOGISTIC, ATTENTION, MULTI))
+    yield f"{MULTI}, fine-tuned", f"{ATTENTION}, fine-tuned", "above (001)"
+
+
+def context(runs):
+    """Context-agnostic, context-aware with the same encoders, and their mean (paper 002)."""
+    runs.run("agnostic, pre-trained", DBOF, "pretrain")
+    runs.run("agnostic", DBOF, start="agnostic, pre-trained")
+    encoder = config.SAMPLE_HYPERPARAMETERS[DBOF]
+    both = {"context_model": DBOF, "segment_model": DBOF, "context_options": encoder, "segment_options": encoder}
+    checkpoints = {f"{part}_checkpoint": runs.path("agnostic, pre-trained") for part in ("context", "segment")}
+    runs.run("aware", "ContextAwareModel", hyperparameters=both, **checkpoints)
+    runs.mean("agnostic + aware", ["agnostic", "aware"])
+    yield "aware", "agnostic", "above (002)"
+    yield "agnostic + aware", "agnostic", "above (002)"
+    yield "agnostic + aware", "aware", "above (002)"
+
+
+def expectation_maximisation(runs, model=ATTENTION):
+    """EM with one model throughout (paper 004)."""
+    name = f"EM {model}"
+    shards = 8
+    finetune = dict(folds=shards, save_steps=100)
+    initial = em.Candidate("F", runs.model(model), (runs.stage(model, "pretrain"), runs.stage(model, "finetune", **finetune)))
+    candidates = tuple(
+        em.Candidate(f"F{n}", runs.model(model), (runs.stage(model, "mstep"), runs.stage(model, "finetune", **finetune)))
+        for n in (1, 2)
+    )
+    plan = em.Plan(
+        runs.path(name), runs.sample.train_pattern, runs.sample.rated_pattern, initial, candidates, 2, 0.9, shards, 0
+    )  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        rows = em.em(plan)
+    for row in rows:
+        folder = "initial" if not row["iteration"] else f"iteration-{row['iteration']}/{row['name']}"
+        trained = restore.newest(os.path.join(plan.train_dir, folder))
+        made = f"{row['num_labels']} labels, precision {row['precision']}" if row["iteration"] else "no pseudo-labels"
+        print(f"{name}, iteration {row['iteration']}, {row['name']}: {made}", flush=True)
+        runs.judge(f"{name}, {row['name']}, iteration {row['iteration']}", trained.model, trained.config, 0)
+    for candidate in ("F1", "F2"):
+        yield f"{name}, {candidate}, iteration 1", f"{name}, F, iteration 0", "above (004)"
+        yield f"{name}, {candidate}, iteration 2", f"{name}, {candidate}, iteration 1", "not below (004)"
+
+
+def losses(runs):
+    """Other losses and supervision of fine-tuning, from the same pre-trained attention model."""
+    start, base = f"{ATTENTION}, pre-trained", f"{ATTENTION}, fine-tuned"
+    runs.run(start, ATTENTION, "pretrain")
+    runs.run(base, ATTENTION, start=start)
+    runs.run("sampled negatives (eq. 2)", ATTENTION, start=start, options={"label_loss": "SampledNegativeLoss"})
+    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=1.0, batch_size=config.SAMPLE_VIDEOS_A_STEP)
+    yield "sampled negatives (eq. 2)", base, ""
+    yield "start-time loss", base, ""
+
+
+def augmentation(runs):
+    """Each augmentation on and off, attention model."""
+    start, base = f"{ATTENTION}, pre-trained", f"{ATTENTION}, fine-tuned"
+    runs.run(start, ATTENTION, "pretrain")
+    runs.run(base, ATTENTION, start=start)
+    for name, (stage, value) in AUGMENTATIONS.items():
+        chosen = {"augmentation": {name: value}}
+        if stage == "pretrain":
+            runs.run(f"{name}={value}, pre-trained", ATTENTION, "pretrain", **chosen)
+            runs.run(f"{name}={value} in pre-training", ATTENTION, start=f"{name}={value}, pre-trained")
+            yield f"{name}={value} in pre-training", base, ""
+        else:
+            runs.run(f"{name}={value} in fine-tuning", ATTENTION, start=start, **chosen)
+            yield f"{name}={value} in fine-tuning", base, ""
+
+
+def pseudo_labels(runs):
+    """Pseudo-labels of unlabelled videos blended with the rated segments, and alone (the talk's failed try)."""
+    start, base = f"{ATTENTION}, pre-trained", f"{ATTENTION}, fine-tuned"
+    runs.run(start, ATTENTION, "pretrain")
+    runs.run(base, ATTENTION, start=start)
+    scores, folder, pattern = runs.path("scores"), runs.path("pseudo"), runs.sample.train_pattern
+    store(runs, base, pattern, scores)
+    with contextlib.redirect_stdout(io.StringIO()):
+        pseudo_labels_tool.main([f"--scores={scores}", f"--data_pattern={pattern}", f"--output_dir={folder}", "--top=300",
+                   f"--num_classes={runs.sample.num_classes}"])  # fmt: skip
+    for share in (0.25, 0.5):
+        blend = {"pseudo_labels": folder, "pseudo_data_pattern": pattern, "pseudo_share": share}
+        runs.run(f"pseudo-labels, {share:.0%} of a batch", ATTENTION, start=start, **blend)
+        yield f"pseudo-labels, {share:.0%} of a batch", base, ""
+
+
+def distillation(runs):
+    """A compact student of an ensemble: attention, multi-attention and gated DBoF."""
+    teachers = []
+    for model in (ATTENTION, MULTI, DBOF):
+        runs.run(f"{model}, pre-trained", model, "pretrain")
+        runs.run(f"{model}, fine-tuned", model, start=f"{model}, pre-trained")
+        teachers.append(f"{model}, fine-tuned")
+    runs.mean("ensemble", teachers)
+    pattern, folders = runs.sample.rated_pattern + "," + runs.sample.train_pattern, []
+    for number, name in enumerate(teachers):
+        folders.append(runs.path(f"teacher-{number}"))
+        store(runs, name, pattern, folders[-1])
+    runs.run("student, pre-trained", ATTENTION, "pretrain", hyperparameters=STUDENT)
+    runs.run("student alone", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT)
+    steps = 1000
+    runs.run("student of the ensemble", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT,
+             teacher_scores=tuple(folders), distillation_weight=0.7, data_pattern=pattern, max_steps=steps)  # fmt: skip
+    parameters = train.build(runs.model(ATTENTION, STUDENT)).count_params()
+    print(f"The student has {parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB float32.", flush=True)
+    yield "student of the ensemble", "student alone", "above"
+    yield "student of the ensemble", "ensemble", f"98% with {parameters * 4 / 1e6:.0f} MB"
+
+
+def store(runs, name, pattern, folder):
+    """Scores of every segment by a run, as inference.py --scores_output writes them."""
+    trained = restore.newest(runs.path(name))
+    scorer = infer.Scorer([infer.Member(trained.model, trained.config, name=name)])
+    with contextlib.redirect_stdout(io.StringIO()):
+        infer.rank_segments(scorer, infer.Job(pattern, scores_output=folder))
+
+
+GROUPS = {
+    "phases": phases,
+    "context": context,
+    "em": expectation_maximisation,
+    "em_logistic": lambda runs: expectation_maximisation(runs, LOGISTIC),
+    "losses": losses,
+    "augmentation": augmentation,
+    "pseudo_labels": pseudo_labels,
+    "distillation": distillation,
+}
+
+
+def rows_of(seeds, comparisons):
+    """Rows of the table: every method once, beside each baseline it is compared with."""
+    rows, shown = [], set()
+    for name, baseline, goal in comparisons:
+        ours, theirs = ([seed.maps[one] for seed in seeds] for one in (name, baseline))
+        gains = [a - b for a, b in zip(ours, theirs)]
+        mean, base, gain = map(statistics.mean, (ours, theirs, gains))
+        met = None if not goal else mean >= 0.98 * base if goal.startswith("98%") else gain >= 0 if "not" in goal else gain > 0
+        if baseline not in shown:
+            shown.add(baseline)
+            rows.append(report.row(baseline, base, "MAP", spread=error(theirs)))
+        shown.add(name)
+        certainty = f"{gain:+.4f}" + (f" ±{error(gains):.4f}" if len(gains) > 1 else "")
+        rows.append(
+            report.row(
+                name, mean, f"MAP ({certainty})", baseline, base, mean / base, goal, met, spread=error(ours)
+            )
+        )  # fmt: skip
+    return rows
+
+
+def error(values):
+    """Standard error of the mean, None of a single value."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def main():
+    parser = report.arguments(__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--size", default="medium", help="of the sample: small, medium or large")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=[name for name in GROUPS if name != "em_logistic"])
+    options = parser.parse_args()
+    names, count = (["phases"], 1) if options.quick else (options.only, options.seeds)
+    sample = ensure_sample("small" if options.quick else options.size)
+    comparisons, seeds = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(1, count + 1):
+            seeds.append(Seed(seed, sample, folder))
+            for name in names:
+                for comparison in GROUPS[name](seeds[-1]):
+                    comparisons[comparison] = None
+    rows = [report.row("chance", sample.held_out_chance_map, "MAP"), report.row("oracle", sample.held_out_oracle_map, "MAP")]
+    rows += rows_of(seeds, comparisons)
+    report.show(f"Training methods on the built-in sample ({sample.size}), {count} seeds", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
