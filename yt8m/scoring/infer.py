@@ -1,39 +1,14 @@
-"""Inference over shards: every class's best segments, or every video's best classes, to a CSV."""
+"""Inference over shards: every class's best segments, or every video's best classes, to a CSV; all scores to a store."""
 
-import dataclasses
-import time
+import os
 
 import numpy as np
 
-from yt8m import models
 from yt8m.errors import UserError
-from yt8m.readers import datasets, labels
-from yt8m.scoring import submission
-from yt8m.scoring.predict import SEGMENT_SIZE, make_predict, segment_scores
+from yt8m.scoring import submission, workers
+from yt8m.scoring.scan import Job, Scan
+from yt8m.scoring.scorer import Member, Scorer
 from yt8m.scoring.topk import TopSegments
-from yt8m.training.data import frame_spec, video_spec
-
-
-def class_columns(config, ids_file):
-    """(label ids to write, columns of the predictions that they are).
-
-    Args:
-        config: ModelConfig.
-        ids_file: file or URL of label ids, or None: all classes that the model predicts.
-
-    Raises:
-        UserError: the file names a class that the model does not predict.
-    """
-    predicted = list(config.label_ids or range(config.num_classes))
-    ids = list(labels.read_label_ids(ids_file)) if ids_file else predicted
-    column = {label: index for index, label in enumerate(predicted)}
-    missing = [label for label in ids if label not in column]
-    if missing:
-        raise UserError(
-            f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none "
-            f"of the model's {len(predicted)}. Name the file that goes with the model's data."
-        )
-    return ids, np.array([column[label] for label in ids])
 
 
 def segments(model, config, pattern, output_file, ids_file=None, max_pred=100_000, batch_size=128):
@@ -48,25 +23,7 @@ def segments(model, config, pattern, output_file, ids_file=None, max_pred=100_00
         max_pred: segments a class.
         batch_size: videos at a time.
     """
-    ids, columns = class_columns(config, ids_file)
-    predict, best, progress = make_predict(model), TopSegments(len(ids), max_pred), Progress("segments")
-    slots = -(-config.max_frames // SEGMENT_SIZE)
-    videos = []
-    spec = dataclasses.replace(frame_spec(config, pattern, pattern_flag="input_data_pattern"), as_video_features=False)
-
-    def ranked():  # runs once the output file is open: one that cannot be written is refused before the scoring, not after
-        for batch in datasets.evaluation_batches(spec, batch_size):
-            rows, starts, scores = segment_scores(model, predict, batch, config.segment_expansion)
-            best.update(scores[:, columns], (rows + len(videos)) * slots + starts // SEGMENT_SIZE)
-            videos.extend(video.decode() for video in batch["ids"].numpy())
-            progress.add(len(rows))
-        progress.finish()
-        for index in range(len(ids)):
-            chosen, _ = best.top(index)
-            yield [f"{videos[segment // slots]}:{segment % slots * SEGMENT_SIZE}" for segment in chosen.tolist()]
-
-    submission.write_submission(output_file, ids, ranked(), max_pred)
-    print(f"Wrote {output_file}: the best segments of {len(ids)} classes in {len(videos)} videos.")
+    rank_segments(Scorer([Member(model, config)], ids_file=ids_file), Job(pattern, output_file, batch_size), max_pred)
 
 
 def videos(model, config, pattern, output_file, top_k=20, batch_size=128):
@@ -74,33 +31,94 @@ def videos(model, config, pattern, output_file, top_k=20, batch_size=128):
 
     Args: as for `segments`; `pattern` names shards of the kind that the model was trained on.
     """
-    models.check_scores_videos(config.model)
-    predict, progress = make_predict(model), Progress("videos")
-    class_ids = list(config.label_ids or range(config.num_classes))
-    with submission.write_video_predictions(output_file, class_ids, top_k) as write:
-        for batch in datasets.evaluation_batches(video_spec(config, pattern, pattern_flag="input_data_pattern"), batch_size):
-            ids = [video.decode() for video in batch["ids"].numpy()]
-            write(ids, predict(batch))
-            progress.add(len(ids))
-    progress.finish()
-    print(f"Wrote {output_file}: the best {min(top_k, len(class_ids))} classes of {progress.count} videos.")
+    rank_classes(Scorer([Member(model, config)], "videos"), Job(pattern, output_file, batch_size), top_k)
 
 
-class Progress:
-    """Prints how many rows are done, at most once in `interval` seconds."""
+def rank_segments(scorer, job, max_pred=100_000):
+    """Scores segments, into the job's store, and writes every class's best ones to its CSV or to a worker's partial result.
 
-    def __init__(self, unit, interval=10.0):
-        self.unit, self.interval, self.count = unit, interval, 0
-        self.start = self.shown = time.monotonic()
+    Args:
+        scorer: Scorer of segments.
+        job: Job.
+        max_pred: segments a class.
 
-    def add(self, count):
-        """Counts rows."""
-        self.count += count
-        if time.monotonic() - self.shown > self.interval:
-            self.shown = time.monotonic()
-            self.finish()
+    Raises:
+        UserError: an output that cannot be written, before anything is scored; a store of another run; bad shards.
+    """
+    scan, label_ids = Scan(scorer, job), scorer.label_ids
+    if not job.output_file:
+        scan.run()
+        return
+    ranking = Ranking(len(label_ids), max_pred)
 
-    def finish(self):
-        """Prints the count and the rate."""
-        seconds = time.monotonic() - self.start
-        print(f"{self.count:,} {self.unit} in {seconds:.1f} s ({self.count / max(seconds, 1e-9):,.0f} a second)", flush=True)
+    def ranked():  # runs once the output file is open: one that cannot be written is refused before the scoring, not after
+        scan.run(ranking.add)
+        yield from ranking.names()
+
+    def partial():
+        sizes = scan.run(ranking.add)
+        header = {"worker": job.worker, "run": scan.made_by, "label_ids": label_ids, "max_pred": max_pred}
+        header["stored_as"] = job.scores_dtype if job.scores_output else None
+        header["shards"] = [os.path.basename(path) for path in scan.files]
+        return header, sizes, *ranking.segments(), ranking.best
+
+    if job.worker is None:
+        submission.write_submission(job.output_file, label_ids, ranked(), max_pred)
+        print(f"Wrote {job.output_file}: the best segments of {len(label_ids)} classes among {len(ranking):,}.")
+    else:
+        path = workers.partial_path(job.output_file, *job.worker)
+        workers.write_partial(path, partial)
+        print(f"Wrote {path}: the best segments of {len(label_ids)} classes among {len(ranking):,} of this worker's shards.")
+
+
+def rank_classes(scorer, job, top_k=20):
+    """Scores videos, into the job's store, and writes every video's best top_k classes to its CSV.
+
+    Args and raises: as rank_segments'; workers write no CSV.
+    """
+    if job.worker and job.output_file:
+        raise UserError(
+            "--worker_index without --segment_labels only stores scores. Give --scores_output and an empty --output_file="
+        )
+    scan = Scan(scorer, job)
+    if not job.output_file:
+        scan.run()
+        return
+    with submission.write_video_predictions(job.output_file, scorer.label_ids, top_k) as write:
+        sizes = scan.run(lambda ids, starts, scores: write(ids, scores))
+    print(f"Wrote {job.output_file}: the best {min(top_k, len(scorer.label_ids))} classes of {sizes.sum():,} videos.")
+
+
+class Ranking:
+    """The best segments of every class so far, and what they are called; equal scores go by the order of the segments.
+
+    Args:
+        num_classes: C.
+        max_pred: segments a class.
+
+    Attributes:
+        best: TopSegments; a segment's index is its place in the order in which they came.
+    """
+
+    def __init__(self, num_classes, max_pred):
+        self.best = TopSegments(num_classes, max_pred)
+        self._ids, self._starts = [], []
+
+    def __len__(self):
+        return len(self._ids)
+
+    def add(self, ids, starts, scores):
+        """Adds segments: ids str [n], starts int [n], scores float [n, C]."""
+        self.best.update(scores, len(self))
+        self._ids += ids.tolist()
+        self._starts += starts.tolist()
+
+    def segments(self):
+        """What was added: ids str [N], starts int64 [N]."""
+        return np.array(self._ids, str), np.array(self._starts, np.int64)
+
+    def names(self):
+        """Yields each class's best segments, as lists of `<id>:<start>`."""
+        names = np.array([f"{name}:{start}" for name, start in zip(self._ids, self._starts)], object)
+        for index in range(self.best.num_classes):
+            yield names[self.best.top(index)[0]].tolist()

@@ -8,16 +8,86 @@ from yt8m import models
 SEGMENT_SIZE = 5
 
 
+class Predict:
+    """A model's predictions in inference mode (batch norm by its averages, no dropout, no sampling), compiled.
+
+    Called with a batch dict it gives float32 [rows, C], see models.predict. A context model can also be asked in two steps, so
+    that a video's context is encoded once however many windows are scored in it.
+
+    Args:
+        model: Keras model.
+    """
+
+    def __init__(self, model):
+        self._taken = {tensor.name for tensor in model.inputs} | {"frames", "num_frames", "segment_rows", "start_times"}
+        self._taken |= {"segment_frames", "segment_num_frames"}
+
+        @tf.function(reduce_retracing=True)
+        def predict(batch):
+            return models.predict(model, batch)
+
+        @tf.function(reduce_retracing=True)
+        def encode(frames, num_frames):
+            return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
+
+        @tf.function(reduce_retracing=True)
+        def classify(context, rows, frames, num_frames):
+            return model.predict_segments(tf.gather(context, rows), frames, num_frames)
+
+        self._predict, self._encode, self._classify = predict, encode, classify
+
+    def __call__(self, batch):
+        return self._predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in self._taken}).numpy()
+
+    def context(self, frames, num_frames):
+        """What a context model keeps of each video: frames uint8 [B, T, D], num_frames int32 [B] -> tensor [B, E]."""
+        return self._encode(tf.convert_to_tensor(frames), tf.convert_to_tensor(num_frames))
+
+    def segments(self, context, rows, frames, num_frames):
+        """float32 [N, C] of windows uint8 [N, W, D] in the videos `rows` int [N] of a context [B, E]."""
+        inputs = (tf.convert_to_tensor(value) for value in (rows, frames, num_frames))
+        return self._classify(context, *inputs).numpy()
+
+
 def make_predict(model):
-    """A compiled `batch dict -> float32 [rows, C]` in inference mode (batch norm by its averages, no dropout, no sampling)."""
-    taken = {tensor.name for tensor in model.inputs} | {"frames", "num_frames", "segment_rows", "start_times"}
-    taken |= {"segment_frames", "segment_num_frames"}
+    """A Predict: a compiled `batch dict -> float32 [rows, C]` in inference mode."""
+    return Predict(model)
 
-    @tf.function(reduce_retracing=True)
-    def predict(batch):
-        return models.predict(model, batch)
 
-    return lambda batch: predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in taken}).numpy()
+def segments_of(num_frames, skip_head=0, skip_tail=0):
+    """The 5-second segments of each video; a last one shorter than 5 seconds counts as one.
+
+    Args:
+        num_frames: int [B], real frames of each video.
+        skip_head, skip_tail: segments at the beginning and at the end of each video that are left out.
+
+    Returns:
+        rows int [N], the video of each segment; starts int [N], its start in seconds.
+    """
+    segments = -(-np.asarray(num_frames, np.int64) // SEGMENT_SIZE)  # [B]
+    left = np.maximum(segments - skip_head - skip_tail, 0)
+    rows = np.repeat(np.arange(len(segments)), left)  # [N]
+    starts = (np.arange(left.sum()) - np.repeat(np.cumsum(left) - left, left) + skip_head) * SEGMENT_SIZE
+    return rows, starts
+
+
+def windows_at(starts, lengths, expansion=0, shift=0):
+    """The frames of the windows [start + shift - expansion, start + shift + 5 + expansion), as far as the video has them.
+
+    Args:
+        starts: int [N].
+        lengths: int [N], real frames of each segment's video.
+        expansion: frames added before and after.
+        shift: frames by which the windows are later than the segments.
+
+    Returns:
+        frames int [N, 5 + 2 expansion], indices of a window's frames, real ones first (the rest repeat the first); counts
+        int32 [N], its real frames: 0 where it lies outside the video (its indices then may, too).
+    """
+    first = np.maximum(starts + shift - expansion, 0)
+    counts = np.maximum(np.minimum(starts + shift + SEGMENT_SIZE + expansion, lengths) - first, 0)
+    offsets = np.arange(SEGMENT_SIZE + 2 * expansion)
+    return first[:, None] + np.where(offsets < counts[:, None], offsets, 0), counts.astype(np.int32)
 
 
 def window_indices(num_frames, expansion=0):
@@ -28,22 +98,14 @@ def window_indices(num_frames, expansion=0):
         expansion: frames added before and after, as far as the video has them.
 
     Returns:
-        rows int [N], the video of each segment; starts int [N], its start in seconds; frames int [N, 5 + 2 expansion], the
-        indices of its frames, real ones first (the rest repeat the first); counts int32 [N], its real frames. A last
-        segment shorter than 5 seconds counts as one.
+        rows, starts as segments_of's; frames, counts as windows_at's.
     """
     num_frames = np.asarray(num_frames, np.int64)
-    segments = -(-num_frames // SEGMENT_SIZE)  # [B]
-    rows = np.repeat(np.arange(len(num_frames)), segments)  # [N]
-    starts = (np.arange(segments.sum()) - np.repeat(np.cumsum(segments) - segments, segments)) * SEGMENT_SIZE
-    first = np.maximum(starts - expansion, 0)
-    counts = np.minimum(starts + SEGMENT_SIZE + expansion, num_frames[rows]) - first
-    offsets = np.arange(SEGMENT_SIZE + 2 * expansion)
-    frames = first[:, None] + np.where(offsets < counts[:, None], offsets, 0)
-    return rows, starts, frames, counts.astype(np.int32)
+    rows, starts = segments_of(num_frames)
+    return rows, starts, *windows_at(starts, num_frames[rows], expansion)
 
 
-def segment_scores(model, predict, batch, expansion=0, chunk=2048):
+def segment_scores(model, predict, batch, expansion=0, chunk=2048, shifts=0):
     """Scores every segment of a batch of videos; a sequence model or a context reads each video once.
 
     Args:
@@ -51,35 +113,88 @@ def segment_scores(model, predict, batch, expansion=0, chunk=2048):
         predict: make_predict(model).
         batch: `frames` uint8 [B, T, D] and `num_frames` int [B].
         expansion: frames added on either side of a segment.
-        chunk: segments a call of a model that sees segments one by one.
+        chunk, shifts: as scores_at's.
 
     Returns:
         rows int [N], starts int [N], scores float32 [N, C].
     """
     frames, num_frames = np.asarray(batch["frames"]), np.asarray(batch["num_frames"], np.int32)
-    rows, starts, indices, counts = window_indices(num_frames, expansion)
+    rows, starts = segments_of(num_frames)
+    return rows, starts, scores_at(model, predict, frames, num_frames, rows, starts, expansion, shifts, chunk=chunk)
+
+
+def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shifts=0, max_frames=None, chunk=2048):
+    """Scores the given segments of videos, on average over shifted windows.
+
+    Shifting is test-time augmentation. A segment's window moves by -shifts..shifts frames; what of it lies outside the video is
+    cut off, and a window without a real frame does not take part in the segment's mean. A sequence model has no windows: the
+    whole video moves before it is cut into segments (its first |d| frames go, or its first frame is repeated |d| times in
+    front), and a shift takes part where the segment then has a frame that is no repetition. Of a context model only the
+    segment's window moves; the context is encoded once.
+
+    Args:
+        model: the Keras model; a video-level one gets the mean of each window's frames.
+        predict: make_predict(model).
+        frames, num_frames: uint8 [B, T, D] and int [B], the videos.
+        rows, starts: int [N], the segments: the video of each, and its start in seconds, a multiple of 5.
+        expansion: frames added on either side of a window; a sequence model has none.
+        shifts: frames by which windows move at most.
+        max_frames: a video to which frames were added is cut to this length again; None: is not.
+        chunk: windows a call of a model that sees segments one by one.
+
+    Returns:
+        float32 [N, C].
+
+    Source: the 9th place of the challenge moved the segment by -2 to +1 frames; averaging both ways alike is ours.
+    """
+    total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
+    context = predict.context(frames, num_frames) if model.KIND == "context" and len(rows) else None
+    for shift in range(-shifts, shifts + 1):
+        indices, counts = windows_at(starts, np.asarray(num_frames)[rows], 0 if model.KIND == "sequence" else expansion, shift)
+        part = np.flatnonzero(counts)
+        if not len(part):
+            continue
+        if model.KIND == "sequence":
+            scores = _sequence_scores(predict, frames, num_frames, rows[part], starts[part], shift, max_frames)
+        else:
+            scores = _window_scores(model, predict, context, frames, rows[part], indices[part], counts[part], chunk)
+        if not shifts:
+            return scores
+        total[part] += scores
+        count[part] += 1
+    return total / count[:, None]  # each segment's own window took part
+
+
+def _sequence_scores(predict, frames, num_frames, rows, starts, shift, max_frames):
+    """float32 [N, C] of segments of the videos moved by `shift` frames."""
+    if shift > 0:
+        frames = frames[:, shift:]
+    elif shift < 0:
+        frames = np.concatenate([np.repeat(frames[:, :1], -shift, axis=1), frames], axis=1)[:, :max_frames]
+    num_frames = np.clip(num_frames - shift, 1, frames.shape[1]).astype(np.int32)  # a video that is gone has no segment in rows
     segments = {"segment_rows": rows.astype(np.int32), "start_times": starts.astype(np.int32)}
-    if model.KIND == "sequence":
-        return rows, starts, predict({"frames": frames, "num_frames": num_frames, **segments})
-    if model.KIND == "context":
-        windows = _windows(frames, rows, indices, counts)
-        video = {"frames": frames, "num_frames": num_frames}
-        return rows, starts, predict({**video, **segments, "segment_frames": windows, "segment_num_frames": counts})
+    return predict({"frames": frames, "num_frames": num_frames, **segments})
+
+
+def _window_scores(model, predict, context, frames, rows, indices, counts, chunk):
+    """float32 [N, C] of windows that a model sees one by one, `chunk` of them a call."""
     scores = []
     for begin in range(0, len(rows), chunk):
         part = slice(begin, begin + chunk)
-        windows = _windows(frames, rows[part], indices[part], counts[part])
-        if model.KIND == "video":
-            scores.append(predict({"features": mean_features(windows, counts[part])}))
+        windows, num_frames = _windows(frames, rows[part], indices[part], counts[part]), counts[part]
+        if model.KIND == "context":
+            scores.append(predict.segments(context, rows[part], windows, num_frames))
+        elif model.KIND == "video":
+            scores.append(predict({"features": mean_features(windows, num_frames)}))
         else:
-            scores.append(predict({"frames": windows, "num_frames": counts[part]}))
-    return rows, starts, np.concatenate(scores)
+            scores.append(predict({"frames": windows, "num_frames": num_frames}))
+    return np.concatenate(scores)
 
 
 def _windows(frames, rows, indices, counts):
-    """uint8 [N, W, D]: the windows of window_indices, zeros behind their real frames."""
+    """uint8 [N, W, D]: the windows of windows_at, zeros behind their real frames."""
     windows = frames[rows[:, None], indices]
-    windows *= (np.arange(windows.shape[1]) < counts[:, None])[..., None]
+    windows[np.arange(windows.shape[1]) >= counts[:, None]] = 0
     return windows
 
 

@@ -83,14 +83,15 @@ class TopSegments:
 
     def _add(self, scores, indices):
         """Adds a block of at most `slack` segments; scores float32 [C, n]."""
-        if self._lowest.any():
-            classes, columns = np.nonzero(scores >= _scores_of(self._lowest)[:, None])
-            entries = _encode(scores[classes, columns], indices[columns])
-            above = entries > self._lowest[classes]
-            classes, entries = classes[above], entries[above]
-        else:
-            classes = np.repeat(np.arange(self.num_classes), len(indices))
-            entries = _encode(scores, indices).ravel()
+        count, filled = len(indices), int(self._filled[0])
+        if not self._lowest.any() and (self._filled == filled).all() and filled + count <= self._entries.shape[1]:
+            self._entries[:, filled : filled + count] = _encode(scores, indices)
+            self._filled += count
+            return
+        classes, columns = np.nonzero(scores >= _scores_of(self._lowest)[:, None])
+        entries = _encode(scores[classes, columns], indices[columns])
+        above = entries > self._lowest[classes]
+        classes, entries = classes[above], entries[above]
         counts = np.bincount(classes, minlength=self.num_classes)
         for c in np.flatnonzero(self._filled + counts > self._entries.shape[1]):
             self._keep_best(c, self._entries[c, : self._filled[c]])

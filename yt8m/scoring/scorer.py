@@ -1,0 +1,212 @@
+"""Models that score together: every batch is read once, each model predicts, their probabilities are averaged."""
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from yt8m import models
+from yt8m.config import ModelConfig
+from yt8m.errors import UserError
+from yt8m.readers import labels
+from yt8m.scoring.predict import make_predict, mean_features, scores_at, segments_of
+from yt8m.training.data import frame_spec, video_spec
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A model of an ensemble.
+
+    Attributes:
+        model: Keras model.
+        config: its ModelConfig.
+        weight: of its probabilities in the mean; 0: it is not asked.
+        name: what messages and records call it, as its checkpoint.
+    """
+
+    model: keras.Model
+    config: ModelConfig
+    weight: float = 1.0
+    name: str = "the model"
+
+
+class Scorer:
+    """The weighted mean of the members' probabilities for the rows of a batch.
+
+    A member scores a row exactly as it does alone: its own classes' columns, its own segment_expansion, and of a video no more
+    than its own max_frames. A segment beyond a member's max_frames is scored by the others.
+
+    Args:
+        members: Members, one or more; they may be of any kinds.
+        kind: "segments" or "videos": what a row is.
+        ids_file: file or URL of the label ids that are scored; None: those of the member that has the fewest.
+        shifts: as in predict.scores_at.
+        skip_head, skip_tail: segments at the beginning and the end of a video that are not scored. Paper 002: the first 6 and
+            the last 2 are never rated.
+
+    Attributes:
+        label_ids: of the columns of the scores.
+
+    Raises:
+        UserError: bad weights, members that read different features, a class that a member does not predict, or a model that
+            does not score such rows.
+    """
+
+    def __init__(self, members, kind="segments", ids_file=None, shifts=0, skip_head=0, skip_tail=0):
+        self.kind, self.shifts, self.skip_head, self.skip_tail = kind, shifts, skip_head, skip_tail
+        weights = [member.weight for member in members]
+        if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
+            raise UserError(f"--weights={','.join(f'{w:g}' for w in weights)}: each must be 0 or more, and one of them above 0.")
+        self._members = [dataclasses.replace(member, weight=member.weight / sum(weights)) for member in members]
+        _check_features(self._members, kind)
+        if kind == "videos":
+            for member in members:
+                models.check_scores_videos(member.config.model)
+        self.label_ids = _common_classes(self._members, ids_file)
+        self._columns = [_columns(member.config, self.label_ids) for member in self._members]
+        self._predicts = [make_predict(member.model) for member in self._members]
+
+    def spec(self, pattern=""):
+        """The DataSpec of the shards to score."""
+        configs = [member.config for member in self._members]
+        largest = {name: max(getattr(config, name) for config in configs) for name in ("max_frames", "num_classes")}
+        config = dataclasses.replace(configs[0], label_ids=None, **largest)
+        if self.kind == "segments":
+            spec = frame_spec(config, pattern, pattern_flag="input_data_pattern")
+            return dataclasses.replace(spec, as_video_features=False)
+        spec = video_spec(config, pattern, pattern_flag="input_data_pattern")
+        alike = all(not models.takes_frames(other.model) and other.max_frames == config.max_frames for other in configs)
+        return dataclasses.replace(spec, as_video_features=spec.as_video_features and alike)
+
+    def scores(self, batch):
+        """Scores a batch of the spec.
+
+        Returns:
+            rows int [N], the video of each row; starts int [N], or None for videos; scores float32 [N, C].
+        """
+        if self.kind == "videos":
+            return np.arange(len(batch["ids"])), None, self._of_videos(batch)
+        frames, num_frames = np.asarray(batch["frames"]), np.asarray(batch["num_frames"])
+        rows, starts = segments_of(num_frames, self.skip_head, self.skip_tail)
+        return rows, starts, self._of_segments(frames, num_frames, rows, starts)
+
+    def run(self):
+        """What made the scores, in JSON's types: equal for equal models and settings, wherever they lie."""
+        members = [
+            {
+                "model": member.config.model,
+                "checkpoint": member.name,
+                "sha256": _fingerprint(member.model),
+                "hyperparameters": member.config.hyperparameters,
+                "weight": member.weight,
+                "segment_expansion": member.config.segment_expansion,
+                "max_frames": member.config.max_frames,
+                "precision": member.config.precision,
+            }
+            for member in self._members
+        ]
+        skipped = {"skip_head_segments": self.skip_head, "skip_tail_segments": self.skip_tail}
+        return {"members": members, "segment_shifts": self.shifts, **skipped}
+
+    def _asked(self):
+        """(member, its Predict, its columns) of those that count."""
+        return [parts for parts in zip(self._members, self._predicts, self._columns) if parts[0].weight]
+
+    def _of_segments(self, frames, num_frames, rows, starts):
+        """float32 [N, C] of segments: the mean over the members whose max_frames reaches them."""
+        total = np.zeros((len(rows), len(self.label_ids)), np.float32)
+        weights = np.zeros(len(rows), np.float32)
+        for member, predict, columns in self._asked():
+            longest = member.config.max_frames
+            lengths = np.minimum(num_frames, longest)
+            seen = np.flatnonzero(starts < lengths[rows])
+            shown = frames[:, :longest], lengths, rows[seen], starts[seen]
+            scores = scores_at(member.model, predict, *shown, member.config.segment_expansion, self.shifts, longest)[:, columns]
+            if len(self._asked()) == 1:
+                return scores
+            total[seen] += np.float32(member.weight) * scores
+            weights[seen] += np.float32(member.weight)
+        return total / weights[:, None]
+
+    def _of_videos(self, batch):
+        """float32 [B, C] of whole videos."""
+        total = 0
+        for member, predict, columns in self._asked():
+            total = total + np.float32(member.weight) * predict(_shown(member, batch))[:, columns]
+        return total
+
+
+def _shown(member, batch):
+    """What a member sees of a batch of whole videos."""
+    if "features" in batch:
+        return batch
+    longest = member.config.max_frames
+    frames, lengths = np.asarray(batch["frames"])[:, :longest], np.minimum(batch["num_frames"], longest)
+    if models.takes_frames(member.config.model):
+        return {"frames": frames, "num_frames": lengths}
+    return {"features": mean_features(frames, lengths)}
+
+
+def _check_features(members, kind):
+    """Members read the same features; a video-level one gets means of a segment's frames, whatever it was trained on."""
+    first = members[0]
+    for field in (*(["frame_features"] if kind == "videos" else []), "feature_names", "feature_sizes", "id_feature"):
+        name = "segment_feature_names" if field == "feature_names" and kind == "segments" else field
+        for member in members[1:]:
+            one, other = getattr(first.config, name), getattr(member.config, name)
+            if one != other:
+                raise UserError(
+                    f"--train_dir: {first.name} has --{field}={_flag(one)}, {member.name} has {_flag(other)}. The models of an "
+                    "ensemble must read the same records."
+                )
+
+
+def _flag(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _predicted(config):
+    """The label id of each column of a model's predictions."""
+    return list(config.label_ids or range(config.num_classes))
+
+
+def _common_classes(members, ids_file):
+    """The label ids to score, all of which every member predicts."""
+    if ids_file:
+        ids = list(labels.read_label_ids(ids_file))
+    else:
+        ids = _predicted(min((member.config for member in members), key=lambda config: config.num_outputs))
+    for member in members:
+        predicted = set(_predicted(member.config))
+        missing = [label for label in ids if label not in predicted]
+        if missing and ids_file:
+            raise UserError(
+                f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none of "
+                f"the {len(predicted)} of {member.name}. Name the file that goes with the model's data."
+            )
+        if missing:
+            raise UserError(
+                f"--train_dir: {member.name} does not predict {len(missing)} of the {len(ids)} classes of another "
+                f"({missing[0]}, ...). Give a --segment_label_ids_file of classes that all of them predict."
+            )
+    return ids
+
+
+def _columns(config, ids):
+    """The columns of a model's predictions for the label ids; a slice where these are all, in their order."""
+    predicted = _predicted(config)
+    if predicted == ids:
+        return slice(None)
+    column = {label: index for index, label in enumerate(predicted)}
+    return np.array([column[label] for label in ids])
+
+
+def _fingerprint(model):
+    """A digest of a model's weights."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()[:16]
