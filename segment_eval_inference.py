@@ -2,6 +2,8 @@
 
 python segment_eval_inference.py                      the latest sample run's predictions.csv, on the sample's test ratings
 python segment_eval_inference.py --submission_file=submission.csv --eval_data_pattern='.../validate*.tfrecord'
+
+The submission is read a class at a time, whatever its size; with --label_cache the shards are read once and then not needed.
 """
 
 import os
@@ -17,7 +19,7 @@ def define(fv):
     absl_flags.DEFINE_string(
         "submission_file",
         None,
-        "CSV with a line a class, with or without the header. Default: predictions.csv in the train_dir.",
+        "CSV with a line a class, with or without the header; .csv.gz too. Default: predictions.csv in the train_dir.",
         **group,
     )
     absl_flags.DEFINE_string(
@@ -33,9 +35,10 @@ def main(fv):
 
     if fv.top_n < 0:
         raise flags.UserError(f"--top_n={fv.top_n}: must not be below 0.")
-    sample = None
-    submission = fv.submission_file
-    if not submission or not fv.eval_data_pattern:
+    cache = fv.label_cache and os.path.expanduser(fv.label_cache)
+    cached = bool(cache) and os.path.exists(cache)
+    sample, submission = None, fv.submission_file
+    if not submission or not (fv.eval_data_pattern or cached):
         from yt8m import config
         from yt8m.readers.sample import ensure_sample
 
@@ -43,10 +46,10 @@ def main(fv):
         submission = submission or os.path.join(folder, "predictions.csv")
         size = config.read_model_config(folder).sample
         sample = ensure_sample(size) if size else None
-    pattern = flags.data_pattern(fv, "eval_data_pattern", sample and sample.test_ratings_pattern)
-    ratings = rated.read(pattern, fv.id_feature, fv.label_cache)
+    pattern = None if cached else flags.data_pattern(fv, "eval_data_pattern", sample and sample.test_ratings_pattern)
+    ratings = rated.read(pattern, fv.id_feature, cache)
     result = rated.score(os.path.expanduser(submission), ratings, fv.top_n)
-    if sample and not fv.eval_data_pattern:
+    if sample and not fv.eval_data_pattern and not cached:
         from yt8m.stages import report
 
         report.print_table({os.path.basename(submission): result.mean}, sample, held_out=False)

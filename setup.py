@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test` and `gpu`."""
+"""Package definition: `pip install -e .`, extras `test`, `gpu` and `beam`."""
 
 import pathlib
 import re
@@ -30,7 +30,8 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
+        "beam": ["apache-beam>=2.77,<3"],
+        "test": ["apache-beam>=2.77,<3", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -28,7 +28,7 @@ from yt8m.scoring import pseudo_labels as pseudo_labels_tool
 from yt8m.stages import em, evaluate, restore, train
 
 ATTENTION, MULTI, DBOF, LOGISTIC = "AttentionModel", "MultiAttentionModel", "GatedDbofModel", "FrameLevelLogisticModel"
-STUDENT = {"video_level_classifier_model": "LogisticModel", "hidden_size": 256}
+STUDENT = {"video_level_classifier_model": "LogisticModel"}  # configs/student.flags
 # Augmentations of fine-tuning, and of pre-training where they need whole videos.
 AUGMENTATIONS = {
     "virtual_segments": ("finetune", 0.4),
@@ -105,21 +105,22 @@ def phases(runs):
 
 def context(runs):
     """Context-agnostic, context-aware with the same encoders, and their mean (paper 002)."""
-    runs.run("agnostic, pre-trained", DBOF, "pretrain")
-    runs.run("agnostic", DBOF, start="agnostic, pre-trained")
+    start, agnostic = f"{DBOF}, pre-trained", f"{DBOF}, fine-tuned"
+    runs.run(start, DBOF, "pretrain")
+    runs.run(agnostic, DBOF, start=start)
     encoder = config.SAMPLE_HYPERPARAMETERS[DBOF]
     both = {"context_model": DBOF, "segment_model": DBOF, "context_options": encoder, "segment_options": encoder}
-    checkpoints = {f"{part}_checkpoint": runs.path("agnostic, pre-trained") for part in ("context", "segment")}
+    checkpoints = {f"{part}_checkpoint": runs.path(start) for part in ("context", "segment")}
     runs.run("aware", "ContextAwareModel", hyperparameters=both, **checkpoints)
-    runs.mean("agnostic + aware", ["agnostic", "aware"])
-    yield "aware", "agnostic", "above (002)"
-    yield "agnostic + aware", "agnostic", "above (002)"
+    runs.mean("agnostic + aware", [agnostic, "aware"])
+    yield "aware", agnostic, "above (002)"
+    yield "agnostic + aware", agnostic, "above (002)"
     yield "agnostic + aware", "aware", "above (002)"
 
 
-def expectation_maximisation(runs, model=ATTENTION):
+def expectation_maximisation(runs, model=ATTENTION, threshold=0.9):
     """EM with one model throughout (paper 004)."""
-    name = f"EM {model}"
+    name = f"EM {model}, threshold {threshold}"
     shards = 8
     finetune = dict(folds=shards, save_steps=100)
     initial = em.Candidate("F", runs.model(model), (runs.stage(model, "pretrain"), runs.stage(model, "finetune", **finetune)))
@@ -128,7 +129,7 @@ def expectation_maximisation(runs, model=ATTENTION):
         for n in (1, 2)
     )
     plan = em.Plan(
-        runs.path(name), runs.sample.train_pattern, runs.sample.rated_pattern, initial, candidates, 2, 0.9, shards, 0
+        runs.path(name), runs.sample.train_pattern, runs.sample.rated_pattern, initial, candidates, 2, threshold, shards, 0
     )  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         rows = em.em(plan)
@@ -149,7 +150,7 @@ def losses(runs):
     runs.run(start, ATTENTION, "pretrain")
     runs.run(base, ATTENTION, start=start)
     runs.run("sampled negatives (eq. 2)", ATTENTION, start=start, options={"label_loss": "SampledNegativeLoss"})
-    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=1.0, batch_size=config.SAMPLE_VIDEOS_A_STEP)
+    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=0.1, batch_size=config.SAMPLE_VIDEOS_A_STEP)
     yield "sampled negatives (eq. 2)", base, ""
     yield "start-time loss", base, ""
 
@@ -200,9 +201,9 @@ def distillation(runs):
         store(runs, name, pattern, folders[-1])
     runs.run("student, pre-trained", ATTENTION, "pretrain", hyperparameters=STUDENT)
     runs.run("student alone", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT)
-    steps = 1000
+    steps = 1500
     runs.run("student of the ensemble", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT,
-             teacher_scores=tuple(folders), distillation_weight=0.7, data_pattern=pattern, max_steps=steps)  # fmt: skip
+             teacher_scores=tuple(folders), distillation_weight=0.8, data_pattern=pattern, max_steps=steps)  # fmt: skip
     parameters = train.build(runs.model(ATTENTION, STUDENT)).count_params()
     print(f"The student has {parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB float32.", flush=True)
     yield "student of the ensemble", "student alone", "above"
@@ -221,6 +222,7 @@ GROUPS = {
     "phases": phases,
     "context": context,
     "em": expectation_maximisation,
+    "em_lower_threshold": lambda runs: expectation_maximisation(runs, threshold=0.5),
     "em_logistic": lambda runs: expectation_maximisation(runs, LOGISTIC),
     "losses": losses,
     "augmentation": augmentation,

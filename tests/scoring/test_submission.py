@@ -1,5 +1,6 @@
 """Submission and video prediction files: round trips, and what happens to bad ones."""
 
+import gzip
 import os
 
 import numpy as np
@@ -45,6 +46,49 @@ def test_round_trip(tmp_path, seed):
     assert read(path, n=7) == {c: segments[:7] for c, segments in ranked.items()}
     write_submission(path, list(ranked), ranked.values(), n=3)
     assert read(path) == {c: segments[:3] for c, segments in ranked.items()}
+
+
+SEGMENTS = ["ab:0", "long-name:295", "c:1234", "a:b:10", "ef:5"]
+AS = {
+    "list": list,
+    "tuple": tuple,
+    "str array": np.array,
+    "wide str array": lambda ids: np.array(ids, "U40"),
+    "bytes array": lambda ids: np.array(ids, "S"),
+    "object array": lambda ids: np.array(ids, object),
+    "strided array": lambda ids: np.repeat(np.array(ids), 2)[::2],
+    "other endian": lambda ids: np.array(ids).astype(np.dtype("U13").newbyteorder()),
+}
+
+
+@pytest.mark.parametrize("kind", AS)
+def test_every_kind_of_sequence_is_written_alike(tmp_path, kind):
+    path = tmp_path / "submission.csv"
+    for segments in (SEGMENTS, SEGMENTS[:1], [*SEGMENTS, "é:0"]):
+        if kind == "bytes array" and segments[-1] == "é:0":
+            continue
+        write_submission(path, [5, 7], [AS[kind](segments), AS[kind]([])], n=5)
+        assert path.read_text() == f"Class,Segments\n5,{' '.join(segments[:5])}\n7,\n"
+
+
+@pytest.mark.parametrize("segment", ["ab", "", "a b:0", "a,b:0", ":5", "ab:", "ab:5s", "a\x00b", "é", "ab:0\n"])
+@pytest.mark.parametrize("kind", AS)
+def test_a_bad_segment_is_named_in_every_kind_of_sequence(tmp_path, kind, segment):
+    segments = [segment.encode() if kind == "bytes array" else segment for segment in ("ab:0", segment, "cd:5")]
+    with pytest.raises(UserError, match="of class 5: expected"):
+        write_submission(tmp_path / "submission.csv", [5], [AS[kind](segments)])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_compressed_file_is_read(tmp_path):
+    path = tmp_path / "submission.csv.gz"
+    whole = gzip.compress(b"Class,Segments\n7,ab:0 cd:5\n9,ab:0\n")
+    path.write_bytes(whole)
+    assert read(path) == {7: ["ab:0", "cd:5"], 9: ["ab:0"]}
+    for damaged in (whole[:-9], b"7,ab:0\n", whole[:12] + bytes(20)):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"cannot read .*submission\.csv\.gz: "):
+            read(path)
 
 
 def test_header_line_ends_and_spaces_may_vary(tmp_path):
@@ -169,9 +213,7 @@ def test_video_predictions_as_the_starter_code_writes_them(tmp_path):
         write([b"ab12", b"cd34"], np.array([[0.25, 0.5, 0.125], [1e-7, 0, 1 / 3]], np.float32))
         write(np.array(["ef56"]), np.array([[0.5, 0.5, 0.5]], np.float32))
         assert not path.exists()
-    assert path.read_text() == (
-        "VideoId,LabelConfidencePairs\nab12,1 0.5 0 0.25\ncd34,2 0.333333 0 1e-07\nef56,0 0.5 1 0.5\n"
-    )
+    assert path.read_text() == ("VideoId,LabelConfidencePairs\nab12,1 0.5 0 0.25\ncd34,2 0.333333 0 1e-07\nef56,0 0.5 1 0.5\n")
     assert os.listdir(tmp_path) == ["predictions.csv"]
 
 

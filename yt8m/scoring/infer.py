@@ -118,7 +118,7 @@ class Ranking:
         return np.array(self._ids, str), np.array(self._starts, np.int64)
 
     def names(self):
-        """Yields each class's best segments, as lists of `<id>:<start>`."""
-        names = np.array([f"{name}:{start}" for name, start in zip(self._ids, self._starts)], object)
+        """Yields each class's best segments, as arrays of `<id>:<start>`."""
+        names = np.array([f"{name}:{start}" for name, start in zip(self._ids, self._starts)], str)
         for index in range(self.best.num_classes):
-            yield names[self.best.top(index)[0]].tolist()
+            yield names[self.best.top(index)[0]]

@@ -1,10 +1,11 @@
 """Scoring a submission file against the ratings in shards."""
 
+import csv
 import os
 
 import numpy as np
-import pandas as pd
 
+from yt8m.config import write_text
 from yt8m.errors import UserError
 from yt8m.metrics.segments import Ratings, segment_average_precisions
 from yt8m.readers import datasets
@@ -15,7 +16,7 @@ def read(pattern, id_feature="id", cache=None):
     """The ratings of all shards; only the contexts of the records are read.
 
     Args:
-        pattern: shards.
+        pattern: shards; not looked at when the cache is there.
         id_feature: name of a record's id.
         cache: CSV file (segment,class,score) to read instead when it is there, and to write when it is not.
 
@@ -26,27 +27,25 @@ def read(pattern, id_feature="id", cache=None):
         UserError: the cache is not such a file or cannot be written, or a shard is bad.
     """
     if cache and os.path.exists(cache):
-        try:
-            table = pd.read_csv(
-                cache, header=None, names=["segment", "label", "score"], dtype={"segment": str, "label": int, "score": float}
-            )
-        except (ValueError, OSError) as error:
-            raise UserError(f"--label_cache={cache}: not lines of segment,class,score ({error}). Delete it.") from error
-        return Ratings(table.segment.to_numpy(str), table.label.to_numpy(), table.score.to_numpy())
+        print(f"Ratings: {cache}")
+        return _read_cache(cache)
     rated = datasets.read_ratings(pattern, id_feature, pattern_flag="eval_data_pattern")
     segments = np.array([f"{video}:{start}" for video, start in zip(rated.video_ids, rated.start_times)])
     if cache:
-        temporary = f"{cache}.part"
-        try:
-            pd.DataFrame({"segment": segments, "label": rated.labels, "score": rated.scores}).to_csv(
-                temporary, header=False, index=False
-            )
-            os.replace(temporary, cache)
-        except OSError as error:
-            raise UserError(
-                f"--label_cache={cache}: cannot be written ({error.strerror}). Name a file in a folder that can be."
-            ) from error
+        write_text(cache, "".join(f"{s},{c},{score}\n" for s, c, score in zip(segments, rated.labels, rated.scores)))
     return Ratings(segments, rated.labels, rated.scores)
+
+
+def _read_cache(cache):
+    """The Ratings of a --label_cache file."""
+    try:
+        with open(cache, encoding="utf-8", newline="") as file:
+            rows = [(segment, int(label), float(score)) for segment, label, score in csv.reader(file)]
+        segments, classes, scores = (np.array(column) for column in zip(*rows, strict=True))
+    except (ValueError, OSError, csv.Error) as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"--label_cache={cache}: not lines of segment,class,score ({text}). Delete it.") from error
+    return Ratings(segments, classes, scores)
 
 
 def score(submission, ratings, top_n):

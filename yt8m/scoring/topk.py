@@ -5,7 +5,7 @@ import numpy as np
 from yt8m.errors import UserError
 
 _INDEX_LIMIT = 2**32 - 1
-_ENTRIES_AT_A_TIME = 1 << 22
+_ENTRIES_AT_A_TIME = 1 << 18  # whose temporary arrays stay in a processor's cache
 
 
 class TopSegments:
@@ -53,10 +53,11 @@ class TopSegments:
         if scores.size and np.isnan(scores.min()):
             segment = indices[np.isnan(scores).any(axis=1)][0]
             raise UserError(f"a score of segment {segment} is NaN: it cannot be ranked; check the model.")
-        rows = max(1, min(self._slack, _ENTRIES_AT_A_TIME // self.num_classes))
-        for first in range(0, len(scores), rows):
-            block = scores[first : first + rows].T.astype(np.float32, order="C")  # [C, rows]
-            self._add(block, indices[first : first + rows])
+        for first in range(0, len(scores), self._slack):
+            rows = slice(first, first + self._slack)
+            step = max(1, _ENTRIES_AT_A_TIME // len(scores[rows]))
+            for c in range(0, self.num_classes, step):
+                self._add(c, scores[rows, c : c + step].T.astype(np.float32, order="C"), indices[rows])
 
     def merge(self, other):
         """Adds what another accumulator of the same size has kept; `other` is left as it is.
@@ -81,23 +82,26 @@ class TopSegments:
         """`top` of every class, as a list. It is as large as the accumulator: take `top` class by class where that matters."""
         return [self.top(c) for c in range(self.num_classes)]
 
-    def _add(self, scores, indices):
-        """Adds a block of at most `slack` segments; scores float32 [C, n]."""
-        count, filled = len(indices), int(self._filled[0])
-        if not self._lowest.any() and (self._filled == filled).all() and filled + count <= self._entries.shape[1]:
-            self._entries[:, filled : filled + count] = _encode(scores, indices)
-            self._filled += count
-            return
-        classes, columns = np.nonzero(scores >= _scores_of(self._lowest)[:, None])
-        entries = _encode(scores[classes, columns], indices[columns])
-        above = entries > self._lowest[classes]
-        classes, entries = classes[above], entries[above]
-        counts = np.bincount(classes, minlength=self.num_classes)
-        for c in np.flatnonzero(self._filled + counts > self._entries.shape[1]):
+    def _add(self, first, scores, indices):
+        """Adds at most `slack` segments to the classes from `first` on; scores float32 [classes, n]."""
+        lowest = self._lowest[first : first + len(scores)]
+        passed = scores >= _scores_of(lowest)[:, None]  # [classes, n]; all of a class that is not full yet
+        counts = np.count_nonzero(passed, axis=1)
+        kept = np.flatnonzero(passed)  # far faster than np.nonzero of two dimensions
+        columns = kept - np.repeat(np.arange(len(scores)) * scores.shape[1], counts)
+        entries = _encode(scores.ravel()[kept], indices[columns])
+        ends = np.cumsum(counts)
+        for c in np.flatnonzero(counts):
+            own = entries[ends[c] - counts[c] : ends[c]]
+            self._append(first + c, own[own > lowest[c]])
+
+    def _append(self, c, entries):
+        """Adds at most `slack` entries to class c."""
+        if self._filled[c] + len(entries) > self._entries.shape[1]:
             self._keep_best(c, self._entries[c, : self._filled[c]])
-        offsets = np.arange(len(entries)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._entries[classes, self._filled[classes] + offsets] = entries
-        self._filled += counts
+        filled = self._filled[c]
+        self._entries[c, filled : filled + len(entries)] = entries
+        self._filled[c] += len(entries)
 
     def _keep_best(self, c, entries):
         """Makes the `capacity` highest of `entries` what class c holds."""

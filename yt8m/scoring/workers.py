@@ -91,7 +91,7 @@ def merge(output_file, count, max_pred=None):
         sizes[index::count] = part.sizes
     starts = np.cumsum(sizes) - sizes  # of each shard among all segments
     orders = [_ranges(starts[index::count], sizes[index::count]) for index in range(count)]
-    names = np.empty(sizes.sum(), object)
+    names = np.empty(sizes.sum(), np.result_type(*(part.names.dtype for part in parts)))
     for part, order in zip(parts, orders):
         names[order] = part.names
 
@@ -101,7 +101,7 @@ def merge(output_file, count, max_pred=None):
             for part, order in zip(parts, orders):
                 rows, scores = part.best(label)
                 best.update(scores[:, None], order[rows])
-            yield names[best.top(0)[0]].tolist()
+            yield names[best.top(0)[0]]
 
     write_submission(output_file, label_ids, ranked(), max_pred or kept)
     print(f"Wrote {output_file}: the best segments of {len(label_ids)} classes among {len(names):,}, from {count} workers.")
@@ -124,7 +124,7 @@ class _Partial:
             shards = len(self.header["shards"][index::count])
             if len(self.sizes) != shards or not self.sizes.sum() == len(ids) == len(starts):
                 raise ValueError(f"{len(self.sizes)} of {shards} shards, {len(ids)} ids, {len(starts)} start times")
-        self.names = np.array([f"{name}:{start}" for name, start in zip(ids.tolist(), starts.tolist())], object)
+        self.names = np.array([f"{name}:{start}" for name, start in zip(ids.tolist(), starts.tolist())], str)
 
     def best(self, label):
         """(rows uint32, scores float32) of a class."""

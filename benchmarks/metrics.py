@@ -1,0 +1,152 @@
+"""MAP@100,000 of a full submission, 1,000 classes x 100,000 segments: seconds and peak memory, from memory and from a CSV file.
+
+The ratings are as many as the real ones, about 243 a class. The alternative is what the starter's segment_eval_inference does, a
+lookup in a dict of all ratings for every entry (and for the file a split of every line), on some of the classes, extrapolated.
+--quick takes a tenth of the file.
+"""
+
+import collections
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import report
+
+CLASSES, ENTRIES, RATINGS_A_CLASS, VIDEOS, SLICE = 1_000, 100_000, 243, 37_000, 20
+LETTERS = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
+
+
+def draw(classes):
+    """(a function class -> its ranked segment ids, str [ENTRIES]; ratings) of as many videos as the test set has."""
+    from yt8m.metrics.segments import Ratings
+
+    rng = np.random.default_rng(0)
+    videos = np.unique(rng.choice(LETTERS, (VIDEOS, 4)).view("S4")).astype(str)
+    segments = np.array([f"{video}:{start}" for video in videos for start in range(0, 230, 5)])
+    order, shifts = rng.permutation(len(segments)), rng.integers(0, len(segments), classes)
+
+    def ranked(c):
+        return segments[(order[:ENTRIES] + shifts[c]) % len(segments)]
+
+    rated = rng.integers(0, len(segments), classes * RATINGS_A_CLASS)
+    listed = np.concatenate([(rng.choice(order[:ENTRIES], RATINGS_A_CLASS) + shifts[c]) % len(segments) for c in range(classes)])
+    rated = np.where(rng.random(len(rated)) < 0.5, rated, listed)
+    return ranked, Ratings(segments[rated], np.repeat(np.arange(classes), RATINGS_A_CLASS), (rated % 9 < 5).astype(np.float32))
+
+
+def starter(lines, ratings):
+    """The starter's way: (class, list of segment ids) pairs -> MAP."""
+    rated = {
+        (segment, c): score
+        for segment, c, score in zip(ratings.segment_ids.tolist(), ratings.classes.tolist(), ratings.scores.tolist())
+    }
+    positives = collections.Counter(c for (_, c), score in rated.items() if score > 0)
+    precisions, start = [], time.perf_counter()
+    for c, segments in lines:
+        found = [rated[segment, c] for segment in segments[:ENTRIES] if (segment, c) in rated]
+        right = np.cumsum(found)
+        precisions.append(np.sum(right / np.arange(1, len(found) + 1) * found) / positives[c])
+    return float(np.mean(precisions)), time.perf_counter() - start
+
+
+def split_lines(path):
+    """The first classes of a CSV file, as the starter splits them."""
+    with open(path) as file:
+        next(file)
+        for _, line in zip(range(SLICE), file):
+            label, segments = line.strip().split(",")
+            yield int(label), segments.split(" ")
+
+
+def from_memory(repeats, classes):
+    """Seconds of both sides with all entries in memory, and the peak memory of ours."""
+    from yt8m.metrics.segments import segment_average_precisions
+
+    ranked, ratings = draw(classes)
+    submission = {c: ranked(c) for c in range(classes)}
+    figures = {"ours": [], "starter": []}
+    for repeat in range(repeats):
+        start = time.perf_counter()
+        result = segment_average_precisions(submission, ratings, ENTRIES)
+        figures["ours"].append(time.perf_counter() - start)
+        if not repeat:
+            figures["gb"] = peak_gb()
+        expected, seconds = starter([(c, submission[c].tolist()) for c in range(SLICE)], ratings)
+        check(result, expected)
+        figures["starter"].append(seconds * classes / SLICE)
+    return figures
+
+
+def from_file(repeats, classes):
+    """The same with the entries in a CSV file, and the seconds that writing it took."""
+    from yt8m.metrics.segments import segment_average_precisions
+    from yt8m.scoring.submission import read_submission, write_submission
+
+    ranked, ratings = draw(classes)
+    figures = {"ours": [], "starter": []}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "submission.csv")
+        start = time.perf_counter()
+        write_submission(path, range(classes), (ranked(c) for c in range(classes)), ENTRIES)
+        figures["write"] = time.perf_counter() - start
+        figures["file_gb"] = os.path.getsize(path) / 1e9
+        for repeat in range(repeats):
+            start = time.perf_counter()
+            result = segment_average_precisions(read_submission(path), ratings, ENTRIES)
+            figures["ours"].append(time.perf_counter() - start)
+            if not repeat:
+                figures["gb"] = peak_gb()
+            expected, seconds = starter(split_lines(path), ratings)
+            check(result, expected)
+            figures["starter"].append(seconds * classes / SLICE)
+    return figures
+
+
+def check(result, expected):
+    """Raises where the two sides do not agree on the slice."""
+    ours = np.mean([result.per_class[c] for c in range(SLICE)])
+    if abs(ours - expected) > 1e-9:
+        raise SystemExit(f"the two sides differ: {ours} and {expected}")
+
+
+def peak_gb():
+    """Most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def in_a_process(function, *arguments):
+    """What a function of this file returns, from a process of its own."""
+    code = f"import json, metrics; print(json.dumps(metrics.{function}(*{arguments!r})))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main():
+    parser = report.arguments(__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    repeats, rows = 3 if options.quick else options.repeats, []
+    file_classes = CLASSES // 10 if options.quick else CLASSES
+    for function, classes in (("from_memory", CLASSES), ("from_file", file_classes)):
+        figures = in_a_process(function, repeats, classes)
+        millions = f"{classes * ENTRIES / 1e6:.0f} M entries {function.replace('_', ' ')}"
+        seconds, theirs = statistics.median(figures["ours"]), statistics.median(figures["starter"])
+        ratio = statistics.median(b / a for a, b in zip(figures["ours"], figures["starter"]))
+        in_memory = function == "from_memory"
+        goal = {"goal": "under 10 s", "met": seconds < 10} if in_memory else {}
+        rows.append(report.row(f"MAP@{ENTRIES:,}, {millions}", seconds, "s", "dict lookups", theirs, ratio, **goal))
+        rows.append(report.row(f"peak memory, {millions}", figures["gb"], "GB", goal="under 4 GB", met=figures["gb"] < 4))
+        if not in_memory:
+            rows.append(report.row(f"writing the file of {figures['file_gb']:.2g} GB", figures["write"], "s"))
+    title = f"Scoring a submission (medians of {repeats} repeats in turn; lookups: {SLICE} classes, extrapolated)"
+    report.show(title, rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The 100,000 best of 1.7 million segments for each of 1,000 classes: minutes and peak memory, each side in a process of its own.
+
+Ours takes the whole stream. The alternatives take all segments of few classes, extrapolated to all of them: a heap a class, as
+the starter's inference keeps (without the text file that it writes and reads again in between), and 10,000 buckets a class of
+scores rounded as round(p * 9999) and pruned every 100,000 segments, as paper 002 describes. Scores are sigmoids of correlated
+topics, made while the clock stands.
+"""
+
+import collections
+import heapq
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import report
+
+SEGMENTS, CLASSES, CAPACITY, SLICE = 1_700_000, 1_000, 100_000, 5
+TOPICS, SEGMENTS_A_VIDEO, VIDEOS_A_BLOCK = 32, 46, 128  # 128 videos: inference's default batch
+BUCKETS, PRUNE_EVERY = 10_000, 100_000
+
+
+def blocks(segments, classes):
+    """Yields (index of the first segment, float32 [n, classes] scores); the segments of a video resemble each other."""
+    rng = np.random.default_rng(0)
+    of_topics = rng.normal(0, 1.5 / TOPICS**0.5, (TOPICS, classes)).astype(np.float32)
+    base = rng.uniform(-6, -2, classes).astype(np.float32)
+    for first in range(0, segments, VIDEOS_A_BLOCK * SEGMENTS_A_VIDEO):
+        videos = rng.standard_normal((VIDEOS_A_BLOCK, TOPICS), np.float32)
+        topics = np.repeat(videos, SEGMENTS_A_VIDEO, axis=0)[: segments - first]
+        topics += 0.7 * rng.standard_normal(topics.shape, np.float32)
+        scores = topics @ of_topics
+        scores += base
+        yield first, 1 / (1 + np.exp(-scores, out=scores))
+
+
+class Ours:
+    """The package's accumulator."""
+
+    def __init__(self, classes, capacity):
+        from yt8m.scoring.topk import TopSegments
+
+        self.top, self.classes = TopSegments(classes, capacity), classes
+
+    def take(self, first, scores):
+        self.top.update(scores, first)
+
+    def ranked(self):
+        return (self.top.top(c)[0] for c in range(self.classes))
+
+
+class Heaps:
+    """A heap a class."""
+
+    def __init__(self, classes, capacity):
+        self.heaps, self.capacity = [[] for _ in range(classes)], capacity
+
+    def take(self, first, scores):
+        for heap, column in zip(self.heaps, scores.T.tolist()):
+            for segment, score in enumerate(column, first):
+                if len(heap) >= self.capacity:
+                    heapq.heappushpop(heap, (score, segment))
+                else:
+                    heapq.heappush(heap, (score, segment))
+
+    def ranked(self):
+        return ([segment for _, segment in sorted(heap, reverse=True)] for heap in self.heaps)
+
+
+class Buckets:
+    """A dict a class of rounded score -> segments; a class's lowest useful score is found anew now and then."""
+
+    def __init__(self, classes, capacity):
+        self.buckets = [collections.defaultdict(list) for _ in range(classes)]
+        self.lowest, self.capacity, self.next_prune = np.zeros(classes, np.uint16), capacity, PRUNE_EVERY
+
+    def take(self, first, scores):
+        rounded = np.round(scores * (BUCKETS - 1)).astype(np.uint16)
+        rows, classes = np.nonzero(rounded >= self.lowest)
+        for c, score, segment in zip(classes.tolist(), rounded[rows, classes].tolist(), (rows + first).tolist()):
+            self.buckets[c][score].append(segment)
+        if first + len(scores) >= self.next_prune:
+            self.next_prune += PRUNE_EVERY
+            self.prune()
+
+    def prune(self):
+        for c, buckets in enumerate(self.buckets):
+            count = 0
+            for score in sorted(buckets, reverse=True):
+                if count >= self.capacity:
+                    del buckets[score]
+                else:
+                    count += len(buckets[score])
+                    self.lowest[c] = score if count >= self.capacity else 0
+
+    def ranked(self):
+        for buckets in self.buckets:
+            yield [segment for score in sorted(buckets, reverse=True) for segment in buckets[score]][: self.capacity]
+
+
+def measure(side, segments, classes, capacity):
+    """Ranks a stream; prints seconds and peak memory as JSON."""
+    before, seconds = peak_gb(), 0.0
+    keeper = {"ours": Ours, "heaps": Heaps, "buckets": Buckets}[side](classes, capacity)
+    for first, scores in blocks(segments, classes):
+        start = time.perf_counter()
+        keeper.take(first, scores)
+        seconds += time.perf_counter() - start
+    start = time.perf_counter()
+    kept = sum(len(segments) for segments in keeper.ranked())
+    seconds += time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "gb": peak_gb(), "gained_gb": peak_gb() - before, "kept": kept}))
+
+
+def peak_gb():
+    """Most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def in_a_process(*arguments):
+    """The figures of `measure` from a process of its own."""
+    code = f"import topn; topn.measure(*{arguments!r})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main():
+    parser = report.arguments(__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--segments", type=int, default=SEGMENTS)
+    options = parser.parse_args()
+    figures = collections.defaultdict(list)
+    for repeat in range(1 if options.quick else options.repeats):
+        for side, classes in (("ours", CLASSES), ("heaps", SLICE), ("buckets", SLICE)):
+            figures[side].append(in_a_process(side, options.segments, classes, CAPACITY))
+        print(f"repeat {repeat + 1}:", {side: round(values[-1]["seconds"], 1) for side, values in figures.items()}, flush=True)
+    ours = [f["seconds"] / 60 for f in figures["ours"]]
+    memory, rows = max(f["gb"] for f in figures["ours"]), []
+    rows.append(report.row("top N, time", statistics.median(ours), "min", goal="under 3 min", met=statistics.median(ours) < 3))
+    rows.append(report.row("top N, peak memory of the process", memory, "GB", goal="under 2 GB", met=memory < 2))
+    for side in ("heaps", "buckets"):
+        theirs = [f["seconds"] / 60 * CLASSES / SLICE for f in figures[side]]
+        ratio = statistics.median(b / a for a, b in zip(ours, theirs))
+        goal = {"goal": "at least 20x", "met": ratio >= 20} if side == "heaps" else {}
+        rows.append(
+            report.row("top N, time", statistics.median(ours), "min", f"{side} a class", statistics.median(theirs), ratio, **goal)
+        )
+        gb = max(f["gained_gb"] for f in figures[side]) * CLASSES / SLICE
+        rows.append(report.row("top N, peak memory", memory, "GB", f"{side} a class", gb, gb / memory))
+    title = f"{options.segments:,} segments x {CLASSES:,} classes -> {CLASSES:,} x {CAPACITY:,}"
+    report.show(f"{title} (alternatives: {SLICE} classes, extrapolated)", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The pipeline behind yt8m.scoring.beam; needs Apache Beam.
+
+Equal scores are ranked by the order of the segments in the sorted list of shards, as everywhere. A segment's index is its
+shard's number in that list, above its row in the shard: no worker has to know how many segments the other shards have.
+"""
+
+import argparse
+import dataclasses
+import os
+import shutil
+import tempfile
+
+import apache_beam as beam
+import keras
+import numpy as np
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from yt8m import config as configs
+from yt8m import models
+from yt8m.errors import UserError
+from yt8m.readers import datasets, labels
+from yt8m.readers.index import is_remote
+from yt8m.readers.sample import ensure_sample
+from yt8m.readers.shard_batches import shard_batches
+from yt8m.scoring.scorer import Member, Scorer
+from yt8m.scoring.submission import write_submission
+from yt8m.scoring.topk import TopSegments
+from yt8m.training import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """What a worker needs to restore the models; a few names and numbers, sent to each of them.
+
+    Attributes:
+        train_dirs: runs of train.py.
+        weights: of their probabilities.
+        label_ids: of the classes to score; (): not known yet.
+        shifts, skip_head, skip_tail: as Scorer's.
+    """
+
+    train_dirs: tuple
+    weights: tuple
+    label_ids: tuple = ()
+    shifts: int = 0
+    skip_head: int = 0
+    skip_tail: int = 0
+
+    def with_label_ids(self, ids_file):
+        """The same with the label ids of a file; None: as inference.py has it. Restores the models: what is wrong shows here.
+
+        Raises:
+            UserError: as restoring and Scorer.
+        """
+        members = self._members()
+        if ids_file is None and all(member.config.label_ids is None for member in members):
+            size = members[0].config.sample
+            sample = ensure_sample(size) if size else None
+            ids_file = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
+        return dataclasses.replace(self, label_ids=tuple(self._scorer(members, ids_file).label_ids))
+
+    def scorer(self):
+        """The Scorer of label_ids."""
+        with tempfile.TemporaryDirectory() as folder:
+            ids_file = os.path.join(folder, "label_ids.csv")
+            configs.write_text(ids_file, "".join(f"{label}\n" for label in self.label_ids))
+            return self._scorer(self._members(), ids_file)
+
+    def _members(self):
+        return [_restored(folder, weight) for folder, weight in zip(self.train_dirs, self.weights)]
+
+    def _scorer(self, members, ids_file):
+        return Scorer(members, "segments", ids_file, self.shifts, self.skip_head, self.skip_tail)
+
+
+class ScoreShard(beam.DoFn):
+    """(number, path) of a shard -> (column, (scores float32 [n], index of the first)) a class and batch; the tagged output
+    `names` has (number, segment names [N]) a shard."""
+
+    def __init__(self, ensemble, batch_size, row_bits):
+        self._ensemble, self._batch_size, self._row_bits = ensemble, batch_size, row_bits
+
+    def setup(self):
+        """Restores the models, once a worker."""
+        self._scorer = self._ensemble.scorer()
+
+    def process(self, shard):
+        number, path = shard
+        first, names, count = number << self._row_bits, [], 0
+        with datasets.errors_as_user_errors():
+            for _, batches in shard_batches(self._scorer.spec(), [path], self._batch_size):
+                for batch in batches:
+                    rows, starts, scores = self._scorer.scores(batch)
+                    videos = [name.decode() for name in batch["ids"].numpy()]
+                    names.append(np.array([f"{videos[row]}:{start}" for row, start in zip(rows, starts)], dtype=str))
+                    if count + len(rows) >= 1 << self._row_bits:
+                        raise UserError(f"shard {path} has more than {(1 << self._row_bits) - 1} segments: divide it.")
+                    for column, own in enumerate(np.ascontiguousarray(scores.T)):
+                        yield column, (own, first + count)
+                    count += len(rows)
+        yield beam.pvalue.TaggedOutput("names", (number, np.concatenate([np.zeros(0, "U1"), *names])))
+
+
+class Best(beam.CombineFn):
+    """(scores, index of the first) of parts of a class -> the indices uint32 of its best, by falling score, then rising index.
+
+    Args:
+        capacity: how many.
+    """
+
+    def __init__(self, capacity):
+        self._capacity = capacity
+
+    def create_accumulator(self):
+        return []  # (scores float32 [n], indices uint32 [n]) of parts
+
+    def add_input(self, accumulator, part):
+        scores, first = part
+        accumulator.append((scores, (first + np.arange(len(scores))).astype(np.uint32)))
+        crowded = 2 * sum(len(scores) for scores, _ in accumulator) > 3 * self._capacity
+        return self.compact(accumulator) if crowded else accumulator
+
+    def merge_accumulators(self, accumulators):
+        return self.compact([part for accumulator in accumulators for part in accumulator])
+
+    def compact(self, accumulator):
+        if len(accumulator) < 2:
+            return accumulator
+        best = TopSegments(1, self._capacity)
+        for scores, indices in accumulator:
+            best.update(scores[:, None], indices)
+        indices, scores = best.top(0)
+        return [(scores, indices.astype(np.uint32))]
+
+    def extract_output(self, accumulator):
+        best = TopSegments(1, self._capacity)
+        for scores, indices in accumulator:
+            best.update(scores[:, None], indices)
+        return best.top(0)[0].astype(np.uint32)
+
+
+class Write(beam.DoFn):
+    """Writes the submission; where the output is not a local file, TensorFlow's file systems take it there."""
+
+    def __init__(self, output_file, label_ids, max_pred, row_bits):
+        self._output_file, self._label_ids, self._max_pred, self._row_bits = output_file, label_ids, max_pred, row_bits
+
+    def process(self, _, best, names):
+        best, names = dict(best), dict(names)
+        shards = [names[number] for number in range(len(names))]
+        sizes = np.array([len(own) for own in shards])
+        if not sizes.sum():
+            raise UserError("no record in --input_data_pattern: the shards are empty. Give other shards.")
+        before, every = np.cumsum(sizes) - sizes, np.concatenate(shards)
+
+        def ranked():
+            for column in range(len(self._label_ids)):
+                indices = best[column].astype(np.int64)
+                yield every[before[indices >> self._row_bits] + (indices & ((1 << self._row_bits) - 1))]
+
+        if not is_remote(self._output_file):
+            write_submission(self._output_file, self._label_ids, ranked(), self._max_pred)
+            return
+        folder = tempfile.mkdtemp()
+        try:
+            local = os.path.join(folder, "submission.csv")
+            write_submission(local, self._label_ids, ranked(), self._max_pred)
+            tf.io.gfile.copy(local, self._output_file, overwrite=True)
+        finally:
+            shutil.rmtree(folder)
+
+
+def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, options=()):
+    """Runs the pipeline and waits for its end.
+
+    Args:
+        ensemble: Ensemble with its label ids.
+        pattern: frame-level shards.
+        output_file: CSV.
+        max_pred: segments a class.
+        batch_size: videos at a time.
+        options: arguments for Beam.
+
+    Raises:
+        UserError: no such shards, an argument that Beam does not know, or what a worker found wrong with a shard.
+    """
+    files = datasets.match_files(pattern, "input_data_pattern")
+    row_bits = 32 - (len(files) - 1).bit_length()
+    options = _pipeline_options(options)
+    try:
+        with beam.Pipeline(options=options) as pipeline:
+            scored = (
+                pipeline
+                | "Shards" >> beam.Create(list(enumerate(files)))
+                | "Share out" >> beam.Reshuffle()
+                | "Score" >> beam.ParDo(ScoreShard(ensemble, batch_size, row_bits)).with_outputs("names", main="scores")
+            )
+            best = scored.scores | "Best" >> beam.CombinePerKey(Best(max_pred))
+            _ = (
+                pipeline
+                | beam.Create([None])
+                | "Write"
+                >> beam.ParDo(
+                    Write(output_file, ensemble.label_ids, max_pred, row_bits),
+                    best=beam.pvalue.AsIter(best),
+                    names=beam.pvalue.AsIter(scored.names),
+                )
+            )
+    except Exception as error:
+        found = datasets.user_error_from(error)
+        if found is None:
+            raise
+        raise UserError(str(found).split(" [while running")[0]) from error
+    print(f"Wrote {output_file}: the best segments of {len(ensemble.label_ids)} classes in {len(files)} shards.")
+
+
+def _restored(train_dir, weight):
+    """The Member of a run."""
+    config = configs.read_model_config(train_dir)
+    prefix, _ = checkpoints.find(train_dir, "--train_dir")
+    keras.config.set_dtype_policy(config.precision)
+    model = models.build_model(config.model, config.num_outputs, config.feature_sizes, **config.hyperparameters)
+    checkpoints.load_weights(model, prefix)
+    return Member(model, config, weight, prefix)
+
+
+def _pipeline_options(arguments):
+    """Beam's PipelineOptions; UserError for an argument that no part of Beam defines."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for part in PipelineOptions.__subclasses__():
+        part._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        raise UserError(f"{unknown[0]}: neither this tool nor Apache Beam has such an argument. See --help.")
+    return PipelineOptions(list(arguments))
