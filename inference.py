@@ -34,6 +34,12 @@ def define(fv):
     DEFINE_integer("skip_tail_segments", 0, "The same at the end; there it is the last 2.", **group)
     text = "k: average the probabilities over the segment's window moved by -k, ..., k frames (test-time augmentation)."
     DEFINE_integer("segment_shifts", 0, text, **group)
+    group["module_name"] = "Model bundle"
+    text = "Also pack the model into this .tgz: model_flags.json and the checkpoint's weights."
+    DEFINE_string("output_model_tgz", None, text, **group)
+    text = "Use the model of a .tgz that --output_model_tgz wrote, in place of a --train_dir."
+    DEFINE_string("input_model_tgz", None, text, **group)
+    DEFINE_string("untar_model_dir", "/tmp/yt8m-model", "Folder that --input_model_tgz is extracted to.", **group)
     group["module_name"] = "Ensemble: --train_dir=A,B,C"
     text = "Weights of the models' probabilities, e.g. 1,2,1: one for each train_dir. Default: all the same."
     DEFINE_string("weights", None, text, **group)
@@ -58,8 +64,11 @@ def define(fv):
 def main(fv):
     """Scores and writes."""
     from yt8m.scoring import infer, workers
+    from yt8m.training import bundle
 
     check(fv)
+    if fv.input_model_tgz:
+        fv.train_dir = bundle.extract(fv.input_model_tgz, fv.untar_model_dir)
     needed = not (fv.merge_workers and fv.output_file)
     folders = [os.path.expanduser(folder.strip()) for folder in flags.train_dir(fv).split(",")] if needed else []
     output = os.path.join(folders[0], "predictions.csv") if fv.output_file is None else os.path.expanduser(fv.output_file)
@@ -67,6 +76,9 @@ def main(fv):
         workers.merge(output, fv.num_workers, fv.segment_max_pred if fv["segment_max_pred"].present else None)
         return
     first, members = restored(fv, folders)
+    if fv.output_model_tgz:
+        bundle.write(fv.output_model_tgz, folders[0], first.prefix)
+        print(f"Wrote {fv.output_model_tgz}: the model, for --input_model_tgz.")
     sample = first.sample if not fv.input_data_pattern else None
     frame_level = fv.segment_labels or first.config.frame_features
     pattern = sample and (sample.test_pattern if frame_level else sample.video_validate_pattern)
@@ -88,6 +100,12 @@ def main(fv):
 
 def check(fv):
     """Refuses flags that do not go together."""
+    if fv.input_model_tgz and fv.train_dir:
+        raise UserError(
+            f"--input_model_tgz={fv.input_model_tgz} and --train_dir={fv.train_dir} both name a model. Leave one out."
+        )
+    if fv.output_model_tgz and "," in (fv.train_dir or ""):
+        raise UserError(f"--output_model_tgz packs one model, and --train_dir={fv.train_dir} names several. Name one.")
     flags.check_positive(fv, "batch_size", "top_k", "segment_max_pred", "num_readers", "num_workers")
     flags.check_not_negative(fv, *SEGMENT_FLAGS)
     for name in (*SEGMENT_FLAGS, "merge_workers"):

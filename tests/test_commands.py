@@ -270,12 +270,28 @@ def test_mixed_precision_and_losses(data, tmp_path, precision, loss):
         assert not np.issubdtype(np.asarray(value).dtype, np.floating) or np.isfinite(value).all()
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "inference", "segment_eval_inference"])
+@pytest.mark.parametrize("command", ["train", "eval", "inference", "segment_eval_inference", "export_model"])
 def test_help(command, capsys):
     assert commands.run(command, "--help") == 0
     printed = capsys.readouterr().out
     assert "_data_pattern" in printed and "Default" in printed
     assert max(map(len, printed.splitlines())) <= 132
+
+
+def test_model_bundle(data, trained, tmp_path):
+    """A bundle scores as the run that it was made from."""
+    folder, tgz = trained, tmp_path / "model.tgz"
+    common = ("--segment_labels", f"--input_data_pattern={data['test']}", f"--segment_label_ids_file={data['ids']}")
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    assert (
+        commands.run("inference", *common, f"--train_dir={folder}", f"--output_file={first}", f"--output_model_tgz={tgz}") is None
+    )
+    bundle = (f"--input_model_tgz={tgz}", f"--untar_model_dir={tmp_path / 'bundle'}")
+    assert commands.run("inference", *common, *bundle, f"--output_file={second}") is None
+    assert first.read_text() == second.read_text()
+    assert "Leave one out" in commands.run("inference", *common, *bundle, f"--train_dir={folder}")
+    assert "Name one" in commands.run("inference", *common, f"--train_dir={folder},{folder}", f"--output_model_tgz={tgz}")
+    assert commands.run("inference", *common, f"--input_model_tgz={data['ids']}").count("\n") == 0
 
 
 def test_flagfile(data, tmp_path):

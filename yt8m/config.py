@@ -7,6 +7,8 @@ import tempfile
 
 from yt8m.errors import UserError
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
 MODEL_FILE = "model_flags.json"
 MODEL_ROOT = "/tmp/yt8m_model"  # the starter's default train_dir; runs without --train_dir live below it
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
@@ -245,6 +247,7 @@ def write_text(path, text):
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
+            os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp lets only the owner read
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)

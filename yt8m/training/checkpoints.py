@@ -154,6 +154,7 @@ def remove_run(train_dir):
         "pictures",
         "context",
         "segment",
+        "export",
         "initial",
         "iteration-*",
         "em",

@@ -1,0 +1,207 @@
+"""Model bundles: a run's model in one .tgz, for another machine (the starter's --output_model_tgz and --input_model_tgz)."""
+
+import contextlib
+import gzip
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+
+import tensorflow as tf
+
+from yt8m import config
+from yt8m.errors import UserError
+from yt8m.training import checkpoints
+
+MARK = "extracted_bundle"  # lists the files of a bundle in the folder that it was extracted to
+_STATE = "checkpoint"  # TensorFlow's file that names a folder's newest checkpoint
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+
+
+def write(path, train_dir, prefix):
+    """Writes a bundle: model_flags.json and a checkpoint of the same name with the weights alone, without optimizer slots.
+
+    Where the run kept averages of its weights (--ema_momentum), these are the bundle's weights. The same run gives the same
+    bytes.
+
+    Args:
+        path: .tgz to write, under a temporary name until it is whole.
+        train_dir: folder of the run.
+        prefix: the checkpoint.
+
+    Raises:
+        UserError: the folder holds no run, or the file cannot be written.
+    """
+    config.read_model_config(train_dir)
+    path = os.path.abspath(os.path.expanduser(path))
+    unfinished = f"{path}.{os.getpid()}.part"
+    try:
+        with tempfile.TemporaryDirectory() as folder, _removed_on_error(unfinished):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
+            name = os.path.basename(prefix)
+            _write_weights(prefix, os.path.join(folder, name))
+            with open(os.path.join(folder, _STATE), "w", encoding="utf-8") as file:
+                file.write(f'model_checkpoint_path: "{name}"\n')
+            _pack(unfinished, folder)
+            os.replace(unfinished, path)
+    except OSError as error:
+        raise UserError(
+            f"--output_model_tgz={path}: cannot be written ({error.strerror}). Name a file in a folder that can be."
+        ) from error
+
+
+def _write_weights(prefix, target):
+    """Writes the weights and the position of a checkpoint as one that checkpoints.load_weights and position read."""
+    reader = tf.train.load_checkpoint(prefix)
+    found = {"model": {}, "average": {}, "step": None, "stage": None, "stage_step": None}
+    for key in reader.get_variable_to_shape_map():
+        group, _, path = key.removesuffix(_VALUE).partition("/")
+        if key.endswith(_VALUE) and group in found:
+            variable = tf.Variable(reader.get_tensor(key))
+            if path:
+                found[group][_unescaped(path)] = variable
+            else:
+                found[group] = variable
+    found["model"] |= found.pop("average")
+    checkpoint = tf.train.Checkpoint(**found)
+    checkpoint.save_counter.assign(1)  # whoever restores the whole of a checkpoint looks for it, and write() makes none
+    checkpoint.write(target)
+
+
+def _unescaped(path):
+    """A dictionary's key as TensorFlow escapes it in a checkpoint (. as .., / as .S), as it was."""
+    return re.sub(r"\.([.S])", lambda match: "/" if match[1] == "S" else ".", path)
+
+
+def _pack(path, folder):
+    """Writes the files of a folder as a .tgz without times and owners."""
+    with (
+        open(path, "wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
+        for name in sorted(os.listdir(folder)):
+            member = tarfile.TarInfo(name)
+            member.size = os.path.getsize(os.path.join(folder, name))
+            with open(os.path.join(folder, name), "rb") as content:
+                tar.addfile(member, content)
+
+
+def extract(path, folder, max_bytes=16 << 30, max_files=1000):
+    """Extracts a bundle into a folder, from which it is then restored like any train_dir.
+
+    The bundle may come from a stranger: it may hold plain files only, by plain names, none twice, and no more than it says.
+    Nothing appears in the folder before all of it was read and found to be a model.
+
+    Args:
+        path: a .tgz that write() wrote.
+        folder: is made. Of an earlier bundle that was extracted there, the files are replaced and others left alone; any other
+            folder that is not empty is refused.
+        max_bytes, max_files: what the extracted files may amount to.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: no such file, no bundle, a damaged or dangerous one, or a folder with other files in it.
+    """
+    path, folder = os.path.expanduser(path), os.path.abspath(os.path.expanduser(folder))
+    if not os.path.isfile(path):
+        raise UserError(f"--input_model_tgz={path}: no such file. Name a .tgz that inference.py --output_model_tgz wrote.")
+    _check_replaceable(folder)
+    unfinished = f"{folder}.{os.getpid()}.part"
+    with _removed_on_error(unfinished):
+        os.makedirs(unfinished)
+        try:
+            _unpack(path, unfinished, max_bytes, max_files)
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UserError(f"--input_model_tgz={path}: damaged, or no .tgz ({error}). Copy or write it again.") from error
+        _check_complete(path, unfinished)
+        _move(unfinished, folder)
+    return folder
+
+
+def _check_replaceable(folder):
+    """Refuses a folder that holds anything but an earlier extracted bundle."""
+    if not os.path.lexists(folder):
+        return
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        raise UserError(f"--untar_model_dir={folder}: not a folder. Name a new one.")
+    if os.listdir(folder) and not os.path.exists(os.path.join(folder, MARK)):
+        raise UserError(f"--untar_model_dir={folder}: holds other files than an extracted bundle. Name a new or an empty folder.")
+
+
+def _move(unfinished, folder):
+    """Moves extracted files to their folder, in place of an earlier bundle's; TensorFlow's state file is the last."""
+    names = sorted(os.listdir(unfinished), key=lambda name: (name == _STATE, name))
+    mark = os.path.join(folder, MARK)
+    if os.path.exists(mark):
+        with open(mark, encoding="utf-8") as file:
+            earlier = [name for name in file.read().split("\n") if _PLAIN_NAME.fullmatch(name)]
+        for name in reversed(earlier):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+    os.makedirs(folder, exist_ok=True)
+    config.write_text(mark, "\n".join(names) + "\n")
+    for name in names:
+        os.replace(os.path.join(unfinished, name), os.path.join(folder, name))
+    os.rmdir(unfinished)
+
+
+def _unpack(path, folder, max_bytes, max_files):
+    """Writes the members of an archive; refuses it before it writes one that is no plain file with a plain name."""
+    data_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python 3.10.12, 3.11.4, 3.12
+    seen, total = set(), 0
+    with gzip.open(path) as zipped, tarfile.open(fileobj=zipped, mode="r:") as tar:
+        for member in tar:
+            total += member.size
+            plain = member.isreg() and not member.issparse() and member.size >= 0 and _PLAIN_NAME.fullmatch(member.name)
+            if not plain or member.name in seen:
+                raise UserError(
+                    f"--input_model_tgz={path}: member {member.name[:100]!r} is not a plain file of its own in the archive's top "
+                    "folder, as bundles have. Do not use this archive."
+                )
+            if total > max_bytes or len(seen) >= max_files:
+                raise UserError(
+                    f"--input_model_tgz={path}: extracts to more than {max_bytes:,} bytes or {max_files:,} files, too many for a "
+                    "model. Do not use this archive."
+                )
+            seen.add(member.name)
+            data_filter(member, folder)
+            with open(os.path.join(folder, member.name), "xb") as file:
+                shutil.copyfileobj(tar.extractfile(member), file, 1 << 20)
+        zipped.read(1 << 20)  # to the end of the file, where gzip compares its checksum
+
+
+def _check_complete(path, folder):
+    """Refuses an archive of something else than a model."""
+    wanted = f"--input_model_tgz={path}: not a bundle that inference.py --output_model_tgz wrote"
+    try:
+        config.read_model_config(folder)
+        prefix = checkpoints.latest(folder)
+    except (UserError, ValueError) as error:
+        reason = str(error).replace(folder + os.sep, "").replace(folder, "the archive")
+        raise UserError(f"{wanted} ({reason}).") from error
+    if prefix is None or os.path.dirname(os.path.abspath(prefix)) != folder:
+        raise UserError(f"{wanted}: its `{_STATE}` names no checkpoint in it.")
+    try:
+        checkpoints.position(prefix)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise UserError(f"{wanted}: {os.path.basename(prefix)} cannot be read ({str(error).splitlines()[0][:200]}).") from error
+
+
+@contextlib.contextmanager
+def _removed_on_error(path):
+    """Removes an unfinished file or folder when what is inside fails."""
+    try:
+        yield
+    except BaseException:
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        elif os.path.exists(path):
+            os.unlink(path)
+        raise
