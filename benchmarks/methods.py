@@ -103,19 +103,20 @@ def phases(runs):
     yield f"{MULTI}, fine-tuned", f"{ATTENTION}, fine-tuned", "above (001)"
 
 
-def context(runs):
+def context(runs, **changes):
     """Context-agnostic, context-aware with the same encoders, and their mean (paper 002)."""
-    start, agnostic = f"{DBOF}, pre-trained", f"{DBOF}, fine-tuned"
+    start, how = f"{DBOF}, pre-trained", "".join(f", {name}={value}" for name, value in changes.items())
+    agnostic, aware = f"{DBOF}, fine-tuned{how}", f"aware{how}"
     runs.run(start, DBOF, "pretrain")
-    runs.run(agnostic, DBOF, start=start)
+    runs.run(agnostic, DBOF, start=start, **changes)
     encoder = config.SAMPLE_HYPERPARAMETERS[DBOF]
     both = {"context_model": DBOF, "segment_model": DBOF, "context_options": encoder, "segment_options": encoder}
     checkpoints = {f"{part}_checkpoint": runs.path(start) for part in ("context", "segment")}
-    runs.run("aware", "ContextAwareModel", hyperparameters=both, **checkpoints)
-    runs.mean("agnostic + aware", [agnostic, "aware"])
-    yield "aware", agnostic, "above (002)"
-    yield "agnostic + aware", agnostic, "above (002)"
-    yield "agnostic + aware", "aware", "above (002)"
+    runs.run(aware, "ContextAwareModel", hyperparameters=both, **checkpoints, **changes)
+    runs.mean(f"agnostic + aware{how}", [agnostic, aware])
+    yield aware, agnostic, "above (002)"
+    yield f"agnostic + aware{how}", agnostic, "above (002)"
+    yield f"agnostic + aware{how}", aware, "above (002)"
 
 
 def expectation_maximisation(runs, model=ATTENTION, threshold=0.9):
@@ -221,6 +222,7 @@ def store(runs, name, pattern, folder):
 GROUPS = {
     "phases": phases,
     "context": context,
+    "context_longer": lambda runs: context(runs, max_steps=1500),  # the new layers of a context model start from nothing
     "em": expectation_maximisation,
     "em_lower_threshold": lambda runs: expectation_maximisation(runs, threshold=0.5),
     "em_logistic": lambda runs: expectation_maximisation(runs, LOGISTIC),

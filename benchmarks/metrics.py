@@ -6,12 +6,9 @@ lookup in a dict of all ratings for every entry (and for the file a split of eve
 """
 
 import collections
-import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -120,13 +117,6 @@ def peak_gb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def in_a_process(function, *arguments):
-    """What a function of this file returns, from a process of its own."""
-    code = f"import json, metrics; print(json.dumps(metrics.{function}(*{arguments!r})))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
-    return json.loads(result.stdout.splitlines()[-1])
-
-
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
@@ -134,7 +124,7 @@ def main():
     repeats, rows = 3 if options.quick else options.repeats, []
     file_classes = CLASSES // 10 if options.quick else CLASSES
     for function, classes in (("from_memory", CLASSES), ("from_file", file_classes)):
-        figures = in_a_process(function, repeats, classes)
+        figures = report.in_a_process("metrics", function, repeats, classes)
         millions = f"{classes * ENTRIES / 1e6:.0f} M entries {function.replace('_', ' ')}"
         seconds, theirs = statistics.median(figures["ours"]), statistics.median(figures["starter"])
         ratio = statistics.median(b / a for a, b in zip(figures["ours"], figures["starter"]))

@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 
 from rich.console import Console
@@ -17,6 +19,13 @@ def arguments(doc):
     parser.add_argument("--data", help="folder with real shards, where the benchmark can use them")
     parser.add_argument("--json", help="write the rows to this file as well")
     return parser
+
+
+def in_a_process(module, function, *arguments):
+    """What a function of a benchmark returns, from a process of its own: for its peak memory, and a fresh start."""
+    code = f"import json, {module}; print(json.dumps({module}.{function}(*{arguments!r})))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal="", met=None, spread=None):

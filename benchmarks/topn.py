@@ -8,11 +8,8 @@ topics, made while the clock stands.
 
 import collections
 import heapq
-import json
 import resource
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -112,19 +109,12 @@ def measure(side, segments, classes, capacity):
     start = time.perf_counter()
     kept = sum(len(segments) for segments in keeper.ranked())
     seconds += time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "gb": peak_gb(), "gained_gb": peak_gb() - before, "kept": kept}))
+    return {"seconds": seconds, "gb": peak_gb(), "gained_gb": peak_gb() - before, "kept": kept}
 
 
 def peak_gb():
     """Most memory that this process has held so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def in_a_process(*arguments):
-    """The figures of `measure` from a process of its own."""
-    code = f"import topn; topn.measure(*{arguments!r})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 def main():
@@ -135,7 +125,7 @@ def main():
     figures = collections.defaultdict(list)
     for repeat in range(1 if options.quick else options.repeats):
         for side, classes in (("ours", CLASSES), ("heaps", SLICE), ("buckets", SLICE)):
-            figures[side].append(in_a_process(side, options.segments, classes, CAPACITY))
+            figures[side].append(report.in_a_process("topn", "measure", side, options.segments, classes, CAPACITY))
         print(f"repeat {repeat + 1}:", {side: round(values[-1]["seconds"], 1) for side, values in figures.items()}, flush=True)
     ours = [f["seconds"] / 60 for f in figures["ours"]]
     memory, rows = max(f["gb"] for f in figures["ours"]), []

@@ -5,10 +5,7 @@ process's peak memory beside that of one that only imports TensorFlow and the pa
 with 64 clusters under 2 GB. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has 0.9 G weights.
 """
 
-import json
 import resource
-import subprocess
-import sys
 import time
 
 import report
@@ -38,7 +35,7 @@ UNDER_2_GB = ("NetVladModel", "NeXtVladModel")
 
 
 def measure(name, steps):
-    """Trains a model for some steps; prints its figures as JSON."""
+    """Trains a model for some steps; returns its figures."""
     import numpy as np
     import tensorflow as tf
 
@@ -74,24 +71,17 @@ def measure(name, steps):
             seconds.append(time.monotonic() - start)
         trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         figures = {"ms": min(seconds[1:]) * 1000, "parameters": model.count_params(), "trainable": trainable}
-    print(json.dumps({**figures, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
-
-
-def in_a_process(name, steps):
-    """The figures of `measure` from a process of its own."""
-    code = f"import train_step; train_step.measure({name!r}, {steps})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
-    return json.loads(result.stdout.splitlines()[-1])
+    return {**figures, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 
 
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--models", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     options = parser.parse_args()
-    imported = in_a_process(None, 0)["gb"]
+    imported = report.in_a_process("train_step", "measure", None, 0)["gb"]
     rows = [report.row("importing TensorFlow and the package", imported, "GB")]
     for name in options.models:
-        figures = in_a_process(name, 2 if options.quick else 4)
+        figures = report.in_a_process("train_step", "measure", name, 2 if options.quick else 4)
         size = f"{figures['parameters'] / 1e6:.1f} M parameters, {figures['trainable'] / 1e6:.1f} M trained"
         rows.append(report.row(f"{name}: {size}", figures["ms"], "ms/step"))
         goal, met = ("under 2 GB", figures["gb"] < 2) if name in UNDER_2_GB else ("", None)

@@ -10,6 +10,7 @@ import pytest
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards
+from yt8m import config
 from yt8m.errors import UserError
 from yt8m.readers.sidecars import open_sidecar
 from yt8m.stages import em, evaluate, restore
@@ -170,34 +171,57 @@ def test_no_label_above_the_threshold_is_said(data, tmp_path):
     assert "--em_threshold" in line
 
 
-def files(folder):
-    """What the result is: {name: JSON} and the chosen weights."""
-    trained = restore.newest(folder)
-    return read(folder, em.REPORT), {weight.path: np.array(weight) for weight in trained.model.weights}
+STEPS = (
+    "initial pretrain",
+    "initial finetune",
+    "E-step",
+    *(f"iteration-1/{name} {stage}" for name in ("F1", "F2") for stage in ("mstep", "finetune")),
+)
 
 
-def test_killed_at_random_moments(data, finished, tmp_path):
-    folder, rng = tmp_path / "killed", random.Random(7)
-    kills = 0
-    while kills < 4:
-        process = commands.start("train", *arguments(data, folder))
-        began = time.monotonic()
-        marks = len(list(folder.rglob("model.ckpt-*.index")))
-        wait = rng.random() * 3
-        while process.poll() is None:  # once something new was written, and a random while longer
-            if len(list(folder.rglob("model.ckpt-*.index"))) > marks + 2 and time.monotonic() - began > wait:
+def step_of(line, folder):
+    """(the step that a line of the output begins, or None; the folder that is worked in from then on)."""
+    word, _, rest = line.partition(":")
+    if word == "E-step":
+        return word, folder
+    if word == "initial" or word.startswith("iteration-"):
+        return None, word
+    return (f"{folder} {word}" if word in config.STAGES and " parameters" in rest else None), folder
+
+
+def kill_in_each_step(data, folder):
+    """Starts the process again and again; in each step it is killed once, at a random moment. Returns the steps killed."""
+    killed, rng = set(), random.Random(7)
+    while True:
+        process, at = commands.start("train", *arguments(data, folder), "--em_iterations=1", PYTHONUNBUFFERED="1"), ""
+        for line in process.stdout:
+            step, at = step_of(line, at)
+            if step and step not in killed:
+                time.sleep(rng.random() * 0.8)
+                if process.poll() is None:
+                    process.kill()
+                    killed.add(step)
                 break
-            time.sleep(0.02)
-        if process.poll() is not None:
-            break
-        process.kill()
+        else:
+            assert process.wait() == 0
+            return killed
         process.communicate()
-        kills += 1
-    assert kills >= 2
-    assert commands.run("train", *arguments(data, str(folder))) is None
-    report, weights = files(str(folder))
-    whole, expected = files(finished)
-    assert report == whole
-    assert weights.keys() == expected.keys()
-    for name, value in expected.items():
-        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+
+
+def test_killed_at_a_random_moment_of_every_step(data, finished, tmp_path):
+    folder = str(tmp_path / "killed")
+    assert len(kill_in_each_step(data, folder) & set(STEPS)) >= len(STEPS) - 2  # a step may be over before it is killed
+    for name in ("initial", "iteration-1/F1", "iteration-1/F2"):
+        assert read(folder, name, em.RESULT) == read(finished, name, em.RESULT)
+        weights, expected = (
+            {weight.path: np.array(weight) for weight in restore.newest(os.path.join(one, name)).model.weights}
+            for one in (folder, finished)
+        )
+        assert weights.keys() == expected.keys()
+        for path, value in expected.items():
+            np.testing.assert_array_equal(weights[path], value, err_msg=f"{name} {path}")
+    for labels in ("labels-1", "labels-2"):
+        for shard in ("train0000.tfrecord", "train0001.tfrecord"):
+            ours, theirs = (os.path.join(one, "iteration-1", labels, shard) for one in (folder, finished))
+            with open(ours, "rb") as file, open(theirs, "rb") as other:
+                assert file.read() == other.read()

@@ -76,6 +76,8 @@ def em(plan, callbacks=()):
     Returns:
         The report, a list of dicts (one a trained model), or None when SIGTERM stopped it.
     """
+    if "TF_CONFIG" in os.environ:
+        raise UserError("--stage=em: runs on one host, with all its devices. Leave TF_CONFIG out.")
     for held_out in (False, True):  # before anything is trained
         datasets.shards(rated_fold(plan, held_out))
     datasets.match_files(plan.data_pattern, "train_data_pattern")
