@@ -29,7 +29,8 @@ def define(fv):
 
 def main(fv):
     """Evaluates the newest checkpoint, and those to come."""
-    from yt8m.stages import report, restore
+    from yt8m.stages import report
+    from yt8m.training import restore
 
     flags.check_positive(fv, "batch_size", "top_k", "eval_interval_secs")
     folder = flags.train_dir(fv)

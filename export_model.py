@@ -46,7 +46,7 @@ def main(fv):
     import tensorflow as tf
 
     from yt8m.scoring import export
-    from yt8m.stages import restore
+    from yt8m.training import restore
 
     with contextlib.suppress(RuntimeError):  # the process has used its GPU already: export refuses what only GPUs could run
         tf.config.set_visible_devices([], "GPU")

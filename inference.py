@@ -120,7 +120,7 @@ def check(fv):
 def restored(fv, folders):
     """The first of the trained models, and the members of the ensemble of all."""
     from yt8m.scoring.infer import Member
-    from yt8m.stages import restore
+    from yt8m.training import restore
 
     checkpoints, weights = (one_each(fv, name, len(folders)) for name in ("checkpoint", "weights"))
     try:

@@ -56,8 +56,8 @@ def main(fv):
 
 def run_em(fv, folder, model, sample, segment_ids):
     """EM from beginning to end."""
-    from yt8m.stages import em, report, restore
-    from yt8m.training import checkpoints
+    from yt8m.stages import em, report
+    from yt8m.training import checkpoints, restore
 
     if sample:
         patterns = fv.train_data_pattern or sample.train_pattern, fv.rated_data_pattern or sample.rated_pattern

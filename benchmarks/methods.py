@@ -25,7 +25,8 @@ from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.sample import ensure_sample
 from yt8m.scoring import infer
 from yt8m.scoring import pseudo_labels as pseudo_labels_tool
-from yt8m.stages import em, evaluate, restore, train
+from yt8m.stages import em, evaluate, train
+from yt8m.training import restore
 
 ATTENTION, MULTI, DBOF, LOGISTIC = "AttentionModel", "MultiAttentionModel", "GatedDbofModel", "FrameLevelLogisticModel"
 STUDENT = {"video_level_classifier_model": "LogisticModel"}  # configs/student.flags

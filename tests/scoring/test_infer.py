@@ -17,8 +17,8 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.stores import open_store
 from yt8m.scoring import infer, scan
 from yt8m.scoring.scorer import Member, Scorer
-from yt8m.stages import restore, train
-from yt8m.training import checkpoints
+from yt8m.stages import train
+from yt8m.training import checkpoints, restore
 
 CONTEXT = {
     "context_model": "AttentionModel",

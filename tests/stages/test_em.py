@@ -13,7 +13,8 @@ from tests.testing import make_video, write_frame_shards
 from yt8m import config
 from yt8m.errors import UserError
 from yt8m.readers.sidecars import open_sidecar
-from yt8m.stages import em, evaluate, restore
+from yt8m.stages import em, evaluate
+from yt8m.training import restore
 
 CLASSES = 5
 FLAGS = (

@@ -12,8 +12,8 @@ from tests import commands
 from tests.testing import make_segments, make_video, write_frame_shards
 from yt8m.readers.sidecars import SidecarHeader, write_sidecar
 from yt8m.readers.stores import StoreConfig, create_store
-from yt8m.stages import evaluate, restore
-from yt8m.training import checkpoints
+from yt8m.stages import evaluate
+from yt8m.training import checkpoints, restore
 
 CLASSES = 7
 SHARDS = 3

@@ -6,8 +6,8 @@ import pytest
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config
-from yt8m.stages import evaluate, restore, train
-from yt8m.training import checkpoints
+from yt8m.stages import evaluate, train
+from yt8m.training import checkpoints, restore
 
 CONTEXT = {
     "context_model": "AttentionModel",

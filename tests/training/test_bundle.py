@@ -12,8 +12,7 @@ import pytest
 from tests.testing import FEATURE_SIZES
 from yt8m import config, models
 from yt8m.errors import UserError
-from yt8m.stages import restore
-from yt8m.training import bundle
+from yt8m.training import bundle, restore
 from yt8m.training.checkpoints import Checkpoints
 from yt8m.training.optimizers import make_optimizer
 

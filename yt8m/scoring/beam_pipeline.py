@@ -11,13 +11,11 @@ import shutil
 import tempfile
 
 import apache_beam as beam
-import keras
 import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from yt8m import config as configs
-from yt8m import models
 from yt8m.errors import UserError
 from yt8m.readers import datasets, labels
 from yt8m.readers.index import is_remote
@@ -26,7 +24,7 @@ from yt8m.readers.shard_batches import shard_batches
 from yt8m.scoring.scorer import Member, Scorer
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
-from yt8m.training import checkpoints
+from yt8m.training import restore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,12 +215,8 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
 
 def _restored(train_dir, weight):
     """The Member of a run."""
-    config = configs.read_model_config(train_dir)
-    prefix, _ = checkpoints.find(train_dir, "--train_dir")
-    keras.config.set_dtype_policy(config.precision)
-    model = models.build_model(config.model, config.num_outputs, config.feature_sizes, **config.hyperparameters)
-    checkpoints.load_weights(model, prefix)
-    return Member(model, config, weight, prefix)
+    trained = restore.newest(train_dir)
+    return Member(trained.model, trained.config, weight, trained.prefix)
 
 
 def _pipeline_options(arguments):

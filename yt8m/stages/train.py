@@ -20,6 +20,7 @@ from yt8m.training.augmentation import Augmentation, augmented
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.objectives import Objective
 from yt8m.training.optimizers import averaged_weights, learning_rate_multipliers, make_optimizer, make_schedule, use_averages
+from yt8m.training.restore import build
 
 # Up to this many bytes of shards, the rows are counted before the run, so that it can say how long it will take.
 COUNT_BYTES = 20 << 30
@@ -157,17 +158,6 @@ def segment_class_weights(train, model_config):
         return None
     columns = np.arange(model_config.num_classes) if model_config.label_ids is None else np.array(model_config.label_ids)
     return np.where(np.isin(columns, train.segment_label_ids), train.segment_class_weight, 1.0).astype(np.float32)
-
-
-def build(model_config):
-    """The model of a config, with the config's precision."""
-    keras.config.set_dtype_policy(model_config.precision)
-    return models.build_model(
-        model_config.model,
-        num_classes=model_config.num_outputs,
-        feature_sizes=model_config.feature_sizes,
-        **model_config.hyperparameters,
-    )
 
 
 def run(train, model_config, spec, class_weights, callbacks):

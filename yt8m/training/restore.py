@@ -5,9 +5,9 @@ import dataclasses
 import keras
 
 from yt8m import config as configs
+from yt8m import models
 from yt8m.errors import UserError
 from yt8m.readers.sample import ensure_sample
-from yt8m.stages.train import build
 from yt8m.training import checkpoints
 
 
@@ -31,6 +31,17 @@ class Trained:
     def sample(self):
         """The built-in sample that it was trained on, or None."""
         return ensure_sample(self.config.sample) if self.config.sample else None
+
+
+def build(model_config):
+    """The model of a config, with the config's precision."""
+    keras.config.set_dtype_policy(model_config.precision)
+    return models.build_model(
+        model_config.model,
+        num_classes=model_config.num_outputs,
+        feature_sizes=model_config.feature_sizes,
+        **model_config.hyperparameters,
+    )
 
 
 def newest(train_dir, checkpoint=None, expected=None):
