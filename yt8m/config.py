@@ -175,6 +175,7 @@ FAMILIES = {
     "BiGruModel": "em",
     "TransformerModel": "em",
 }
+EM_THRESHOLDS = {"paper": 0.9, "sample": 0.5}  # of pseudo-labels
 # Papers 002 and 003 show their models 3 frames on either side of a segment.
 SEGMENT_EXPANSIONS = {"ceshine": 3, "netvlad": 3}
 # On the sample, models without a hidden layer need the starter's higher rate, convolutions and sequences a lower one.

@@ -272,12 +272,17 @@ def define_methods(fv):
         "rated_data_pattern", None, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for.", **em
     )
     flags.DEFINE_integer("em_iterations", 2, "Iterations of E- and M-step.", **em)
-    flags.DEFINE_float("em_threshold", 0.9, "A segment has a pseudo-label where its score is above this.", **em)
+    flags.DEFINE_float(
+        "em_threshold",
+        None,
+        "A segment has a pseudo-label where its score is above this. Default: 0.9; 0.5 on the sample, whose scores are lower.",
+        **em,
+    )
     flags.DEFINE_string(
         "em_models",
         None,
-        "The models F1,F2 of the M-step, each with what differs from its recipe in brackets: "
-        "'TransformerModel(fusion=late),NeXtVladModel(cluster_size=64,base_learning_rate=1e-3)'. Default: --model for both.",
+        "The models F1,F2 of the M-step, each with what differs from its recipe in brackets, e.g. "
+        "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64)'. Default: --model for both.",
         **em,
     )
     pseudo = group("Pseudo-labels")
@@ -564,7 +569,7 @@ def check_training(fv):
         if not 0 <= given(fv, name, 0) <= 1:
             raise UserError(f"--{name}={fv[name].value}: must be between 0 and 1.")
     for name in ("pseudo_share", "em_threshold"):
-        if not 0 < fv[name].value < 1:
+        if not 0 < given(fv, name, 0.5) < 1:
             raise UserError(f"--{name}={fv[name].value}: must be between 0 and 1.")
     if not 0 <= fv.distillation_weight <= 1:
         raise UserError(f"--distillation_weight={fv.distillation_weight}: must be between 0 and 1.")
@@ -682,7 +687,7 @@ def em_plan(fv, train_dir, model, sample, patterns, segment_label_ids):
         candidate("F", model, ("pretrain", "finetune")),
         tuple(candidates),
         fv.em_iterations,
-        fv.em_threshold,
+        given(fv, "em_threshold", configs.EM_THRESHOLDS["sample" if sample else "paper"]),
         folds,
         fv.fold,
     )

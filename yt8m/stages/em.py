@@ -338,7 +338,8 @@ def show(rows):
         after = "" if row["after_mstep"] is None else f"{row['after_mstep']:.3f}"
         kept = "yes" if row.get("kept") else ""
         table.add_row(str(row["iteration"]), row["name"], row["model"], *labels, after, f"{row['map']:.3f}", kept)
-    Console().print(table)
+    console = Console()
+    Console(width=max(console.width, 110)).print(table)
 
 
 def read_json(path):
