@@ -203,7 +203,7 @@ def distillation(runs):
         store(runs, name, pattern, folders[-1])
     runs.run("student, pre-trained", ATTENTION, "pretrain", hyperparameters=STUDENT)
     runs.run("student alone", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT)
-    steps = 1500
+    steps = 3000
     runs.run("student of the ensemble", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT,
              teacher_scores=tuple(folders), distillation_weight=0.8, data_pattern=pattern, max_steps=steps)  # fmt: skip
     parameters = train.build(runs.model(ATTENTION, STUDENT)).count_params()
