@@ -174,6 +174,13 @@ def test_labels_of_the_videos_come_along(pattern):
             assert np.flatnonzero(labels).tolist() == [name[0] % CLASSES]
 
 
+def test_positive_ratings_join_the_labels_of_the_videos(pattern):
+    """v and its class ord(v) % 6; class 3 is rated positive in a and c, class 2 negative."""
+    for batch in datasets.evaluation_batches(spec(pattern, video_labels=True, positive_ratings=True), 4, num_parallel=1):
+        for name, labels in zip(batch["ids"].numpy(), batch["video_labels"].numpy()):
+            assert set(np.flatnonzero(labels)) == {name[0] % CLASSES, 3}
+
+
 @pytest.mark.parametrize("whole_videos", (False, True))
 def test_blended_batches(pattern, tmp_path, whole_videos):
     rated = spec(pattern, whole_videos=whole_videos)

@@ -48,6 +48,7 @@ class DataSpec:
             dense, all_segments must be set: every pair then has weight 1.
         teachers: folders of score stores (readers/stores.py): `soft_labels` is the mean of their scores for each row.
         video_labels: with segment_labels, the labels of each row's video come along as `video_labels`.
+        positive_ratings: `video_labels` holds the classes, too, that a segment of the video was rated positive for.
         fold: (k, n): leave out every n-th shard from the k-th on; with held_out: take these only.
         held_out: see fold.
         pad_frames: pad to T = max_frames always (static shapes, for XLA); else to the longest video of the batch.
@@ -72,6 +73,7 @@ class DataSpec:
     annotations: str = ""
     teachers: tuple[str, ...] = ()
     video_labels: bool = False
+    positive_ratings: bool = False
     fold: tuple[int, int] | None = None
     held_out: bool = False
     pad_frames: bool = False
@@ -647,8 +649,15 @@ def _segment_labels(spec, videos, starts):
             weights[row, columns[known]] = 1
     arrays = {"labels": scores} if weights is None else {"labels": scores, "label_weights": weights}
     if spec.video_labels:
-        arrays["video_labels"] = _multi_hot([spec.label_map.columns(video.labels) for video in videos], spec)
+        arrays["video_labels"] = _multi_hot([spec.label_map.columns(_labels(spec, video)) for video in videos], spec)
     return arrays
+
+
+def _labels(spec, video):
+    """The label ids of a video, with spec.positive_ratings those of its positive segments as well."""
+    if not spec.positive_ratings or video.segments is None:
+        return video.labels
+    return np.union1d(video.labels, video.segments.labels[video.segments.scores > 0])
 
 
 def _soft_labels(spec, files, rows, arrays):

@@ -91,7 +91,7 @@ def rated_spec(train, model_config):
     if train.start_time_weight:
         changes["whole_videos"] = True
     if "video_labels" in getattr(losses.get(model_config.label_loss), "NEEDS", ()):
-        changes["video_labels"] = True
+        changes |= {"video_labels": True, "positive_ratings": True}  # Sv and Ss of paper 002, eq. 2
     return segment_spec(
         model_config,
         train.data_pattern,
