@@ -169,8 +169,8 @@ class SampledNegativeLoss:
 
     Call: (predictions [B, C] in [0, 1], labels [B, C] in [0, 1], label_weights [B, C] or None, video_labels [B, C]) ->
         float32 [B]; video_labels is positive for the labels Sv of the row's video and for its positive ratings Ss (the row's
-        own are added). A class of Sv or Ss that is not rated has exactly no gradient, and a row without a rated pair has none at all. Neither
-        label_weights nor video_labels (a whole video, every class of which is known): nothing is mined.
+        own are added). A class of Sv or Ss that is not rated has exactly no gradient, and a row without a rated pair has none
+        at all. Neither label_weights nor video_labels (a whole video, every class of which is known): nothing is mined.
     Raises:
         UserError: an unknown form, a negative weight, fewer than 1 num_negatives, or label_weights without video_labels.
     Source: paper 002, section 3.6, eq. 2; form="code": the authors' code (ceshine/yt8m-2019).
