@@ -177,7 +177,7 @@ def test_ranks_are_scipys(tmp_path, dtype, levels, weights):
     given = [] if weights is None else ["--weights=" + ",".join(map(str, weights))]
     run(*folders, "--method=rank", f"--output_file={tmp_path}/out.csv", *given)
     values = [np.float16(own) if dtype == "float16" else stored(own) for own in scores]
-    ranks = [(rankdata(own, axis=0) - len(own)) / (len(own) - 1) for own in values]
+    ranks = [(rankdata(np.float64(own), axis=0) - len(own)) / (len(own) - 1) for own in values]
     mean = np.average(ranks, axis=0, weights=weights)
     assert read(tmp_path / "out.csv") == expected_lists(np.round(mean, 12), len(NAMES))
 
@@ -194,7 +194,7 @@ def test_a_float16_that_rounding_put_below_zero_ranks_as_zero(tmp_path):
     members = ensemble_stores.Members([write_store(tmp_path / "a", scores, dtype="float16")])
     blocks = ensemble_stores.averaged_blocks(members, ensemble_stores.Ranks(members), np.ones((1, len(LABELS))))
     found = np.concatenate([scores for _, _, scores in blocks])
-    expected = (rankdata(np.maximum(np.float16(scores), 0), axis=0) - len(NAMES)) / (len(NAMES) - 1)
+    expected = (rankdata(np.float64(np.maximum(np.float16(scores), 0)), axis=0) - len(NAMES)) / (len(NAMES) - 1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
