@@ -267,24 +267,7 @@ def define_methods(fv):
     )
     flags.DEFINE_integer("fold", 0, "The shard to start with, 0 to folds - 1.", **folds)
     flags.DEFINE_enum("best_metric", "map", ["map", "auc"], "What best means: MAP or AUC over rated pairs.", **folds)
-    em = group("EM (--stage=em)")
-    flags.DEFINE_string(
-        "rated_data_pattern", None, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for.", **em
-    )
-    flags.DEFINE_integer("em_iterations", 2, "Iterations of E- and M-step.", **em)
-    flags.DEFINE_float(
-        "em_threshold",
-        None,
-        "A segment has a pseudo-label where its score is above this. Default: 0.9; 0.5 on the sample, whose scores are lower.",
-        **em,
-    )
-    flags.DEFINE_string(
-        "em_models",
-        None,
-        "The models F1,F2 of the M-step, each with what differs from its recipe in brackets, e.g. "
-        "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64)'. Default: --model for both.",
-        **em,
-    )
+    define_em(group("EM (--stage=em)"))
     pseudo = group("Pseudo-labels")
     flags.DEFINE_string(
         "pseudo_labels",
@@ -313,6 +296,27 @@ def define_methods(fv):
     for name, (kind, text) in AUGMENTATION_FLAGS.items():
         define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
         define(f"augment_{name}", None, text, **augmentation)
+
+
+def define_em(em):
+    """Flags of the EM process; `em` says where they are defined."""
+    flags.DEFINE_string(
+        "rated_data_pattern", None, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for.", **em
+    )
+    flags.DEFINE_integer("em_iterations", 2, "Iterations of E- and M-step.", **em)
+    flags.DEFINE_float(
+        "em_threshold",
+        None,
+        "A segment has a pseudo-label where its score is above this. Default: 0.9; 0.5 on the sample, whose scores are lower.",
+        **em,
+    )
+    flags.DEFINE_string(
+        "em_models",
+        None,
+        "The models F1,F2 of the M-step, each with what differs from its recipe in brackets, e.g. "
+        "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64)'. Default: --model for both.",
+        **em,
+    )
 
 
 def define_output(fv, training=False):

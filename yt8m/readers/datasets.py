@@ -668,7 +668,7 @@ def _soft_labels(spec, files, rows, arrays):
     known = np.ones(spec.label_map.size, np.float32)
     names = [(files[rows[video, 0]], arrays["ids"][video].decode()) for video in videos]
     for folder in spec.teachers:
-        columns = spec.label_map.columns(np.array(open_store(folder).config.label_ids))
+        columns = spec.label_map.columns(np.array(_teacher_classes(folder)))
         known[np.setdiff1d(np.arange(len(known)), columns)] = 0
         for row, ((path, video), start) in enumerate(zip(names, starts)):
             scores = _teacher(folder, os.path.basename(path), spec.segment_labels).of(video, start)
@@ -708,6 +708,12 @@ class _Teacher:
                 "inference.py --scores_output first."
             )
         return self._stored.scores(slice(at, at + 1))[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _teacher_classes(folder):
+    """Label ids of the columns of a score store; store.json is read once, not with every batch."""
+    return open_store(folder).config.label_ids
 
 
 @functools.lru_cache(maxsize=256)

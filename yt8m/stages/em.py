@@ -1,6 +1,7 @@
 """Expectation and maximisation (paper 004, section 5, Algorithm 1), every step of it resumable."""
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.readers import datasets
 from yt8m.readers.records import SEGMENT_SECONDS, Segments
+from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
 from yt8m.scoring.predict import make_predict, segment_scores
 from yt8m.stages import evaluate, train
@@ -21,6 +23,7 @@ from yt8m.training import checkpoints as ckpt
 from yt8m.training import restore
 from yt8m.training.data import frame_spec, segment_spec
 
+VIDEOS_A_BATCH = 32  # of an E-step
 PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"
 
 
@@ -162,8 +165,9 @@ def annotate(plan, trained_model, predict, path, folders, source):
     config = trained_model.config
     label_ids = np.array(config.label_ids if config.label_ids is not None else range(config.num_classes))
     made = [], []
-    spec = dataclasses.replace(frame_spec(config, path, pattern_flag="train_data_pattern"), as_video_features=False)
-    for batch in datasets.evaluation_batches(spec, 32, num_parallel=1):
+    spec = dataclasses.replace(frame_spec(config, plan.data_pattern), as_video_features=False)
+    shard = shard_batches(spec, [path], VIDEOS_A_BATCH, num_parallel=1)
+    for batch in itertools.chain.from_iterable(batches for _, batches in shard):
         rows, starts, scores = segment_scores(trained_model.model, predict, batch, config.segment_expansion)
         above, of_videos = scores > plan.threshold, batch["labels"].numpy()[rows] > 0  # [N, C]
         for number, video in enumerate(batch["ids"].numpy()):
