@@ -45,7 +45,7 @@ def main(fv):
     """Restores the model, exports it, prints the table."""
     import tensorflow as tf
 
-    from yt8m.scoring import export
+    from yt8m.export import export
     from yt8m.training import restore
 
     with contextlib.suppress(RuntimeError):  # the process has used its GPU already: export refuses what only GPUs could run
@@ -79,7 +79,7 @@ def main(fv):
 
 def formats(fv, calibration):
     """--formats, or the default ones; UserError for an unknown one."""
-    from yt8m.scoring import export
+    from yt8m.export import export
 
     chosen = tuple(dict.fromkeys(name.strip() for name in fv.formats or export.DEFAULT_FORMATS))
     unknown = [name for name in chosen if name not in export.FORMATS]

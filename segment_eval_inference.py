@@ -40,7 +40,7 @@ def main(fv):
     sample, submission = None, fv.submission_file
     if not submission or not (fv.eval_data_pattern or cached):
         from yt8m import config
-        from yt8m.readers.sample import ensure_sample
+        from yt8m.sample.sample import ensure_sample
 
         folder = flags.train_dir(fv)
         submission = submission or os.path.join(folder, "predictions.csv")

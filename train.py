@@ -112,7 +112,7 @@ def built_in_sample(fv, base):
         return None
     if base and not base.sample:
         raise UserError("--train_data_pattern is not given, and the model that this run goes on from was trained on named data.")
-    from yt8m.readers.sample import ensure_sample
+    from yt8m.sample.sample import ensure_sample
 
     print("No --train_data_pattern: using the built-in sample, made-up videos in the native formats.", flush=True)
     return ensure_sample(base.sample if base else "small")

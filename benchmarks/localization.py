@@ -14,7 +14,7 @@ import time
 import report
 
 from yt8m import config
-from yt8m.readers.sample import ensure_sample
+from yt8m.sample.sample import ensure_sample
 from yt8m.stages import evaluate, train
 
 MODELS = ("FrameLevelLogisticModel", "AttentionModel", "MultiAttentionModel")

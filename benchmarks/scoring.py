@@ -25,7 +25,8 @@ from topn import Heaps
 from yt8m import models
 from yt8m.config import ModelConfig
 from yt8m.readers import datasets
-from yt8m.scoring import infer, predict
+from yt8m.scoring import infer
+from yt8m.training import predict
 from yt8m.training.data import frame_spec
 
 CLASSES, BATCH, KEPT = 1000, 128, 100_000 / 1_700_000

@@ -7,7 +7,7 @@ import yt8m
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, models
 from yt8m.readers import datasets
-from yt8m.scoring import predict as scoring
+from yt8m.training import predict as scoring
 from yt8m.training.data import frame_spec, segment_spec
 
 SMALL = {

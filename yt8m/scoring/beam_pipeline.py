@@ -19,8 +19,8 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.readers import datasets, labels
 from yt8m.readers.index import is_remote
-from yt8m.readers.sample import ensure_sample
 from yt8m.readers.shard_batches import shard_batches
+from yt8m.sample.sample import ensure_sample
 from yt8m.scoring.scorer import Member, Scorer
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments

@@ -16,7 +16,7 @@ from yt8m.readers import datasets, records
 from yt8m.readers.index import is_remote, open_shard
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.stores import StoreConfig, check_basenames, create_store, dequantise
-from yt8m.scoring.predict import SEGMENT_SIZE, segments_of
+from yt8m.training.predict import SEGMENT_SIZE, segments_of
 
 _STORED_ROWS_AT_A_TIME = 8192
 

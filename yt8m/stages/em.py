@@ -17,11 +17,11 @@ from yt8m.readers import datasets
 from yt8m.readers.records import SEGMENT_SECONDS, Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
-from yt8m.scoring.predict import make_predict, segment_scores
 from yt8m.stages import evaluate, train
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import restore
 from yt8m.training.data import frame_spec, segment_spec
+from yt8m.training.predict import make_predict, segment_scores
 
 VIDEOS_A_BATCH = 32  # of an E-step
 PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"

@@ -9,8 +9,8 @@ from yt8m import losses, models
 from yt8m.metrics.ranking import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
-from yt8m.scoring.predict import make_predict
 from yt8m.training.data import segment_spec, video_spec
+from yt8m.training.predict import make_predict
 
 
 def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):

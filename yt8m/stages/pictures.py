@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from yt8m import models, plots
 from yt8m.readers import datasets
-from yt8m.scoring.predict import make_predict, segment_scores
 from yt8m.training.data import frame_spec
+from yt8m.training.predict import make_predict, segment_scores
 
 
 def first_videos(config, pattern, count):

@@ -7,7 +7,7 @@ import keras
 from yt8m import config as configs
 from yt8m import models
 from yt8m.errors import UserError
-from yt8m.readers.sample import ensure_sample
+from yt8m.sample.sample import ensure_sample
 from yt8m.training import checkpoints
 
 

@@ -14,10 +14,9 @@ import pytest
 import tensorflow as tf
 
 from yt8m.errors import UserError
-from yt8m.readers import sample as samples
-from yt8m.readers import sample_generator as generator
-from yt8m.readers import sample_oracle
-from yt8m.readers.sample_generator import Settings, World, dequantise, make_video
+from yt8m.sample import generator, oracle
+from yt8m.sample import sample as samples
+from yt8m.sample.generator import Settings, World, dequantise, make_video
 
 TINY = Settings(
     num_train_videos=130, num_rated_videos=6, num_held_out_videos=16, num_test_videos=14, num_classes=20, num_segment_classes=6,
@@ -222,7 +221,7 @@ def test_truth_is_what_the_seconds_show_and_ratings_follow_it_but_for_rare_error
 
 def test_the_oracle_finds_the_truth_from_the_frames(world):
     videos = [make_video(world, "held_out", index) for index in range(40)]
-    found = np.concatenate(sample_oracle.Oracle(world).segments([video.frames for video in videos]))
+    found = np.concatenate(oracle.Oracle(world).segments([video.frames for video in videos]))
     there = np.concatenate([video.there for video in videos])
     assert found.shape == there.shape
     assert (found[there] > 0.5).mean() > 0.97 and (there[found > 0.5]).mean() > 0.97
@@ -231,7 +230,7 @@ def test_the_oracle_finds_the_truth_from_the_frames(world):
 def test_the_oracle_reads_silent_videos_by_sight_alone():
     world = World(Settings(silent=1.0, audio_share=0.0))
     videos = [make_video(world, "held_out", index) for index in range(15)]
-    found = np.concatenate(sample_oracle.Oracle(world).segments([video.frames for video in videos]))
+    found = np.concatenate(oracle.Oracle(world).segments([video.frames for video in videos]))
     there = np.concatenate([video.there for video in videos])
     assert (found[there] > 0.5).mean() > 0.97 and (there[found > 0.5]).mean() > 0.97
 
@@ -247,7 +246,7 @@ def test_forward_backward_is_the_sum_over_all_paths():
         for before, after in itertools.pairwise(path):
             weight *= stay * (before == after) + (1 - stay) * prior[after]
         expected[np.arange(length), path] += weight
-    posterior = sample_oracle._forward_backward(emissions, priors, stay)
+    posterior = oracle._forward_backward(emissions, priors, stay)
     np.testing.assert_allclose(posterior, expected / expected.sum(axis=1, keepdims=True), rtol=1e-9)
 
 

@@ -9,11 +9,14 @@ from scipy import optimize
 from scipy.stats import rankdata
 
 from tests.testing import make_segments
+from yt8m.ensembles import ensemble
+from yt8m.ensembles import lists as ensemble_lists
+from yt8m.ensembles import stores as ensemble_stores
+from yt8m.ensembles import weights as ensemble_weights
 from yt8m.errors import UserError
 from yt8m.metrics import Ratings, segment_average_precisions, segment_metrics_from_pairs
 from yt8m.readers.records import Video, encode_video, write_shard
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.scoring import ensemble, ensemble_lists, ensemble_stores, ensemble_weights
 from yt8m.scoring.submission import read_submission, write_submission
 
 LABELS = (30, 4, 17)

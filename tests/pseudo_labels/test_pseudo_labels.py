@@ -8,9 +8,9 @@ import pytest
 from tests.testing import make_video, write_frame_shards
 from yt8m import command_line
 from yt8m.errors import UserError
+from yt8m.pseudo_labels import pseudo_labels
+from yt8m.pseudo_labels.pseudo_labels import Selection, from_store, from_submission
 from yt8m.readers import datasets, sidecars, stores
-from yt8m.scoring import pseudo_labels
-from yt8m.scoring.pseudo_labels import Selection, from_store, from_submission
 from yt8m.scoring.submission import write_submission
 
 LABEL_IDS = (4, 9, 2)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.readers import sample_vocabulary
+from yt8m.sample import vocabulary
 
 RGB, AUDIO = 1024, 128
 SEGMENT = 5
@@ -215,7 +215,7 @@ class World:
         order = np.argsort(-(popularity @ above) * rng.lognormal(0, 0.1, count), kind="stable")  # label ids: frequent first
         self.topics, self.popularity = topics[order], popularity[order] / popularity.sum()
         self.above = above[order][:, order]
-        self.names = [sample_vocabulary.name(topics[e], positions[e]) for e in order]
+        self.names = [vocabulary.name(topics[e], positions[e]) for e in order]
         ratable = np.flatnonzero(positions[order] > 0)
         chosen = np.sort(rng.permutation(ratable)[: self.settings.num_segment_classes])
         self.segment_classes = chosen[np.argsort(chosen + rng.normal(0, 1, len(chosen)))].astype(np.int64)

@@ -5,7 +5,7 @@ import pytest
 
 import yt8m
 from tests.testing import FEATURE_SIZES
-from yt8m.scoring import predict as scoring
+from yt8m.training import predict as scoring
 
 CONTEXT = {
     "context_model": "AttentionModel",

@@ -14,11 +14,11 @@ from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_video, write_frame_
 from yt8m import config as configs
 from yt8m import models
 from yt8m.errors import UserError
+from yt8m.export import export, litert, signatures
 from yt8m.readers.records import encode_video, encode_video_features
-from yt8m.scoring import export, litert, signatures
-from yt8m.scoring.predict import make_predict, segment_scores, window_indices
 from yt8m.training.checkpoints import Checkpoints
 from yt8m.training.optimizers import make_optimizer
+from yt8m.training.predict import make_predict, segment_scores, window_indices
 
 CLASSES, MAX_FRAMES = 7, 30
 KINDS = {

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from yt8m import losses, registry
 from yt8m.errors import UserError
-from yt8m.losses import CrossEntropyLoss, HingeLoss, MaskedCrossEntropyLoss, SampledNegativeLoss, SoftmaxLoss
+from yt8m.losses import CrossEntropyLoss, HingeLoss, MaskedCrossEntropyLoss, SampledNegativeLoss, SoftmaxLoss, sampled_negatives
 
 P = np.array([[0.9, 0.2, 0.6, 0.5], [0.1, 0.8, 0.3, 0.0]], "float32")
 Y = np.array([[1, 0, 1, 0], [0, 1, 0, 0]], "float32")
@@ -141,7 +141,7 @@ def test_a_rated_negative_outside_the_videos_labels_counts_twice_in_the_paper_on
     np.testing.assert_allclose(code, [-0.5 * np.log(0.7)], rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", losses.FORMS)
+@pytest.mark.parametrize("form", sampled_negatives.FORMS)
 @pytest.mark.parametrize("num_negatives", [None, 2])
 def test_classes_of_the_video_that_nobody_rated_have_exactly_no_gradient(form, num_negatives):
     loss = SampledNegativeLoss(form=form, num_negatives=num_negatives)

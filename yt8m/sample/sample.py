@@ -1,10 +1,10 @@
 """The built-in sample: a small made-up dataset in YouTube-8M's native formats, made on first use and kept.
 
-  python -m yt8m.readers.sample                                        makes the small one in the cache folder
-  python -m yt8m.readers.sample --size=medium --output_dir=DIR         a larger one, in a folder of your own
-  python -m yt8m.readers.sample --num_train_videos=3000 --mean_frames=230 --output_dir=DIR
+  python -m yt8m.sample.sample                                        makes the small one in the cache folder
+  python -m yt8m.sample.sample --size=medium --output_dir=DIR         a larger one, in a folder of your own
+  python -m yt8m.sample.sample --num_train_videos=3000 --mean_frames=230 --output_dir=DIR
 
-How the videos are made: yt8m/readers/sample_generator.py. The cache folder is $YT8M_CACHE, else $XDG_CACHE_HOME/yt8m, else
+How the videos are made: yt8m/sample/generator.py. The cache folder is $YT8M_CACHE, else $XDG_CACHE_HOME/yt8m, else
 ~/.cache/yt8m. DIR/sample.json lists what is in the folder.
 """
 
@@ -25,8 +25,8 @@ import numpy as np
 from absl import flags
 
 from yt8m.errors import UserError
-from yt8m.readers import sample_vocabulary
-from yt8m.readers.sample_generator import RGB, SEGMENT, SPLITS, Settings, World, dequantise, make_video
+from yt8m.sample import vocabulary
+from yt8m.sample.generator import RGB, SEGMENT, SPLITS, Settings, World, dequantise, make_video
 
 VERSION = 1  # of the generator: another number makes a new sample
 MANIFEST = "sample.json"
@@ -129,7 +129,7 @@ def read_sample(folder):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version, files, numbers = manifest["version"], manifest["files"], manifest["sample"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: no manifest of a sample ({error}). Make one with python -m yt8m.readers.sample.") from error
+        raise UserError(f"{path}: no manifest of a sample ({error}). Make one with python -m yt8m.sample.sample.") from error
     if version != VERSION:
         raise UserError(f"{folder}: a sample of version {version}, not {VERSION}. Make it anew in another folder.")
     for name, size in files.items():
@@ -237,7 +237,7 @@ def _publish(unfinished, folder):
 
 def _build(folder, settings, size, progress):
     """Writes all files of a sample; the manifest is the last."""
-    from yt8m.readers.sample_oracle import Oracle
+    from yt8m.sample.oracle import Oracle
 
     world = World(settings)
     oracle = Oracle(world)
@@ -338,9 +338,9 @@ def _write_tables(folder, world, train_counts):
     (folder / _PATHS["segment_label_ids_file"]).write_text("Index\n" + ids, encoding="utf-8")
     with open(folder / _PATHS["vocabulary_file"], "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(sample_vocabulary.COLUMNS)
+        writer.writerow(vocabulary.COLUMNS)
         for label, (name, topic, count) in enumerate(zip(world.names, world.topics, train_counts)):
-            writer.writerow(sample_vocabulary.row(label, count, name, topic))
+            writer.writerow(vocabulary.row(label, count, name, topic))
 
 
 def _write_manifest(folder, settings, numbers):
@@ -431,7 +431,7 @@ def run(argv):
             raise UserError(f"{rest[0]}: not a flag. Flags start with --; see --help.")
         main(fv)
     except (UserError, flags.Error, OSError) as error:
-        sys.exit("yt8m.readers.sample: error: " + " ".join(str(error).split()))
+        sys.exit("yt8m.sample.sample: error: " + " ".join(str(error).split()))
     except KeyboardInterrupt:
         sys.exit(130)
 

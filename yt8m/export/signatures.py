@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from yt8m import models
-from yt8m.scoring.predict import SEGMENT_SIZE
+from yt8m.training.predict import SEGMENT_SIZE
 
 
 def segment_windows(frames, num_frames, expansion):

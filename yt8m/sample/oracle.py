@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from yt8m.readers.sample_generator import CROSSED, FOREIGN, MODES, NUM_MODES, RGB, SEGMENT, VARIANTS, chance_there, dequantise
+from yt8m.sample.generator import CROSSED, FOREIGN, MODES, NUM_MODES, RGB, SEGMENT, VARIANTS, chance_there, dequantise
 
 _MEAN_INTERVAL = 14.0  # seconds
 _PRODUCTS = 20_000_000  # numbers held at once

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.export import litert, signatures
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
 from yt8m.readers.labels import LabelMap, read_label_ids
-from yt8m.scoring import litert, signatures
-from yt8m.scoring.predict import SEGMENT_SIZE, make_predict, mean_features
 from yt8m.training.data import frame_spec
+from yt8m.training.predict import SEGMENT_SIZE, make_predict, mean_features
 
 FORMATS = ("saved_model", "mediapipe", *litert.FORMATS)
 DEFAULT_FORMATS = ("saved_model", "float32", "float16", "int8")

@@ -1,6 +1,6 @@
 """Pseudo-labels from predictions: each class's best segments, and the worst ones of the same videos, as sidecars of the shards.
 
-    python -m yt8m.scoring.pseudo_labels --scores=STORE --data_pattern='test*.tfrecord' --output_dir=DIR --top=1000
+    python -m yt8m.pseudo_labels.pseudo_labels --scores=STORE --data_pattern='test*.tfrecord' --output_dir=DIR --top=1000
 
 The predictions are a store of scores (inference.py --scores_output) or a submission (--submission_file), which has no scores.
 See docs/methods/pseudo_labels.md.

@@ -1,8 +1,8 @@
 """Several runs' scores, or several submissions, made one.
 
-  python -m yt8m.scoring.ensemble scores/a scores/b scores/c --output_file=submission.csv
-  python -m yt8m.scoring.ensemble scores/a scores/b --fit_on='DATA/validate*.tfrecord' --weights_output=weights.json
-  python -m yt8m.scoring.ensemble a.csv b.csv --output_file=submission.csv
+  python -m yt8m.ensembles.ensemble scores/a scores/b scores/c --output_file=submission.csv
+  python -m yt8m.ensembles.ensemble scores/a scores/b --fit_on='DATA/validate*.tfrecord' --weights_output=weights.json
+  python -m yt8m.ensembles.ensemble a.csv b.csv --output_file=submission.csv
 
 Members are folders of scores (inference.py --scores_output) or submission files (Class,Segments); see docs/ensembles.md.
 """
@@ -18,17 +18,20 @@ from rich.table import Table
 
 from yt8m import command_line
 from yt8m.config import write_text
+from yt8m.ensembles import lists as ensemble_lists
+from yt8m.ensembles import stores as ensemble_stores
+from yt8m.ensembles import weights as ensemble_weights
 from yt8m.errors import UserError
 from yt8m.metrics.segments import Ratings, segment_metrics_from_pairs
 from yt8m.readers import labels
-from yt8m.scoring import ensemble_lists, ensemble_stores, ensemble_weights, submission
+from yt8m.scoring import submission
 
 METHODS = ("mean", "rank")
 
 
 def arguments():
     """The command line."""
-    parser = command_line.Arguments(__doc__, prog="python -m yt8m.scoring.ensemble")
+    parser = command_line.Arguments(__doc__, prog="python -m yt8m.ensembles.ensemble")
     add = parser.add_argument
     add("members", nargs="+", help="Folders of scores, or submission CSV files.")
     add("--output_file", help="Submission CSV to write.")

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from yt8m import models
 from yt8m.errors import UserError
-from yt8m.scoring.predict import SEGMENT_SIZE
-from yt8m.scoring.signatures import window_probabilities
+from yt8m.export.signatures import window_probabilities
+from yt8m.training.predict import SEGMENT_SIZE
 
 FORMATS = ("float32", "float16", "int8", "dynamic")
 _LOOPS = {"While", "StatelessWhile"}

@@ -1,0 +1,1 @@
+"""Several models' scores, or several submissions, made one."""

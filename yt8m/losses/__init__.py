@@ -1,0 +1,46 @@
+"""Classification losses: one value a row. The training loop minimises their mean over the rows.
+
+A loss may need more of a batch than labels and weights: NEEDS names these entries, and the call takes them by keyword.
+"""
+
+from yt8m import registry
+from yt8m.errors import UserError
+from yt8m.losses.masked import MaskedCrossEntropyLoss
+from yt8m.losses.sampled_negatives import SampledNegativeLoss
+from yt8m.losses.starter import CrossEntropyLoss, HingeLoss, SoftmaxLoss
+
+__all__ = [
+    "CrossEntropyLoss",
+    "HingeLoss",
+    "MaskedCrossEntropyLoss",
+    "SampledNegativeLoss",
+    "SoftmaxLoss",
+    "build",
+    "get",
+]
+
+
+def get(name):
+    """The loss class of that name; UserError lists the known ones."""
+    return registry.get("loss", name)
+
+
+def build(name, options=None, rated=True):
+    """The loss of that name with these arguments of its constructor.
+
+    Args:
+        name: registered name.
+        options: {argument: value}.
+        rated: the rows are rated segments. Other rows have no labels of a video around them: a loss that NEEDS these gives way
+            to CrossEntropyLoss, with which paper 002 pre-trains.
+
+    Raises:
+        UserError: an unknown loss, or an argument that it does not have or refuses.
+    """
+    loss, options = get(name), options or {}
+    known = sorted(loss().get_config())
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UserError(f"--loss_options: {name} has no {unknown[0]}. It has {', '.join(known)}.")
+    built = loss(**options)
+    return built if rated or "video_labels" not in getattr(loss, "NEEDS", ()) else CrossEntropyLoss()

@@ -1,0 +1,1 @@
+"""Labels for segments that nobody rated, from predictions."""
