@@ -6,6 +6,7 @@ import pathlib
 PACKAGE = pathlib.Path(__file__).parent.parent / "yt8m"
 LEVELS = [
     {"errors"},
+    {"files", "segments"},
     {"registry", "config", "plots", "command_line"},
     {"layers", "losses", "readers", "metrics"},
     {"base_model"},

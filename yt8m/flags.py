@@ -14,6 +14,7 @@ from absl import flags
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import write_text
 
 SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
 
@@ -785,7 +786,7 @@ def data_pattern(fv, flag, default):
 
 def note_latest(folder):
     """Notes the run that the other commands mean when they get no --train_dir."""
-    configs.write_text(os.path.join(configs.MODEL_ROOT, "latest"), os.path.abspath(folder) + "\n")
+    write_text(os.path.join(configs.MODEL_ROOT, "latest"), os.path.abspath(folder) + "\n")
 
 
 def run(main, doc, definitions, argv=None):

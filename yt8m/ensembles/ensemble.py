@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from yt8m import command_line
-from yt8m.config import write_text
 from yt8m.ensembles import lists as ensemble_lists
 from yt8m.ensembles import stores as ensemble_stores
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.metrics.segments import Ratings, segment_metrics_from_pairs
 from yt8m.readers import labels
 from yt8m.scoring import submission

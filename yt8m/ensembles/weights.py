@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import write_text
 
 VERSION = 1
 LEAST_PROBABILITY = 5e-5  # half a step of a score stored as round(p * 9999): what a stored 0 or 1 is taken for

@@ -5,16 +5,15 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
 from yt8m.export import litert, signatures
+from yt8m.files import replacing_folder, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
 from yt8m.readers.labels import LabelMap, read_label_ids
@@ -94,9 +93,7 @@ def export(model, config, options, source):
     folder = os.path.abspath(os.path.expanduser(options.output_dir))
     check_output_dir(folder, options.overwrite)
     check_shards(options)
-    unfinished = f"{folder}.{os.getpid()}.part"
-    os.makedirs(unfinished)
-    try:
+    with replacing_folder(folder, f"--output_dir={folder}") as unfinished:
         keras_row = Exported("keras", size=4 * model.count_params(), score=keras_scorer(model))
         rows = [keras_row, *(write_format(model, config, options, kind, unfinished) for kind in options.formats)]
         failed = [row for row in rows if row.problem]
@@ -105,12 +102,6 @@ def export(model, config, options, source):
         if options.eval_data_pattern:
             measure(rows, config, options)
         write_text(os.path.join(unfinished, REPORT), json.dumps(report(rows, config, options, source), indent=1) + "\n")
-        if os.path.isdir(folder):
-            shutil.rmtree(folder)
-        os.rename(unfinished, folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     show(rows, folder, options)
     return rows
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import replacing, write_text
 
 STORE_FILE, VERSION = "store.json", 1
 SCALES = {"uint16": 9999, "float16": 1}  # a stored value is score * scale; 9999 is paper 002's
@@ -131,21 +131,11 @@ class ScoreStore:
         Raises:
             UserError: rows of another shape, scores that are no probabilities, or the files cannot be written.
         """
-        ends = {ending: f".{os.getpid()}.partial" for ending in (_SCORES, _ROWS)}
-        parts = {ending: self._path(shard, ending) + end for ending, end in ends.items()}
-        try:
-            with self._explained(), open(parts[_SCORES], "wb") as file:
-                writer = _ShardWriter(file, self.config)
-                yield writer
-                writer.finish()
-            with self._explained():
-                writer.rows().to_csv(parts[_ROWS], index=False, lineterminator="\n")
-                for ending in (_SCORES, _ROWS):
-                    os.replace(parts[ending], self._path(shard, ending))
-        finally:
-            for part in parts.values():
-                with contextlib.suppress(OSError):
-                    os.remove(part)
+        with replacing(self._path(shard, _ROWS), "w") as rows, replacing(self._path(shard, _SCORES)) as scores:
+            writer = _ShardWriter(scores, self.config)
+            yield writer
+            writer.finish()
+            writer.rows().to_csv(rows, index=False, lineterminator="\n")
 
     def read(self, shard):
         """The StoredScores of a shard, given by its path or its basename.
@@ -182,13 +172,6 @@ class ScoreStore:
         if list(table.columns) != list(columns):
             raise _damaged(path, f"its columns are {','.join(map(str, table.columns))}, not {','.join(columns)}")
         return table
-
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"cannot write {self.folder}: {error.strerror}. Free some space or name another folder.") from error
 
 
 class _ShardWriter:

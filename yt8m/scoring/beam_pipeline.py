@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.readers import datasets, labels
 from yt8m.readers.index import is_remote
 from yt8m.readers.shard_batches import shard_batches
@@ -62,7 +62,7 @@ class Ensemble:
         """The Scorer of label_ids."""
         with tempfile.TemporaryDirectory() as folder:
             ids_file = os.path.join(folder, "label_ids.csv")
-            configs.write_text(ids_file, "".join(f"{label}\n" for label in self.label_ids))
+            write_text(ids_file, "".join(f"{label}\n" for label in self.label_ids))
             return self._scorer(self._members(), ids_file)
 
     def _members(self):

@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.metrics.segments import Ratings, segment_average_precisions
 from yt8m.readers import datasets
 from yt8m.scoring.submission import read_submission
