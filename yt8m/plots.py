@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from yt8m.errors import UserError
 from yt8m.files import replacing
-
-SEGMENT_SIZE = 5
+from yt8m.segments import SEGMENT_SIZE
 
 
 @dataclasses.dataclass(frozen=True)

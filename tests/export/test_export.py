@@ -16,9 +16,10 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.export import export, litert, signatures
 from yt8m.readers.records import encode_video, encode_video_features
+from yt8m.segments import window_indices
 from yt8m.training.checkpoints import Checkpoints
 from yt8m.training.optimizers import make_optimizer
-from yt8m.training.predict import make_predict, segment_scores, window_indices
+from yt8m.training.predict import make_predict, segment_scores
 
 CLASSES, MAX_FRAMES = 7, 30
 KINDS = {

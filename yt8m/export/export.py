@@ -17,8 +17,9 @@ from yt8m.files import replacing_folder, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
 from yt8m.readers.labels import LabelMap, read_label_ids
+from yt8m.segments import SEGMENT_SIZE, mean_features
 from yt8m.training.data import frame_spec
-from yt8m.training.predict import SEGMENT_SIZE, make_predict, mean_features
+from yt8m.training.predict import make_predict
 
 FORMATS = ("saved_model", "mediapipe", *litert.FORMATS)
 DEFAULT_FORMATS = ("saved_model", "float32", "float16", "int8")

@@ -22,6 +22,7 @@ from yt8m.readers import datasets, labels, records, sidecars, stores
 from yt8m.readers.index import open_shard
 from yt8m.scoring.submission import read_submission
 from yt8m.scoring.topk import TopSegments
+from yt8m.segments import SEGMENT_SIZE
 
 _SCORES_AT_A_TIME = 1 << 22
 _PRIME, _FACTOR = 2**32 - 5, 2654435761  # the largest prime below 2**32, and a number that scatters rows over it
@@ -126,8 +127,8 @@ def from_store(store, files, label_ids, selection, id_feature="id"):
     """
     if store.config.kind != "segments":
         raise UserError(f"{store.folder} holds scores of {store.config.kind}; expected segments. Name a store of segments.")
-    if store.config.segment_size != records.SEGMENT_SECONDS:
-        seconds = f"{store.config.segment_size} seconds; expected {records.SEGMENT_SECONDS}"
+    if store.config.segment_size != SEGMENT_SIZE:
+        seconds = f"{store.config.segment_size} seconds; expected {SEGMENT_SIZE}"
         raise UserError(f"{store.folder} holds scores of segments of {seconds}. Score the shards again.")
     stored_ids = list(store.config.label_ids)
     missing = sorted(set(label_ids) - set(stored_ids))
@@ -339,9 +340,7 @@ def _of_line(videos, label, segments, selection, where):
         if len(positives) == selection.top:
             break
     numbers, named = sorted({number for number, _ in positives}), set(segments)
-    whole = [
-        (number, range(0, videos.seconds[number] - records.SEGMENT_SECONDS + 1, records.SEGMENT_SECONDS)) for number in numbers
-    ]
+    whole = [(number, range(0, videos.seconds[number] - SEGMENT_SIZE + 1, SEGMENT_SIZE)) for number in numbers]
     others = [(number, start) for number, starts in whole for start in starts if f"{videos.ids[number]}:{start}" not in named]
     count = min(len(positives) if selection.negatives is None else selection.negatives, len(others))
     chosen = np.random.default_rng([selection.seed, label]).choice(len(others), count, replace=False) if count else ()
@@ -436,7 +435,7 @@ def _by_video(shard):
     starts, of_label, scores = shard.starts[order], shard.labels[order], shard.scores[order]
     bounds = np.searchsorted(shard.rows[order], np.arange(len(shard.ids) + 1))
     parts = [slice(*bound) for bound in itertools.pairwise(bounds)]
-    ends = starts + records.SEGMENT_SECONDS
+    ends = starts + SEGMENT_SIZE
     return [
         records.Segments(starts[part], ends[part], of_label[part], scores[part]) if part.start < part.stop else None
         for part in parts

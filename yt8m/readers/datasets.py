@@ -22,6 +22,7 @@ from yt8m.readers.index import index_shard, open_shard, version
 from yt8m.readers.labels import LabelMap, multi_hot
 from yt8m.readers.sidecars import open_sidecar, sidecar_path
 from yt8m.readers.stores import open_store
+from yt8m.segments import SEGMENT_SIZE, mean_features
 
 _ALIGNMENT = 64  # TensorFlow takes over numpy memory without a copy when it is aligned so
 
@@ -66,7 +67,7 @@ class DataSpec:
     id_feature: str = "id"
     max_frames: int = 300
     segment_labels: bool = False
-    segment_size: int = 5
+    segment_size: int = SEGMENT_SIZE
     segment_expansion: int = 0
     whole_videos: bool = False
     all_segments: bool = False
@@ -616,11 +617,11 @@ def _aligned_zeros(shape, dtype):
 
 
 def _frame_means(spec, windows):
-    """float32 [B, D]: means over the real frames, dequantised as x * 4/255 - 2 + 4/512."""
+    """float32 [B, D]: means over the real frames, as segments.mean_features'."""
     means = np.zeros((len(windows), sum(spec.feature_sizes)), np.float32)
     for row, window in zip(means, windows):
-        row[:] = np.concatenate([feature.mean(axis=0, dtype=np.float64) for feature in window])
-    return means * np.float32(4 / 255) - np.float32(2 - 4 / 512)
+        row[:] = np.concatenate([mean_features(feature, len(feature)) for feature in window])
+    return means
 
 
 def _stacked_features(spec, videos):

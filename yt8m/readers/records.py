@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from yt8m.errors import UserError
 from yt8m.files import replacing_path
+from yt8m.segments import SEGMENT_SIZE
 
-SEGMENT_SECONDS = 5
 _CONTEXT_FLOATS = {"segment_scores", "start_time_seconds", "end_time_seconds"}  # floats that frame-level records carry
 
 
@@ -242,7 +242,7 @@ class _Context:
             return None
         labels = self.ints("segment_labels")
         scores = self.feature["segment_scores"].float_list.value if "segment_scores" in self.feature else ()
-        ends = ends if len(ends) else starts + SEGMENT_SECONDS
+        ends = ends if len(ends) else starts + SEGMENT_SIZE
         if not len(starts) == len(ends) == len(labels) == len(scores):
             counts = f"{len(starts)} start times, {len(ends)} end times, {len(labels)} labels and {len(scores)} scores"
             raise UserError(f"has {counts} of rated segments; these must be as many. Rewrite the record.")

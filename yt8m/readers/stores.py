@@ -20,6 +20,7 @@ import pandas as pd
 
 from yt8m.errors import UserError
 from yt8m.files import replacing, write_text
+from yt8m.segments import SEGMENT_SIZE
 
 STORE_FILE, VERSION = "store.json", 1
 SCALES = {"uint16": 9999, "float16": 1}  # a stored value is score * scale; 9999 is paper 002's
@@ -34,7 +35,7 @@ class StoreConfig:
     Attributes:
         kind: "segments" or "videos": what a row is.
         label_ids: the label id of each column.
-        dtype: "uint16" or "float16", see quantise.
+        dtype: "uint16" or "float16", see encode_scores.
         segment_size: seconds of a segment.
         run: what made the scores, in JSON's types: models, weights, flags. Two runs mix only where it is equal.
     """
@@ -42,7 +43,7 @@ class StoreConfig:
     kind: str
     label_ids: tuple
     dtype: str = "uint16"
-    segment_size: int = 5
+    segment_size: int = SEGMENT_SIZE
     run: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -91,7 +92,7 @@ class StoredScores:
 
     def scores(self, rows=slice(None)):
         """The scores of some rows, float32 [n, C]."""
-        return dequantise(self.values[rows], self.values.dtype.name)
+        return decode_scores(self.values[rows], self.values.dtype.name)
 
 
 class ScoreStore:
@@ -190,7 +191,7 @@ class _ShardWriter:
             raise UserError(f"scores of shape {list(scores.shape)} for {len(ids)} ids: expected {list(shape)}.")
         if (starts is None) != (self._config.kind == "videos") or (starts is not None and len(starts) != len(ids)):
             raise UserError(f"{len(ids)} ids: expected as many start times in a store of segments, None in one of videos.")
-        values = np.ascontiguousarray(quantise(scores, self._config.dtype))
+        values = np.ascontiguousarray(encode_scores(scores, self._config.dtype))
         self._file.write(values.data)
         self._ids += ids.tolist()
         if starts is not None:
@@ -263,7 +264,7 @@ def check_basenames(shards):
             raise UserError(f"{other} and {path} have one name, by which a store knows them. Use a store for each folder.")
 
 
-def quantise(scores, dtype):
+def encode_scores(scores, dtype):
     """Scores as they are stored.
 
     Args:
@@ -283,7 +284,7 @@ def quantise(scores, dtype):
     return np.rint(scores * np.float32(SCALES[dtype])).astype(np.uint16)
 
 
-def dequantise(values, dtype):
+def decode_scores(values, dtype):
     """float32 scores of stored values of the dtype."""
     _check_dtype(dtype)
     scores = np.asarray(values).astype(np.float32)

@@ -25,7 +25,8 @@ from absl import flags
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder
 from yt8m.sample import vocabulary
-from yt8m.sample.generator import RGB, SEGMENT, SPLITS, Settings, World, dequantise, make_video
+from yt8m.sample.generator import RGB, SPLITS, Settings, World, make_video
+from yt8m.segments import SEGMENT_SIZE, dequantise
 
 VERSION = 1  # of the generator: another number makes a new sample
 MANIFEST = "sample.json"
@@ -266,7 +267,7 @@ def _record(video, rated, labelled, frames=True):
     segments = None
     if rated and video.ratings:
         starts, classes, scores = (np.array(column) for column in zip(*video.ratings))
-        segments = Segments(starts, starts + SEGMENT, classes, scores.astype(np.float32))
+        segments = Segments(starts, starts + SEGMENT_SIZE, classes, scores.astype(np.float32))
     features = {"rgb": video.frames[:, :RGB], "audio": video.frames[:, RGB:]} if frames else {}
     return Video(video.id, features, video.labels if labelled else np.zeros(0, np.int64), segments)
 
@@ -285,7 +286,7 @@ class _Known:
             self.oracle[video.id] = probabilities[:, self.classes].astype(np.float32)
             for start, c, score in video.ratings:
                 scores, ratings = self.rated[c]
-                scores.append(np.float32(probabilities[start // SEGMENT, c]))
+                scores.append(np.float32(probabilities[start // SEGMENT_SIZE, c]))
                 ratings.append(score)
 
     def chance_map(self):

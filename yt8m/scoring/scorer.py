@@ -12,8 +12,9 @@ from yt8m import models
 from yt8m.config import ModelConfig
 from yt8m.errors import UserError
 from yt8m.readers import labels
+from yt8m.segments import mean_features, segments_of
 from yt8m.training.data import frame_spec, video_spec
-from yt8m.training.predict import make_predict, mean_features, scores_at, segments_of
+from yt8m.training.predict import make_predict, scores_at
 
 
 @dataclass(frozen=True, eq=False)

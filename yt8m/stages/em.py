@@ -15,9 +15,10 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder, write_text
 from yt8m.readers import datasets
-from yt8m.readers.records import SEGMENT_SECONDS, Segments
+from yt8m.readers.records import Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages import evaluate, train
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import restore
@@ -188,7 +189,7 @@ def positives(starts, chosen, label_ids):
     if not len(segments):
         return None
     begin = starts[segments].astype(np.int64)
-    return Segments(begin, begin + SEGMENT_SECONDS, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
+    return Segments(begin, begin + SEGMENT_SIZE, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
 
 
 def is_made(folder, path, source):
