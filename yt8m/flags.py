@@ -16,8 +16,6 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.files import write_text
 
-SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
-
 # The starter's flags of a model's constructor, and its descendants': what --hyperparameters could say, too.
 MODEL_FLAGS = {
     "video_level_classifier_model": (

@@ -374,13 +374,6 @@ def test_bad_flags_are_one_line_and_leave_nothing(flag, line, data, flags_of, tm
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_classes_that_the_model_does_not_predict(data):
-    _, config = build("LogisticModel", label_ids=(1, 2, 3, 4, 6, 0, 9), num_classes=10)
-    with pytest.raises(UserError, match=r"1 of its 2 classes \(5"):
-        export.serving_classes(config, data["ids"])
-    assert export.serving_classes(config) == ((1, 2, 3, 4, 6, 0, 9), (0, 1, 2, 3, 4, 5, 6))
-
-
 def test_docs_name_every_format_and_signature():
     text = (pathlib.Path(__file__).parents[2] / "docs" / "export.md").read_text()
     for name in (*export.FORMATS, "serving_default", "segments", "mediapipe", "starter"):

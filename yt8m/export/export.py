@@ -16,7 +16,6 @@ from yt8m.export import litert, signatures
 from yt8m.files import replacing_folder, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
-from yt8m.readers.labels import LabelMap, read_label_ids
 from yt8m.segments import SEGMENT_SIZE, mean_features
 from yt8m.training.data import frame_spec
 from yt8m.training.predict import make_predict
@@ -105,31 +104,6 @@ def export(model, config, options, source):
         write_text(os.path.join(unfinished, REPORT), json.dumps(report(rows, config, options, source), indent=1) + "\n")
     show(rows, folder, options)
     return rows
-
-
-def serving_classes(config, ids_file=None):
-    """The classes among which serving looks for the top segments.
-
-    Args:
-        config: ModelConfig.
-        ids_file: file or URL of label ids; None: all classes that the model predicts.
-
-    Returns:
-        (label ids, columns of the model's predictions that they are), tuples of int.
-
-    Raises:
-        UserError: the file cannot be read, or names a class that the model does not predict.
-    """
-    predicted = LabelMap.segment_classes(config.label_ids) if config.label_ids else LabelMap.all(config.num_classes)
-    ids = read_label_ids(ids_file) if ids_file else tuple(predicted.label_ids.tolist())
-    columns = predicted.columns(np.array(ids, np.int64))
-    missing = [label for label, column in zip(ids, columns) if column < 0]
-    if missing:
-        raise UserError(
-            f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none of the "
-            f"model's {predicted.size}. Name the file that goes with the model's data."
-        )
-    return tuple(ids), tuple(columns.tolist())
 
 
 def check_output_dir(folder, overwrite):

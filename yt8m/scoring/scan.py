@@ -73,7 +73,7 @@ class Scan:
         self._scorer, self._job, self._store = scorer, job, None
         self._progress, self._videos, self._left_out, self._without = Progress(scorer.kind), 0, 0, 0
         self.files = datasets.match_files(job.pattern, "input_data_pattern")
-        self.made_by = scorer.run() if job.scores_output or job.worker else {}
+        self.made_by = scorer.provenance() if job.scores_output or job.worker else {}
         if job.scores_output:
             check_basenames(self.files)
             config = StoreConfig(scorer.kind, scorer.label_ids, job.scores_dtype, SEGMENT_SIZE, self.made_by)
