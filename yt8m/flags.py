@@ -271,7 +271,7 @@ def define_methods(fv):
     flags.DEFINE_string(
         "pseudo_labels",
         None,
-        "Folder of sidecars. mstep: of an E-step; finetune: of python -m yt8m.pseudo_labels.pseudo_labels, to blend in.",
+        "Folder of sidecars. mstep: of an E-step; finetune: of python -m yt8m.pseudo_labels.command, to blend in.",
         **pseudo,
     )
     flags.DEFINE_string("pseudo_data_pattern", None, "finetune: shards of the videos that they are for.", **pseudo)

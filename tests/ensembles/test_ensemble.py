@@ -9,8 +9,9 @@ from scipy import optimize
 from scipy.stats import rankdata
 
 from tests.testing import make_segments
-from yt8m.ensembles import ensemble
+from yt8m.ensembles import command, measures
 from yt8m.ensembles import lists as ensemble_lists
+from yt8m.ensembles import members as ensemble_members
 from yt8m.ensembles import stores as ensemble_stores
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.errors import UserError
@@ -71,7 +72,7 @@ def expected_lists(scores, n, labels=LABELS):
 
 
 def run(*arguments):
-    ensemble.main([str(argument) for argument in arguments])
+    command.main([str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_one_store_is_written_as_it_is(tmp_path, three):
 
 def test_more_rows_than_are_read_at_a_time(tmp_path, three, monkeypatch):
     run(*three[0], f"--output_file={tmp_path}/whole.csv", f"--scores_output={tmp_path}/whole")
-    monkeypatch.setattr(ensemble_stores, "ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr(ensemble_members, "ROWS_AT_A_TIME", 7)
     run(*three[0], f"--output_file={tmp_path}/parts.csv", f"--scores_output={tmp_path}/parts")
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
     for shard in open_store(tmp_path / "whole").shards():
@@ -184,8 +185,8 @@ def test_ranks_are_scipys(tmp_path, dtype, levels, weights):
     mean = np.average(ranks, axis=0, weights=weights)
     assert read(tmp_path / "out.csv") == expected_lists(np.round(mean, 12), len(NAMES))
 
-    members = ensemble_stores.Members(folders)
-    measure = ensemble_stores.Ranks(members)
+    members = ensemble_members.MemberStores(folders)
+    measure = measures.Ranks(members)
     given = np.ones((3, 1)) if weights is None else np.array(weights, float)[:, None]
     found = [s for _, _, s in ensemble_stores.averaged_blocks(members, measure, np.repeat(given, 3, axis=1))]
     np.testing.assert_allclose(np.concatenate(found), mean, rtol=2e-7, atol=1e-9)
@@ -194,8 +195,8 @@ def test_ranks_are_scipys(tmp_path, dtype, levels, weights):
 def test_a_float16_that_rounding_put_below_zero_ranks_as_zero(tmp_path):
     scores = draw(0)
     scores[5], scores[6], scores[7] = -1e-6, -0.0, 0.0
-    members = ensemble_stores.Members([write_store(tmp_path / "a", scores, dtype="float16")])
-    blocks = ensemble_stores.averaged_blocks(members, ensemble_stores.Ranks(members), np.ones((1, len(LABELS))))
+    members = ensemble_members.MemberStores([write_store(tmp_path / "a", scores, dtype="float16")])
+    blocks = ensemble_stores.averaged_blocks(members, measures.Ranks(members), np.ones((1, len(LABELS))))
     found = np.concatenate([scores for _, _, scores in blocks])
     expected = (rankdata(np.float64(np.maximum(np.float16(scores), 0)), axis=0) - len(NAMES)) / (len(NAMES) - 1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -203,7 +204,7 @@ def test_a_float16_that_rounding_put_below_zero_ranks_as_zero(tmp_path):
 
 def test_ranks_of_one_row():
     counts = np.array([[0, 1, 0]], np.uint32)
-    assert ensemble_stores._twice_the_rows_above(counts, 1).tolist() == [0, 0, 0]
+    assert measures._twice_the_rows_above(counts, 1).tolist() == [0, 0, 0]
 
 
 def brute_force_lists(lists, weights, n):
@@ -335,9 +336,8 @@ def pairs_of(pattern):
     from yt8m.readers.datasets import read_ratings
 
     rated = read_ratings(pattern)
-    kept = np.isin(rated.labels, LABELS)
-    names = np.array([f"{v}:{s}" for v, s in zip(rated.video_ids, rated.start_times)])
-    return names[kept], rated.labels[kept], rated.scores[kept]
+    kept = np.isin(rated.classes, LABELS)
+    return rated.segment_ids[kept], rated.classes[kept], rated.scores[kept]
 
 
 def figures_of(scores, pattern):
@@ -619,8 +619,8 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
     from yt8m import command_line
 
     with pytest.raises(SystemExit) as end:
-        command_line.run(ensemble.main, ["ensemble.py", "nowhere", "--output_file=x.csv"])
-    assert str(end.value).startswith("ensemble.py: error: nowhere does not exist.")
+        command_line.run(command.main, ["command.py", "nowhere", "--output_file=x.csv"])
+    assert str(end.value).startswith("command.py: error: nowhere does not exist.")
     with pytest.raises(SystemExit) as end:
-        command_line.run(ensemble.main, ["ensemble.py", "--help"])
+        command_line.run(command.main, ["command.py", "--help"])
     assert end.value.code == 0 and "--fit_on" in capsys.readouterr().out
