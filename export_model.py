@@ -77,12 +77,12 @@ def main(fv):
 
 def formats(fv, calibration):
     """--formats, or the default ones; UserError for an unknown one."""
-    from yt8m.export import export
+    from yt8m.export.formats import DEFAULT_FORMATS, FORMATS
 
-    chosen = tuple(dict.fromkeys(name.strip() for name in fv.formats or export.DEFAULT_FORMATS))
-    unknown = [name for name in chosen if name not in export.FORMATS]
+    chosen = tuple(dict.fromkeys(name.strip() for name in fv.formats or DEFAULT_FORMATS))
+    unknown = [name for name in chosen if name not in FORMATS]
     if unknown:
-        raise flags.UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(export.FORMATS)}.")
+        raise flags.UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(FORMATS)}.")
     if not fv.formats and not calibration:
         print("int8 is left out: there is no --calibration_data_pattern.")
         return tuple(name for name in chosen if name != "int8")

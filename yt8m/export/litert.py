@@ -222,7 +222,7 @@ def calibration_inputs(model, batch, max_frames):
         return {"video": whole}
     videos = {"context_frames": batch["frames"], "context_num_frames": batch["num_frames"]}
     context = np.asarray(model.encode_context(videos))
-    segments = [{"context_embedding": context[row : row + 1], **one} for row, one in zip(batch["segment_rows"], windows)]
+    segments = [{"context_embedding": context[row : row + 1], **window} for row, window in zip(batch["segment_rows"], windows)]
     return {"context": whole, "segment": segments}
 
 

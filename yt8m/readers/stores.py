@@ -299,15 +299,15 @@ def _check_dtype(dtype):
 def first_difference(there, given, prefix=""):
     """Where two JSON objects differ first, as `field is A, not B`; None where they are equal."""
     for key in [*there, *(key for key in given if key not in there)]:
-        one, other = there.get(key), given.get(key)
-        if one == other:
+        ours, theirs = there.get(key), given.get(key)
+        if ours == theirs:
             continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            return first_difference(one, other, f"{prefix}{key}.")
-        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-            at = next(i for i, (a, b) in enumerate(zip(one, other)) if a != b)
-            return first_difference({f"{key}[{at}]": one[at]}, {f"{key}[{at}]": other[at]}, prefix)
-        return f"{prefix}{key} is {_shown(one)}, not {_shown(other)}"
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            return first_difference(ours, theirs, f"{prefix}{key}.")
+        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+            at = next(i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b)
+            return first_difference({f"{key}[{at}]": ours[at]}, {f"{key}[{at}]": theirs[at]}, prefix)
+        return f"{prefix}{key} is {_shown(ours)}, not {_shown(theirs)}"
     return None
 
 

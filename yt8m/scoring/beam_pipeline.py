@@ -89,8 +89,8 @@ class ScoreShard(beam.DoFn):
                     names.append(np.array([f"{videos[row]}:{start}" for row, start in zip(rows, starts)], dtype=str))
                     if count + len(rows) >= 1 << self._row_bits:
                         raise UserError(f"shard {path} has more than {(1 << self._row_bits) - 1} segments: divide it.")
-                    for column, own in enumerate(np.ascontiguousarray(scores.T)):
-                        yield column, (own, first + count)
+                    for column, of_class in enumerate(np.ascontiguousarray(scores.T)):
+                        yield column, (of_class, first + count)
                     count += len(rows)
         yield beam.pvalue.TaggedOutput("names", (number, np.concatenate([np.zeros(0, "U1"), *names])))
 
@@ -142,7 +142,7 @@ class Write(beam.DoFn):
     def process(self, _, best, names):
         best, names = dict(best), dict(names)
         shards = [names[number] for number in range(len(names))]
-        sizes = np.array([len(own) for own in shards])
+        sizes = np.array([*map(len, shards)])
         if not sizes.sum():
             raise UserError("no record in --input_data_pattern: the shards are empty. Give other shards.")
         before, every = np.cumsum(sizes) - sizes, np.concatenate(shards)
@@ -201,10 +201,10 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
                 )
             )
     except Exception as error:
-        found = datasets.user_error_from(error)
-        if found is None:
+        cause = datasets.user_error_from(error)
+        if cause is None:
             raise
-        raise UserError(str(found).split(" [while running")[0]) from error
+        raise UserError(str(cause).split(" [while running")[0]) from error
     print(f"Wrote {output_file}: the best segments of {len(ensemble.label_ids)} classes in {len(files)} shards.")
 
 

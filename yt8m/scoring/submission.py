@@ -112,8 +112,8 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         columns = top_k_classes(predictions, top_k)
         labels = columns if labels_of_columns is None else labels_of_columns[columns]
         confidences = np.take_along_axis(predictions, columns, axis=1)
-        for video_id, own_labels, own_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
-            pairs = (f"{label} {confidence:g}" for label, confidence in zip(own_labels, own_confidences))
+        for video_id, its_labels, its_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
+            pairs = (f"{label} {confidence:g}" for label, confidence in zip(its_labels, its_confidences))
             file.write(f"{_text(video_id)},{' '.join(pairs)}\n")
 
     with replacing(path, "w") as file:
