@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
+from yt8m import files
 from yt8m.errors import UserError
 from yt8m.metrics import segment_mean_average_precision
-from yt8m.scoring import submission
 from yt8m.scoring.submission import read_submission, write_submission, write_video_predictions
 
 
@@ -149,10 +149,10 @@ def test_lines_before_a_bad_one_are_delivered(tmp_path):
 def test_a_file_that_cannot_be_read_or_written_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"missing\.csv"):
         list(read_submission(tmp_path / "missing.csv"))
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_submission(tmp_path, [1], [["ab:0"]])
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_submission(tmp_path / "file" / "submission.csv", [1], [["ab:0"]])
     assert os.listdir(tmp_path) == ["file"]
 
@@ -161,8 +161,8 @@ def test_a_file_that_cannot_be_read_or_written_is_a_user_error(tmp_path):
 def test_a_full_disk_is_a_user_error_and_keeps_the_old_file(tmp_path, monkeypatch):
     path = written(tmp_path, "7,old:0\n")
     real_open = open
-    monkeypatch.setattr(submission, "open", lambda name, *a, **k: real_open("/dev/full", *a, **k), raising=False)
-    with pytest.raises(UserError, match=r"cannot write .*submission\.csv: No space left"):
+    monkeypatch.setattr(files, "open", lambda name, *a, **k: real_open("/dev/full", *a, **k), raising=False)
+    with pytest.raises(UserError, match=r"submission\.csv: cannot be written \(No space left"):
         write_submission(path, [7], [["new:0"]])
     assert path.read_text() == "7,old:0\n"
 

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.files import replacing
 
 _BEFORE, _AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
@@ -215,17 +216,8 @@ def _load(cached, file_length):
 
 def _save(cached, lengths):
     """Best effort: without a writable cache folder the shard is indexed again next time."""
-    unfinished = cached.with_name(f"{cached.stem}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "wb") as file:
-            np.save(file, lengths)
-        os.replace(unfinished, cached)
-    except OSError:
-        return
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(UserError, OSError), replacing(cached) as file:
+        np.save(file, lengths)
 
 
 def _unreadable(path, reason):

@@ -1,16 +1,15 @@
 """YouTube-8M's records, both ways: bytes to plain arrays and back."""
 
 import functools
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.files import replacing_path
+from yt8m.segments import SEGMENT_SIZE
 
-SEGMENT_SECONDS = 5
 _CONTEXT_FLOATS = {"segment_scores", "start_time_seconds", "end_time_seconds"}  # floats that frame-level records carry
 
 
@@ -94,17 +93,19 @@ def encode_video_features(id, labels, features, id_feature="id"):
 
 
 def write_shard(path, serialized_records):
-    """Writes serialized records to a TFRecord file, under a temporary name until it is whole; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with tf.io.TFRecordWriter(str(unfinished)) as writer:
-            for record in serialized_records:
-                writer.write(record)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Writes serialized records to a TFRecord file, which appears when it is whole; makes the folder.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with replacing_path(path) as unfinished:
+        try:
+            with tf.io.TFRecordWriter(unfinished) as writer:
+                for record in serialized_records:
+                    writer.write(record)
+        except tf.errors.OpError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: cannot be written ({reason}). Free some space, or name a place to write to.") from error
 
 
 def _bytes(value):
@@ -241,7 +242,7 @@ class _Context:
             return None
         labels = self.ints("segment_labels")
         scores = self.feature["segment_scores"].float_list.value if "segment_scores" in self.feature else ()
-        ends = ends if len(ends) else starts + SEGMENT_SECONDS
+        ends = ends if len(ends) else starts + SEGMENT_SIZE
         if not len(starts) == len(ends) == len(labels) == len(scores):
             counts = f"{len(starts)} start times, {len(ends)} end times, {len(labels)} labels and {len(scores)} scores"
             raise UserError(f"has {counts} of rated segments; these must be as many. Rewrite the record.")

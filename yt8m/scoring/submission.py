@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.files import replacing
 from yt8m.metrics.ranking import top_k_classes
 
 SUBMISSION_HEADER = "Class,Segments"
@@ -34,7 +35,7 @@ def write_submission(path, class_ids, ranked, n=100_000):
     if repeated:
         raise UserError(f"class {min(repeated)} is given twice: give each class once.")
     count = 0
-    with _NewFile(path) as file:
+    with replacing(path, "w") as file:
         file.write(SUBMISSION_HEADER + "\n")
         for segment_ids in ranked:
             if count == len(class_ids):
@@ -111,48 +112,13 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         columns = top_k_classes(predictions, top_k)
         labels = columns if labels_of_columns is None else labels_of_columns[columns]
         confidences = np.take_along_axis(predictions, columns, axis=1)
-        for video_id, own_labels, own_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
-            pairs = (f"{label} {confidence:g}" for label, confidence in zip(own_labels, own_confidences))
+        for video_id, its_labels, its_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
+            pairs = (f"{label} {confidence:g}" for label, confidence in zip(its_labels, its_confidences))
             file.write(f"{_text(video_id)},{' '.join(pairs)}\n")
 
-    with _NewFile(path) as file:
+    with replacing(path, "w") as file:
         file.write(VIDEO_HEADER + "\n")
         yield write
-
-
-class _NewFile:
-    """A text file that takes its name when it is complete; nothing is left behind when it is not."""
-
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        self.temporary = f"{self.path}.{os.getpid()}.partial"
-
-    def __enter__(self):
-        with self._explained():
-            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            self.file = open(self.temporary, "w", encoding="utf-8", newline="\n")
-        return self
-
-    def write(self, text):
-        with self._explained():
-            self.file.write(text)
-
-    def __exit__(self, error_type, error, traceback):
-        try:
-            with self._explained():
-                self.file.close()
-                if error_type is None:
-                    os.replace(self.temporary, self.path)
-        finally:
-            with contextlib.suppress(OSError):
-                os.remove(self.temporary)
-
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}. Free some space or name another file.") from error
 
 
 def _lines(path):

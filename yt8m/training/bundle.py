@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
+from yt8m.files import move_files, replacing, temporary_folder, write_text
 from yt8m.training import checkpoints
 
 MARK = "extracted_bundle"  # lists the files of a bundle in the folder that it was extracted to
@@ -28,7 +29,7 @@ def write(path, train_dir, prefix):
     bytes.
 
     Args:
-        path: .tgz to write, under a temporary name until it is whole.
+        path: .tgz to write.
         train_dir: folder of the run.
         prefix: the checkpoint.
 
@@ -37,21 +38,12 @@ def write(path, train_dir, prefix):
     """
     config.read_model_config(train_dir)
     path = os.path.abspath(os.path.expanduser(path))
-    unfinished = f"{path}.{os.getpid()}.part"
-    try:
-        with tempfile.TemporaryDirectory() as folder, _removed_on_error(unfinished):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
-            name = os.path.basename(prefix)
-            _write_weights(prefix, os.path.join(folder, name))
-            with open(os.path.join(folder, _STATE), "w", encoding="utf-8") as file:
-                file.write(f'model_checkpoint_path: "{name}"\n')
-            _pack(unfinished, folder)
-            os.replace(unfinished, path)
-    except OSError as error:
-        raise UserError(
-            f"--output_model_tgz={path}: cannot be written ({error.strerror}). Name a file in a folder that can be."
-        ) from error
+    with tempfile.TemporaryDirectory() as folder, replacing(path, what=f"--output_model_tgz={path}") as file:
+        shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
+        name = os.path.basename(prefix)
+        _write_weights(prefix, os.path.join(folder, name))
+        write_text(os.path.join(folder, _STATE), f'model_checkpoint_path: "{name}"\n')
+        _pack(file, folder)
 
 
 def _write_weights(prefix, target):
@@ -77,10 +69,9 @@ def _unescaped(path):
     return re.sub(r"\.([.S])", lambda match: "/" if match[1] == "S" else ".", path)
 
 
-def _pack(path, folder):
-    """Writes the files of a folder as a .tgz without times and owners."""
+def _pack(file, folder):
+    """Writes the files of a folder to an open file, as a .tgz without times and owners."""
     with (
-        open(path, "wb") as file,
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as tar,
     ):
@@ -113,9 +104,7 @@ def extract(path, folder, max_bytes=16 << 30, max_files=1000):
     if not os.path.isfile(path):
         raise UserError(f"--input_model_tgz={path}: no such file. Name a .tgz that inference.py --output_model_tgz wrote.")
     _check_replaceable(folder)
-    unfinished = f"{folder}.{os.getpid()}.part"
-    with _removed_on_error(unfinished):
-        os.makedirs(unfinished)
+    with temporary_folder(folder, f"--untar_model_dir={folder}") as unfinished:
         try:
             _unpack(path, unfinished, max_bytes, max_files)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -145,11 +134,8 @@ def _move(unfinished, folder):
         for name in reversed(earlier):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(folder, name))
-    os.makedirs(folder, exist_ok=True)
-    config.write_text(mark, "\n".join(names) + "\n")
-    for name in names:
-        os.replace(os.path.join(unfinished, name), os.path.join(folder, name))
-    os.rmdir(unfinished)
+    write_text(mark, "\n".join(names) + "\n")
+    move_files(unfinished, folder, names)
 
 
 def _unpack(path, folder, max_bytes, max_files):
@@ -192,16 +178,3 @@ def _check_complete(path, folder):
         checkpoints.position(prefix)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(f"{wanted}: {os.path.basename(prefix)} cannot be read ({str(error).splitlines()[0][:200]}).") from error
-
-
-@contextlib.contextmanager
-def _removed_on_error(path):
-    """Removes an unfinished file or folder when what is inside fails."""
-    try:
-        yield
-    except BaseException:
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        elif os.path.exists(path):
-            os.unlink(path)
-        raise
