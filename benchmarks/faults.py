@@ -1,6 +1,6 @@
 """Is anything lost, and does every fault end in one line? Kills, damaged records, damaged state, full disks.
 
-  python benchmarks/faults.py                  100 kills, 10,000 damaged records, 300 damaged shards, 100 damaged states, full disks
+  python benchmarks/faults.py                  100 kills, 10,000 damaged records, 300 shards, 100 states, full disks
   python benchmarks/faults.py --quick          a few of each, within two minutes
   python benchmarks/faults.py --only kills --results DIR          one campaign; DIR keeps what is done, and is gone on with
 
