@@ -239,3 +239,31 @@ def test_bad_video_predictions_leave_no_file(tmp_path, ids, predictions, message
     assert os.listdir(tmp_path) == []
     with pytest.raises(UserError, match="top_k=0"), write_video_predictions(tmp_path / "p.csv", top_k=0):
         pass
+
+
+UNSAFE = ["a,b", "a b", "a\nb", "a\tb", "a\0b", "a\x7fb", 'a"b', "a'b", "=1+1", "+a", "@a", "-1+1", "-a|b", "a\u2028b", ""]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_ids_that_break_a_csv_or_are_formulas_are_refused_in_both_formats(name, tmp_path):
+    path = tmp_path / "out.csv"
+    for segments in ([f"{name}:5"], np.array(["good:0", f"{name}:5"])):
+        with pytest.raises(UserError, match="expected `<id>:<start>`"):
+            write_submission(path, [3], [segments])
+    for ids in ([name], np.array([name.encode()], object)):
+        with pytest.raises(UserError, match=r"video id .* cannot stand in a CSV file"), write_video_predictions(path) as write:
+            write(ids, np.ones((1, 2)))
+    assert not os.listdir(tmp_path)
+    if name.strip() and not set(name) & set(" \n\t\u2028"):
+        path.write_text(f"Class,Segments\n3,{name}:5\n")
+        with pytest.raises(UserError, match=r"line 2"):
+            list(read_submission(path))
+
+
+@pytest.mark.parametrize("name", ["abcd", "-abc", "-", "_a", "a=b", "a+b", "a@b", "ünï", "a:b", "a-1+2"])
+def test_other_ids_are_written_and_read(name, tmp_path):
+    write_submission(tmp_path / "out.csv", [3], [np.array(["good:0", f"{name}:5"])])
+    assert [segments.tolist() for _, segments in read_submission(tmp_path / "out.csv")] == [["good:0", f"{name}:5"]]
+    with write_video_predictions(tmp_path / "videos.csv") as write:
+        write([name], np.ones((1, 2)))
+    assert (tmp_path / "videos.csv").read_text().splitlines()[1].startswith(f"{name},")

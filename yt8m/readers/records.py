@@ -198,7 +198,28 @@ def decode_video_features(record, feature_names, feature_sizes, id_feature="id")
     features = _strided_floats(context.payload, feature_names, feature_sizes)
     if features is None:
         features = _parsed_floats(context, feature_names, feature_sizes)
+    check_finite(features)
     return VideoFeatures(context.id(id_feature), features, context.ints("labels"))
+
+
+def decode_id(value):
+    """A record's id, bytes, as str.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise UserError(f"has the id {value!r}, which is not UTF-8. Rewrite the record.") from None
+
+
+def check_finite(features):
+    """Raises a UserError that names a feature, of {name: float array}, with a value that is no finite number."""
+    for name, values in features.items():
+        wrong = values[~np.isfinite(values)]
+        if len(wrong):
+            raise UserError(f"has {len(wrong)} values of `{name}` that are no finite numbers ({wrong[0]}). Rewrite the record.")
 
 
 def check_labels(labels, num_classes):
@@ -231,7 +252,7 @@ class _Context:
         if len(values) != 1:
             texts = [key for key, feature in self.feature.items() if len(feature.bytes_list.value) == 1]
             raise UserError(f"has no id `{name}`; it has {_names(texts)}. Set --id_feature.")
-        return values[0].decode("utf-8", "replace")
+        return decode_id(values[0])
 
     def ints(self, name):
         return np.array(self.feature[name].int64_list.value if name in self.feature else (), np.int64)
@@ -246,7 +267,11 @@ class _Context:
         if not len(starts) == len(ends) == len(labels) == len(scores):
             counts = f"{len(starts)} start times, {len(ends)} end times, {len(labels)} labels and {len(scores)} scores"
             raise UserError(f"has {counts} of rated segments; these must be as many. Rewrite the record.")
-        return Segments(starts, ends, labels, np.array(scores, np.float32))
+        scores = np.array(scores, np.float32)
+        wrong = scores[~((scores >= 0) & (scores <= 1))]  # nan too
+        if len(wrong):
+            raise UserError(f"has a segment score of {wrong[0]:g}; a score is from 0 (not there) to 1. Rewrite the record.")
+        return Segments(starts, ends, labels, scores)
 
 
 class _Unusual(Exception):

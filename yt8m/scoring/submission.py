@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import re
 import zlib
 
 import numpy as np
@@ -14,6 +15,9 @@ from yt8m.metrics.ranking import top_k_classes
 SUBMISSION_HEADER = "Class,Segments"
 VIDEO_HEADER = "VideoId,LabelConfidencePairs"
 _LONGEST_SEGMENT = 256  # an array of ids takes the width of its longest
+# A video's id in a CSV file of either kind: without what ends a field or a line, and not what a spreadsheet takes for a formula.
+_ID = re.compile(r"""(?:[^\s\x00-\x1f\x7f,"'=+@-][^\s\x00-\x1f\x7f,"']*|-[\w-]*)""")
+_ID_RULE = "without white space, commas, quotes and control characters, and beginning with none of = + @"
 
 
 def write_submission(path, class_ids, ranked, n=100_000):
@@ -114,7 +118,10 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         confidences = np.take_along_axis(predictions, columns, axis=1)
         for video_id, its_labels, its_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
             pairs = (f"{label} {confidence:g}" for label, confidence in zip(its_labels, its_confidences))
-            file.write(f"{_text(video_id)},{' '.join(pairs)}\n")
+            name = _text(video_id)
+            if not _ID.fullmatch(name):
+                raise UserError(f"video id {_shown(name)} cannot stand in a CSV file: expected one {_ID_RULE}. Rename the video.")
+            file.write(f"{name},{' '.join(pairs)}\n")
 
     with replacing(path, "w") as file:
         file.write(VIDEO_HEADER + "\n")
@@ -146,7 +153,7 @@ def _joined(segment_ids, n, class_id):
         for segment in segment_ids:
             if not _is_segment(_text(segment)):
                 raise UserError(
-                    f"segment {_text(segment)!r} of class {class_id}: expected `<id>:<start>` without spaces or commas."
+                    f"segment {_shown(_text(segment))} of class {class_id}: expected `<id>:<start>`, the id {_ID_RULE}."
                 )
     return line
 
@@ -197,10 +204,12 @@ def _plain_bounds(text):
     """(starts, lengths) of the segments in ASCII with single spaces and one colon a segment; None if it is anything else."""
     spaces = np.flatnonzero(text == ord(" "))
     colons = np.flatnonzero(text == ord(":"))
-    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 127 or (text == ord(",")).any():
+    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 126:
         return None
     starts, ends = np.append(0, spaces + 1), np.append(spaces, len(text))
     if np.any(colons <= starts) or np.any(colons + 1 >= ends) or (ends - starts).max() > _LONGEST_SEGMENT:
+        return None
+    if any((text == ord(mark)).any() for mark in ",\"'") or np.isin(text[starts], np.frombuffer(b"=+@-", np.uint8)).any():
         return None
     for place in range(1, (ends - colons).max()):
         digits = text[np.minimum(colons + place, ends - 1)]
@@ -211,8 +220,7 @@ def _plain_bounds(text):
 
 def _is_segment(text):
     video_id, _, start = text.rpartition(":")
-    plain = "," not in text and text.split() == [text] and len(text) <= _LONGEST_SEGMENT
-    return plain and bool(video_id) and start.isascii() and start.isdigit()
+    return len(text) <= _LONGEST_SEGMENT and bool(_ID.fullmatch(video_id)) and start.isascii() and start.isdigit()
 
 
 def _shown(text):

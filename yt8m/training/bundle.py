@@ -73,7 +73,7 @@ def _pack(file, folder):
     """Writes the files of a folder to an open file, as a .tgz without times and owners."""
     with (
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as tar,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as tar,  # sizes without extension headers
     ):
         for name in sorted(os.listdir(folder)):
             member = tarfile.TarInfo(name)
@@ -107,6 +107,8 @@ def extract(path, folder, max_bytes=16 << 30, max_files=1000):
     with temporary_folder(folder, f"--untar_model_dir={folder}") as unfinished:
         try:
             _unpack(path, unfinished, max_bytes, max_files)
+        except _Refused as error:
+            raise UserError(f"--input_model_tgz={path}: {error}, as bundles have. Do not use this archive.") from error
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"--input_model_tgz={path}: damaged, or no .tgz ({error}). Copy or write it again.") from error
         _check_complete(path, unfinished)
@@ -140,17 +142,22 @@ def _move(unfinished, folder):
 
 def _unpack(path, folder, max_bytes, max_files):
     """Writes the members of an archive; refuses it before it writes one that is no plain file with a plain name."""
+    with gzip.open(path) as zipped:
+        stream = _Capped(zipped, path, max_bytes + 1024 * max_files + (1 << 20))  # headers and padding; the archive's end
+        _unpack_stream(stream, path, folder, max_bytes, max_files)
+        while stream.read(1 << 20):  # to the end of the file, where gzip compares its checksum
+            pass
+
+
+def _unpack_stream(stream, path, folder, max_bytes, max_files):
     data_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python 3.10.12, 3.11.4, 3.12
     seen, total = set(), 0
-    with gzip.open(path) as zipped, tarfile.open(fileobj=zipped, mode="r:") as tar:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
         for member in tar:
             total += member.size
             plain = member.isreg() and not member.issparse() and member.size >= 0 and _PLAIN_NAME.fullmatch(member.name)
             if not plain or member.name in seen:
-                raise UserError(
-                    f"--input_model_tgz={path}: member {member.name[:100]!r} is not a plain file of its own in the archive's top "
-                    "folder, as bundles have. Do not use this archive."
-                )
+                raise _Refused(f"member {member.name[:100]!r} is not a plain file of its own in the archive's top folder")
             if total > max_bytes or len(seen) >= max_files:
                 raise UserError(
                     f"--input_model_tgz={path}: extracts to more than {max_bytes:,} bytes or {max_files:,} files, too many for a "
@@ -160,7 +167,35 @@ def _unpack(path, folder, max_bytes, max_files):
             data_filter(member, folder)
             with open(os.path.join(folder, member.name), "xb") as file:
                 shutil.copyfileobj(tar.extractfile(member), file, 1 << 20)
-        zipped.read(1 << 20)  # to the end of the file, where gzip compares its checksum
+
+
+class _Refused(Exception):
+    """What an archive has that no bundle has."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a bundle: refused by its header, before tarfile reads what an extension header announces into memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            raise _Refused(f"member {member.name[:100]!r} is not a plain file of its own in the archive's top folder")
+        return member
+
+
+class _Capped:
+    """A stream that gives no more than so many bytes; one with more is refused with a UserError."""
+
+    def __init__(self, stream, path, max_bytes):
+        self._stream, self._path, self._left = stream, path, max_bytes
+
+    def read(self, size):
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise UserError(f"--input_model_tgz={self._path}: unpacks to more than a model has. Do not use this archive.")
+        return content
 
 
 def _check_complete(path, folder):
