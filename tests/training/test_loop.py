@@ -163,10 +163,10 @@ def check_devices():
         "label_weights": np.ones_like(labels),
     }
     weights = [rng.normal(size=(24, 7)).astype(np.float32), rng.normal(size=7).astype(np.float32)]
-    loss, one = one_step(1, weights, batch)
-    loss_of_two, two = one_step(2, weights, batch)
+    loss, after = one_step(1, weights, batch)
+    loss_of_two, after_two = one_step(2, weights, batch)
     assert abs(loss - loss_of_two) < 1e-5
-    for a, b, start in zip(one, two, weights):
+    for a, b, start in zip(after, after_two, weights):
         np.testing.assert_allclose(a, b, atol=1e-6)
         assert np.abs(a - start).max() > 1e-3
 

@@ -100,15 +100,15 @@ def em(plan, callbacks=()):
     """
     check(plan)
     em_files.note_plan(plan)
-    f, result = plan.initial, train(plan, plan.initial, callbacks)  # lines 1 to 3
+    f, result = plan.initial, train(plan, plan.initial, callbacks)  # lines 1 to 3: initialise, pre-train, fine-tune
     if result is None:
         return None
     rows = [{"iteration": 0, **result}]
     for iteration, candidates in enumerate(plan.candidates, start=1):  # line 4
-        labels = e_step(plan, f.train_dir, [candidate.pseudo_labels for candidate in candidates])  # lines 5 and 6
+        labels = e_step(plan, f.train_dir, [candidate.pseudo_labels for candidate in candidates])  # lines 5, 6: E-step
         results = []
         for candidate in candidates:
-            result = train(plan, candidate, callbacks)  # lines 7 to 9
+            result = train(plan, candidate, callbacks)  # lines 7 to 9: M-step, fine-tune
             if result is None:
                 return None
             results.append(result)

@@ -28,7 +28,7 @@ def rated_spec(stage, model_config):
     """The DataSpec of the rated segments to learn from; with teachers, of all segments of their videos."""
     changes = {}
     if stage.start_time_weight:
-        changes["whole_videos"] = True
+        changes["context"] = True
     if "video_labels" in getattr(losses.get(model_config.label_loss), "NEEDS", ()):
         changes |= {"video_labels": True, "positive_ratings": True}  # Sv and Ss of paper 002, eq. 2
     return segment_spec(

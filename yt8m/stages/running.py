@@ -89,7 +89,7 @@ def check(stage, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**stage.augmentation).check(models.kind(model_config.model), spec.whole_videos, spec.segment_labels)
+    Augmentation(**stage.augmentation).check(models.kind(model_config.model), spec.by_video, spec.segment_labels)
     if stage.start_time_weight and stage.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={stage.start_time_weight}: {model_config.model} has no attention over frames. Use "

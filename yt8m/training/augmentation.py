@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from yt8m.errors import UserError
 from yt8m.training.feature_noise import noisy_features
-from yt8m.training.frame_order import FRAMES, backwards, choose_flips, chosen_frames, take_frames
+from yt8m.training.frame_order import backwards, choose_flips, chosen_frames, frames_of, take_frames
 from yt8m.training.virtual_segments import mixed_rows
 
 _NEED_FRAMES = ("reverse", "drop_frames", "drop_segments", "subsample")
@@ -71,7 +71,7 @@ class Augmentation:
 
         Args:
             kind: of the model: "frame", "video", "sequence" or "context".
-            whole_videos: rows are whole videos with their rated segments (DataSpec.whole_videos). A sequence model, and the
+            whole_videos: rows are whole videos with their rated segments (DataSpec.by_video). A sequence model, and the
                 start-time loss of a model of frames, find the segments there by their position.
             segment_labels: rows are rated segments (DataSpec.segment_labels).
 
@@ -134,9 +134,9 @@ def augment(batch, options, seed, segment_size=5):
 
     Args:
         batch: dict of tensors, with any of these: `frames` uint8 [B, T, D] and `num_frames` int32 [B]; `features` float32
-            [B, D]; whole videos with N rated segments: `segment_rows`, `start_times`, `segment_num_frames` int32 [N] and
-            `segment_frames` uint8 [N, W, D] beside `frames`. And rows of `labels`, `label_weights`, `video_labels`,
-            `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]).
+            [B, D]; for whole videos with N rated segments also `segment_rows` and `start_times` int32 [N], the frames being
+            the videos', or the segments' with `context_frames` and `context_num_frames` beside them. And rows of `labels`,
+            `label_weights`, `video_labels`, `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]).
         options: Augmentation.
         seed: int [2]; the same seed gives the same result.
         segment_size: frames of a segment.
@@ -151,11 +151,10 @@ def augment(batch, options, seed, segment_size=5):
     if flips and "segment_rows" in batch:
         result |= backwards(batch, flips, segment_size)
     if set(options.chosen) & set(_NEED_FRAMES):
-        for number, (frames, count) in enumerate(FRAMES.items()):
-            if frames in batch:
-                frames_seed = tf.random.experimental.stateless_fold_in(order, number)
-                at, left = chosen_frames(result[frames], result[count], flips.get(frames), options, frames_seed, segment_size)
-                result[frames], result[count] = take_frames(result[frames], at, left), left
+        for number, (frames, count) in enumerate(frames_of(batch)):
+            frames_seed = tf.random.experimental.stateless_fold_in(order, number)
+            at, left = chosen_frames(result[frames], result[count], flips.get(frames), options, frames_seed, segment_size)
+            result[frames], result[count] = take_frames(result[frames], at, left), left
     if options.virtual_segments:
         result |= mixed_rows(result, options.virtual_segments, mixing)
     if options.noise:

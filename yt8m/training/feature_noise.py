@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from yt8m.training.frame_order import FRAMES, real_frames
+from yt8m.training.frame_order import frames_of, real_frames
 
 BYTES_PER_UNIT = 255 / 4  # one unit of a dequantised feature, whose range is -2 to 2, in bytes
 
@@ -24,12 +24,11 @@ def noisy_features(batch, deviation, seed):
     if "features" in batch:
         noise = tf.random.stateless_normal(tf.shape(batch["features"]), seed, stddev=deviation)
         changed["features"] = batch["features"] + noise
-    for number, (frames, count) in enumerate(FRAMES.items()):
-        if frames in batch:
-            x, frames_seed = batch[frames], tf.random.experimental.stateless_fold_in(seed, number)
-            noisy = tf.cast(x, tf.int16) + _byte_noise(tf.shape(x), deviation, frames_seed)
-            noisy = tf.cast(tf.clip_by_value(noisy, 0, 255), x.dtype)
-            changed[frames] = tf.where(real_frames(batch[count], tf.shape(x)[1])[:, :, None], noisy, tf.zeros([], x.dtype))
+    for number, (frames, count) in enumerate(frames_of(batch)):
+        x, frames_seed = batch[frames], tf.random.experimental.stateless_fold_in(seed, number)
+        noisy = tf.cast(x, tf.int16) + _byte_noise(tf.shape(x), deviation, frames_seed)
+        noisy = tf.cast(tf.clip_by_value(noisy, 0, 255), x.dtype)
+        changed[frames] = tf.where(real_frames(batch[count], tf.shape(x)[1])[:, :, None], noisy, tf.zeros([], x.dtype))
     return changed
 
 

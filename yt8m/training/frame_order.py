@@ -3,8 +3,18 @@
 import tensorflow as tf
 
 # The frames of a batch -> how many of each row are real; rated videos come with their segments' frames.
-FRAMES = {"frames": "num_frames", "segment_frames": "segment_num_frames"}
+FRAMES = {"frames": "num_frames", "context_frames": "context_num_frames"}
 LABELS = {"labels": "label_weights", "soft_labels": "soft_weights"}
+
+
+def frames_of(batch):
+    """(frames, their number) of a batch by name, whole videos before segments."""
+    return [(frames, FRAMES[frames]) for frames in ("context_frames", "frames") if frames in batch]
+
+
+def videos_of(batch):
+    """Name of the frames of the batch's whole videos."""
+    return "context_frames" if "context_frames" in batch else "frames"
 
 
 def real_frames(num_frames, length):
@@ -22,24 +32,29 @@ def choose_flips(batch, probability, seed, size):
         size: frames of a segment; of rated videos only those run backwards that have so many.
 
     Returns:
-        {"frames": bool [B]}, and "segment_frames": bool [N] for the segments of rated videos; empty where that is off.
+        {name of frames: bool [B]}, and "segments": bool [N] for the segments of rated videos; empty where that is off.
     """
     if not probability or "frames" not in batch:
         return {}
-    flips = tf.random.stateless_uniform(tf.shape(batch["num_frames"]), seed) < probability
+    videos = videos_of(batch)
+    num_frames = batch[FRAMES[videos]]
+    flips = tf.random.stateless_uniform(tf.shape(num_frames), seed) < probability
     if "segment_rows" not in batch:
-        return {"frames": flips}
-    flips &= batch["num_frames"] >= size
-    return {"frames": flips, "segment_frames": tf.gather(flips, batch["segment_rows"])}
+        return {videos: flips}
+    flips &= num_frames >= size
+    segments = tf.gather(flips, batch["segment_rows"])
+    return {videos: flips, "segments": segments, **({"frames": segments} if videos != "frames" else {})}
 
 
 def backwards(batch, flips, size):
-    """num_frames, start times, labels and weights of rated videos, when those with `flips` run backwards."""
-    num_frames = batch["num_frames"] - tf.where(flips["frames"], batch["num_frames"] % size, 0)
+    """Lengths, start times, labels and weights of rated videos, when those with `flips` run backwards."""
+    videos = videos_of(batch)
+    num_frames = batch[FRAMES[videos]]
+    num_frames = num_frames - tf.where(flips[videos], num_frames % size, 0)
     mirrored = tf.gather(num_frames, batch["segment_rows"]) - size - batch["start_times"]
-    lost = flips["segment_frames"] & (mirrored < 0)
-    starts = tf.where(flips["segment_frames"], tf.maximum(mirrored, 0), batch["start_times"])
-    changed = {"num_frames": num_frames, "start_times": starts}
+    lost = flips["segments"] & (mirrored < 0)
+    starts = tf.where(flips["segments"], tf.maximum(mirrored, 0), batch["start_times"])
+    changed = {FRAMES[videos]: num_frames, "start_times": starts}
     for key in (*LABELS, *LABELS.values()):
         if key in batch:
             changed[key] = tf.where(lost[:, None], 0.0, batch[key])

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from yt8m.training.frame_order import FRAMES, LABELS, real_frames
+from yt8m.training.frame_order import LABELS, real_frames
 
 
 def mixed_rows(batch, alpha, seed):
@@ -28,11 +28,10 @@ def mixed_rows(batch, alpha, seed):
     if "features" in batch:
         changed["features"] = _combined(batch["features"], tf.gather(batch["features"], partner), share[:, None])
     else:
-        frames = "segment_frames" if "segment_rows" in batch else "frames"
-        num_frames = batch[FRAMES[frames]]
+        num_frames = batch["num_frames"]
         others = tf.gather(num_frames, partner)
         share = tf.where((num_frames > 0) & (others > 0), share, 1.0)
-        changed[frames] = _mixed_frames(batch[frames], num_frames, others, partner, share, rounding)
+        changed["frames"] = _mixed_frames(batch["frames"], num_frames, others, partner, share, rounding)
     for labels, weights in LABELS.items():
         if labels in batch:
             changed |= _mixed_labels(batch, labels, weights, partner, share[:, None])
