@@ -42,18 +42,18 @@ def data(tmp_path_factory):
     def video(name, rated):
         length = int(rng.integers(10, 22))
         labels = rng.choice(CLASSES, 2, replace=False)
-        unrated = make_video(name, length, labels=labels)
+        plain = make_video(name, length, labels=labels)
         truth = rng.choice(labels, -(-length // 5))
         for segment, label in enumerate(truth):
-            unrated.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
+            plain.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
         if not rated:
-            return unrated
+            return plain
         ratings = [(5 * segment, label, float(truth[segment] == label)) for segment in range(2) for label in labels]
-        return make_video_with(unrated, ratings)
+        return make_video_with(plain, ratings)
 
-    unlabelled = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
+    unrated = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
     rated = [[video(f"r{shard}{number}", True) for number in range(10)] for shard in range(3)]
-    return write_frame_shards(folder / "train", unlabelled, "train"), write_frame_shards(folder / "rated", rated)
+    return write_frame_shards(folder / "train", unrated, "train"), write_frame_shards(folder / "rated", rated)
 
 
 def make_video_with(video, ratings):
