@@ -91,7 +91,7 @@ def formats(fv, calibration):
 
 def in_float32(trained):
     """The model with float32 arithmetic, whatever it was trained with."""
-    from yt8m.stages.train import build
+    from yt8m.training.restore import build
 
     if trained.config.precision == "float32":
         return trained.model

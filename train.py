@@ -18,7 +18,7 @@ from yt8m.errors import UserError
 def main(fv):
     """Resolves the flags to one config a stage and runs the stages."""
     from yt8m import losses
-    from yt8m.stages import report, train
+    from yt8m.stages import by_name, report
 
     if fv.log_device_placement:
         import tensorflow as tf
@@ -42,7 +42,7 @@ def main(fv):
     if not fv.train_dir:
         flags.note_latest(folder)
     for run in without_finished(runs, folder):
-        trained = getattr(train, run.stage)(run, model)
+        trained = by_name.FUNCTIONS[run.stage](run, model)
         if trained is None:
             sys.exit(143)
         if sample:

@@ -15,7 +15,7 @@ import report
 
 from yt8m import config
 from yt8m.sample.sample import ensure_sample
-from yt8m.stages import evaluate, train
+from yt8m.stages import by_name, evaluate
 
 MODELS = ("FrameLevelLogisticModel", "AttentionModel", "MultiAttentionModel")
 
@@ -28,7 +28,7 @@ def run(name, seed, sample):
         for stage, pattern in (("pretrain", sample.train_pattern), ("finetune", sample.rated_pattern)):
             values = config.recipe(name, stage, sample=True)
             stage_config = config.TrainConfig(folder, stage, pattern, seed=seed, **{**values, "save_steps": 10**6})
-            model = getattr(train, stage)(stage_config, model_config)
+            model = by_name.FUNCTIONS[stage](stage_config, model_config)
             maps.append(evaluate.evaluate_segments(model, model_config, sample.held_out_pattern)["map"])
     return maps, time.monotonic() - start
 

@@ -665,34 +665,32 @@ def em_plan(fv, train_dir, model, sample, patterns, segment_label_ids):
         UserError: a flag out of range, not two models, or more folds than rated shards.
     """
     from yt8m.readers.datasets import match_files
-    from yt8m.stages.em import Candidate, Plan
+    from yt8m.stages.em import Candidate, make_plan
 
     videos, rated = patterns
     folds = given(fv, "folds") or min(8, len(match_files(rated, "rated_data_pattern")))
 
-    def candidate(name, config, stages, changes=()):
-        runs = []
-        for stage in stages:
-            pattern = rated if stage == "finetune" else videos
-            run = stage_config(fv, stage, train_dir, pattern, "", sample, config.model, segment_label_ids)
-            run = dataclasses.replace(run, **dict(changes), folds=folds if stage == "finetune" else 0, start_new_model=False)
-            runs.append(run)
-        return Candidate(name, config, tuple(runs))
+    models = {"F": (model, {}), **dict(zip(("F1", "F2"), em_models(fv, model, sample)))}
 
-    candidates = [
-        candidate(name, config, ("mstep", "finetune"), training)
-        for name, (config, training) in zip(("F1", "F2"), em_models(fv, model, sample))
-    ]
-    return Plan(
+    def candidate(name, folder, pseudo_labels):
+        config, changes = models[name]
+        stages = []
+        for stage in ("mstep" if pseudo_labels else "pretrain", "finetune"):
+            pattern = rated if stage == "finetune" else videos
+            run = stage_config(fv, stage, folder, pattern, "", sample, config.model, segment_label_ids)
+            run = dataclasses.replace(run, **changes, folds=folds if stage == "finetune" else 0, start_new_model=False)
+            stages.append(dataclasses.replace(run, pseudo_labels=pseudo_labels if stage == "mstep" else ""))
+        return Candidate(name, config, tuple(stages))
+
+    return make_plan(
         train_dir,
         videos,
         rated,
-        candidate("F", model, ("pretrain", "finetune")),
-        tuple(candidates),
+        candidate,
         fv.em_iterations,
-        given(fv, "em_threshold", configs.EM_THRESHOLDS["sample" if sample else "paper"]),
-        folds,
-        fv.fold,
+        threshold=given(fv, "em_threshold", configs.EM_THRESHOLDS["sample" if sample else "paper"]),
+        folds=folds,
+        fold=fv.fold,
     )
 
 
