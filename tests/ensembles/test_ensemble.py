@@ -332,7 +332,7 @@ def write_ratings(folder, prefix="validate", seed=0):
 
 def pairs_of(pattern):
     """(names, label ids, scores) of the ratings of LABELS."""
-    from yt8m.readers.datasets import read_ratings
+    from yt8m.readers.ratings import read_ratings
 
     rated = read_ratings(pattern)
     kept = np.isin(rated.labels, LABELS)

@@ -169,14 +169,14 @@ def _fitted(args, members):
 
 
 def _ratings(pattern, args, flag, ids=None):
-    """readers.datasets.Ratings in the shards; of the label ids `ids` unless these are None."""
-    from yt8m.readers import datasets
+    """readers.ratings.Ratings in the shards; of the label ids `ids` unless these are None."""
+    from yt8m.readers.ratings import Ratings, read_ratings
 
-    rated = datasets.read_ratings(pattern, args.id_feature, flag)
+    rated = read_ratings(pattern, args.id_feature, flag)
     if ids is None:
         return rated
     kept = np.isin(rated.labels, ids)
-    return datasets.Ratings(rated.video_ids[kept], rated.start_times[kept], rated.labels[kept], rated.scores[kept])
+    return Ratings(rated.video_ids[kept], rated.start_times[kept], rated.labels[kept], rated.scores[kept])
 
 
 # ---------------------------------------------------------------- report
@@ -291,10 +291,10 @@ def _warning(args):
     """That weights are judged by the ratings that they were fitted on."""
     if not args.fit_on:
         return ""
-    from yt8m.readers import datasets
+    from yt8m.readers.patterns import match_files
 
     fitted, judged = (
-        {os.path.abspath(path) for path in datasets.match_files(pattern, flag)}
+        {os.path.abspath(path) for path in match_files(pattern, flag)}
         for pattern, flag in ((args.fit_on, "fit_on"), (args.eval_data_pattern, "eval_data_pattern"))
     )
     if not fitted & judged:

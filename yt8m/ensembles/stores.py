@@ -83,7 +83,7 @@ class Members:
         """The members' scores of rated (segment, class) pairs.
 
         Args:
-            ratings: readers.datasets.Ratings; pairs of classes that are not wanted are left out.
+            ratings: readers.ratings.Ratings; pairs of classes that are not wanted are left out.
             flag: what error messages call the ratings.
 
         Returns:

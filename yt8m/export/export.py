@@ -16,9 +16,10 @@ from yt8m.config import write_text
 from yt8m.errors import UserError
 from yt8m.export import litert, signatures
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.readers import datasets
+from yt8m.readers.batches import evaluation_batches
 from yt8m.readers.labels import LabelMap, read_label_ids
-from yt8m.training.data import frame_spec
+from yt8m.readers.patterns import match_files
+from yt8m.training.data import segment_spec
 from yt8m.training.predict import SEGMENT_SIZE, make_predict, mean_features
 
 FORMATS = ("saved_model", "mediapipe", *litert.FORMATS)
@@ -162,7 +163,7 @@ def check_shards(options):
     """
     for flag in ("eval_data_pattern", "calibration_data_pattern"):
         if getattr(options, flag):
-            datasets.match_files(getattr(options, flag), flag)
+            match_files(getattr(options, flag), flag)
     if "int8" in options.formats and not options.calibration_data_pattern:
         raise UserError(
             "--formats=int8 needs rated shards to measure activations on. Give --calibration_data_pattern, or --formats=dynamic."
@@ -277,18 +278,12 @@ def calibration_examples(model, config, options):
 
 def rated_videos(config, pattern, flag):
     """DataSpec of rated segments in their videos, whatever the model takes."""
-    return dataclasses.replace(
-        frame_spec(config, pattern, pattern_flag=flag),
-        as_video_features=False,
-        segment_labels=True,
-        context=True,
-        segment_expansion=config.segment_expansion,
-    )
+    return segment_spec(config, pattern, context=True, pattern_flag=flag)
 
 
 def batches(spec, batch_size):
     """Batches as numpy arrays."""
-    for batch in datasets.evaluation_batches(spec, batch_size, num_parallel=1):
+    for batch in evaluation_batches(spec, batch_size, num_parallel=1):
         yield {key: value.numpy() for key, value in batch.items()}
 
 

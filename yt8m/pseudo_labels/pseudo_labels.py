@@ -18,8 +18,11 @@ from rich.table import Table
 
 from yt8m import command_line
 from yt8m.errors import UserError
-from yt8m.readers import datasets, labels, records, sidecars, stores
+from yt8m.readers import labels, records, sidecars, stores
 from yt8m.readers.index import open_shard
+from yt8m.readers.patterns import match_files
+from yt8m.readers.ratings import read_ratings
+from yt8m.readers.spec import WholeVideos
 from yt8m.scoring.submission import read_submission
 from yt8m.scoring.topk import TopSegments
 
@@ -406,7 +409,7 @@ def write(folder, files, shard_labels, num_classes, label_ids, source, ratings=N
         files: features shards.
         shard_labels: iterable of a ShardLabels for each.
         num_classes, label_ids, source: of sidecars.SidecarHeader.
-        ratings: datasets.Ratings to compare with, or None.
+        ratings: readers.ratings.Ratings to compare with, or None.
 
     Returns:
         Report.
@@ -516,11 +519,11 @@ def main(argv):
     """Makes the sidecars that the arguments ask for."""
     options = _arguments().parse_args(argv)
     selection = Selection(**{name.name: getattr(options, name.name) for name in dataclasses.fields(Selection)})
-    files = datasets.match_files(options.data_pattern)
+    files = match_files(options.data_pattern)
     sidecars.check_destination(options.output_dir, files)
     ratings = None
     if options.eval_data_pattern:
-        ratings = datasets.read_ratings(options.eval_data_pattern, options.id_feature, "eval_data_pattern")
+        ratings = read_ratings(options.eval_data_pattern, options.id_feature, "eval_data_pattern")
     wanted = labels.read_label_ids(options.segment_label_ids_file) if options.segment_label_ids_file else None
     source = {"scores": options.scores or options.submission_file, **dataclasses.asdict(selection)}
     if options.scores:
@@ -530,7 +533,7 @@ def main(argv):
         _check_classes(label_ids, options.num_classes)
         chosen = from_store(store, files, label_ids, selection, options.id_feature)
     else:
-        spec = datasets.DataSpec(options.data_pattern, options.feature_names.split(","), _integers(options.feature_sizes))
+        spec = WholeVideos(options.data_pattern, options.feature_names.split(","), _integers(options.feature_sizes))
         features = spec.feature_names, spec.feature_sizes
         label_ids, chosen = from_submission(options.submission_file, files, wanted, selection, options.id_feature, *features)
         _check_classes(label_ids, options.num_classes)

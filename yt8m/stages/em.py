@@ -13,7 +13,7 @@ from rich.table import Table
 
 from yt8m import config as configs
 from yt8m.errors import UserError
-from yt8m.readers import datasets
+from yt8m.readers import patterns
 from yt8m.readers.records import SEGMENT_SECONDS, Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
@@ -83,8 +83,8 @@ def em(plan, callbacks=()):
     if "TF_CONFIG" in os.environ:
         raise UserError("--stage=em: runs on one host, with all its devices. Leave TF_CONFIG out.")
     for held_out in (False, True):  # before anything is trained
-        datasets.shards(rated_fold(plan, held_out))
-    datasets.match_files(plan.data_pattern, "train_data_pattern")
+        patterns.shards(rated_fold(plan, held_out))
+    patterns.match_files(plan.data_pattern, "train_data_pattern")
     note_plan(plan)
     folder = os.path.join(plan.train_dir, "initial")
     first = trained(plan, plan.initial, folder, "", callbacks)
@@ -143,7 +143,7 @@ def e_step(plan, source, folder):
     model = restore.newest(source)
     predict = make_predict(model.model)
     where = {"run": os.path.relpath(source, plan.train_dir), "step": model.step, "threshold": plan.threshold}
-    files = datasets.match_files(plan.data_pattern, "train_data_pattern")
+    files = patterns.match_files(plan.data_pattern, "train_data_pattern")
     print(f"E-step: the segments of {len(files)} shards by {model.config.model} of {model.prefix}, threshold {plan.threshold}")
     for path in files:
         if not all(is_made(one, path, {**where, "prior": prior}) for one, prior in zip(folders, (True, False))):
@@ -165,7 +165,7 @@ def annotate(plan, trained_model, predict, path, folders, source):
     config = trained_model.config
     label_ids = np.array(config.label_ids if config.label_ids is not None else range(config.num_classes))
     made = [], []
-    spec = dataclasses.replace(frame_spec(config, plan.data_pattern), as_video_features=False)
+    spec = frame_spec(config, plan.data_pattern)
     shard = shard_batches(spec, [path], VIDEOS_A_BATCH, num_parallel=1)
     for batch in itertools.chain.from_iterable(batches for _, batches in shard):
         rows, starts, scores = segment_scores(trained_model.model, predict, batch, config.segment_expansion)

@@ -11,7 +11,8 @@ import tensorflow as tf
 from yt8m import config as configs
 from yt8m import losses, models
 from yt8m.errors import UserError
-from yt8m.readers import datasets
+from yt8m.readers.batches import blended, count_examples, training_batches
+from yt8m.readers.patterns import match_files, shards
 from yt8m.readers.sidecars import ensure_sidecars_done
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints as ckpt
@@ -231,7 +232,7 @@ def check_blend(train):
     Raises:
         UserError: names the flag.
     """
-    ensure_sidecars_done(train.pseudo_labels, datasets.match_files(train.pseudo_data_pattern, "pseudo_data_pattern"))
+    ensure_sidecars_done(train.pseudo_labels, match_files(train.pseudo_data_pattern, "pseudo_data_pattern"))
     if not 0 < round(train.pseudo_share * train.batch_size) < train.batch_size:
         raise UserError(
             f"--pseudo_share={train.pseudo_share}: of --batch_size={train.batch_size} rows that is none or all. Use a share that "
@@ -304,12 +305,12 @@ def batches_from(train, spec, length, start, replicas):
                 annotations=train.pseudo_labels,
                 fold=None,
             )
-            rated = datasets.training_batches(
+            rated = training_batches(
                 spec, length.batch_size - share, train.seed, num_epochs=epochs, worker=worker, **options
             )
-            read = datasets.blended(rated, datasets.training_batches(pseudo, share, train.seed, worker=worker, **options))
+            read = blended(rated, training_batches(pseudo, share, train.seed, worker=worker, **options))
         else:
-            read = datasets.training_batches(spec, length.batch_size, train.seed, num_epochs=epochs, worker=worker, **options)
+            read = training_batches(spec, length.batch_size, train.seed, num_epochs=epochs, worker=worker, **options)
         return augmented(read, augmentation, train.seed + worker[0], start, num_parallel=options["num_parallel"])
 
     return batches
@@ -381,10 +382,10 @@ def count_steps(train, spec, global_batch, replicas):
     """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand."""
     if train.num_epochs is None:
         return train.max_steps
-    size = sum(tf.io.gfile.stat(path).length for path in datasets.shards(spec))
+    size = sum(tf.io.gfile.stat(path).length for path in shards(spec))
     if size > COUNT_BYTES and replicas == 1:
         return train.max_steps
-    rows = datasets.count_examples(spec) * train.num_epochs
+    rows = count_examples(spec) * train.num_epochs
     steps = rows // global_batch if replicas > 1 else -(-rows // global_batch)
     if steps < 1:
         raise UserError(
