@@ -14,7 +14,8 @@ import numpy as np
 import report
 import tensorflow as tf
 
-from yt8m.readers import datasets, records
+from yt8m.readers import batches, records
+from yt8m.readers.spec import WholeVideos
 
 BATCH = 128
 
@@ -75,9 +76,9 @@ def main():
         pattern = (
             f"{options.data}/*.tfrecord" if options.data else write_shards(pathlib.Path(folder), 600 if options.quick else 2000)
         )
-        spec = datasets.DataSpec(pattern, ("rgb", "audio"), (1024, 128))
+        spec = WholeVideos(pattern, ("rgb", "audio"), (1024, 128))
         sides = {
-            "ours": lambda seed: datasets.training_batches(spec, BATCH, seed, num_epochs=1),
+            "ours": lambda seed: batches.training_batches(spec, BATCH, seed, num_epochs=1),
             "plain tf.data": lambda seed: plain(pattern),
         }
         figures = {name: [] for name in sides}

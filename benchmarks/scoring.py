@@ -24,7 +24,7 @@ from topn import Heaps
 
 from yt8m import models
 from yt8m.config import ModelConfig
-from yt8m.readers import datasets
+from yt8m.readers.batches import evaluation_batches
 from yt8m.scoring import infer
 from yt8m.segments import segments_of, window_indices
 from yt8m.training import predict
@@ -93,7 +93,7 @@ def config(name):
 
 def batches(name, pattern):
     """Batches of whole videos."""
-    return datasets.evaluation_batches(frame_spec(config(name), pattern), BATCH)
+    return evaluation_batches(frame_spec(config(name), pattern), BATCH)
 
 
 def ours(scorer, pattern, path, most):

@@ -664,7 +664,7 @@ def em_plan(fv, train_dir, model, sample, patterns, segment_label_ids):
     Raises:
         UserError: a flag out of range, not two models, or more folds than rated shards.
     """
-    from yt8m.readers.datasets import match_files
+    from yt8m.readers.patterns import match_files
     from yt8m.stages.em import Candidate, make_plan
 
     videos, rated = patterns
@@ -847,9 +847,9 @@ def one_line(command, error):
 
 def known_failure(error):
     """The line for a UserError or a file system's failure that TensorFlow wrapped in an error of its own, else None."""
-    from yt8m.readers import datasets
+    from yt8m.readers import failures
 
-    line = datasets.user_error_from(error)
+    line = failures.user_error_from(error)
     if line is not None:
         return line
     text = str(error)

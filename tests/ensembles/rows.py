@@ -5,7 +5,7 @@ import numpy as np
 from tests.testing import make_segments
 from yt8m.ensembles import command
 from yt8m.metrics import segment_metrics_from_pairs
-from yt8m.readers.datasets import read_ratings
+from yt8m.readers.ratings import read_ratings
 from yt8m.readers.records import Video, encode_video, write_shard
 from yt8m.readers.stores import StoreConfig, create_store
 from yt8m.scoring.submission import read_submission

@@ -6,7 +6,7 @@ import pytest
 import yt8m
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, models
-from yt8m.readers import datasets
+from yt8m.readers.batches import evaluation_batches
 from yt8m.segments import mean_features
 from yt8m.training import predict as scoring
 from yt8m.training.data import frame_spec, segment_spec
@@ -47,19 +47,13 @@ def test_rated_rows_equal_the_scores_of_all_segments(name, expansion, pattern):
     model, model_config = build(name)
     model_config = config.dataclasses.replace(model_config, segment_expansion=expansion)
     predict = scoring.make_predict(model)
-    whole = next(
-        iter(
-            datasets.evaluation_batches(
-                config.dataclasses.replace(frame_spec(model_config, pattern), as_video_features=False), 10
-            )
-        )
-    )
+    whole = next(iter(evaluation_batches(frame_spec(model_config, pattern), 10)))
     rows, starts, scores = scoring.segment_scores(model, predict, whole, expansion)
     assert len(rows) == 5 + 1 + 7 + 2 + 3
     ids = whole["ids"].numpy()
     every = {(ids[row], start): score for row, start, score in zip(rows, starts, scores)}
     seen = 0
-    for batch in datasets.evaluation_batches(segment_spec(model_config, pattern), 2):
+    for batch in evaluation_batches(segment_spec(model_config, pattern), 2):
         found = predict(batch)
         videos = batch["ids"].numpy()
         if "segment_rows" in batch:
@@ -72,7 +66,7 @@ def test_rated_rows_equal_the_scores_of_all_segments(name, expansion, pattern):
 
 def test_context_is_the_video(pattern):
     model, model_config = build("ContextAwareModel")
-    batch = next(iter(datasets.evaluation_batches(segment_spec(model_config, pattern), 10)))
+    batch = next(iter(evaluation_batches(segment_spec(model_config, pattern), 10)))
     rows = batch["segment_rows"].numpy()
     direct = model(
         {
@@ -88,6 +82,6 @@ def test_context_is_the_video(pattern):
 def test_mean_features_are_those_of_the_reader(pattern):
     _, model_config = build("LogisticModel")
     spec = segment_spec(model_config, pattern)
-    means = next(iter(datasets.evaluation_batches(spec, 10)))["features"].numpy()
-    frames = next(iter(datasets.evaluation_batches(config.dataclasses.replace(spec, as_video_features=False), 10)))
+    means = next(iter(evaluation_batches(spec, 10)))["features"].numpy()
+    frames = next(iter(evaluation_batches(config.dataclasses.replace(spec, as_video_features=False), 10)))
     np.testing.assert_allclose(mean_features(frames["frames"].numpy(), frames["num_frames"].numpy()), means, atol=1e-5)

@@ -14,7 +14,9 @@ from yt8m.pseudo_labels import stores as by_scores
 from yt8m.pseudo_labels.selection import Selection
 from yt8m.pseudo_labels.stores import from_store
 from yt8m.pseudo_labels.submissions import from_submission
-from yt8m.readers import datasets, sidecars, stores
+from yt8m.readers import batches, patterns, sidecars, stores
+from yt8m.readers.index import open_shard
+from yt8m.readers.spec import RatedSegments
 from yt8m.scoring.submission import write_submission
 
 LABEL_IDS = (4, 9, 2)
@@ -36,7 +38,7 @@ class Data:
         seconds = dict(zip(flat, SECONDS))
         pattern = [[make_video(id, seconds[id], labels[id]) for id in shard] for shard in ids]
         self.pattern = write_frame_shards(folder / "features", pattern, "test")
-        self.files = datasets.match_files(self.pattern)
+        self.files = patterns.match_files(self.pattern)
         self.labels, self.seconds = labels, seconds
         self.segments = [(id, start) for id in flat for start in range(0, seconds[id], 5)]
         grid = rng.permutation(9999)[: len(self.segments) * 3].reshape(-1, 3) + 1
@@ -244,7 +246,7 @@ def test_the_command_writes_sidecars_that_fit_the_shards(data, tmp_path, capsys)
     for file in data.files:
         sidecar = sidecars.open_sidecar(out, file)
         for label_ids in (None, LABEL_IDS):
-            sidecar.check(datasets.open_shard(file), file, 10, label_ids)
+            sidecar.check(open_shard(file), file, 10, label_ids)
         assert not sidecar.header.dense and sidecar.header.label_ids == LABEL_IDS
         assert sidecar.header.source["run"] == {"model": "M"} and sidecar.header.source["top"] == 6
     text = capsys.readouterr().out
@@ -256,11 +258,9 @@ def test_they_are_read_as_a_batch(data, tmp_path):
     out = tmp_path / "labels"
     run(f"--scores={data.store.folder}", f"--data_pattern={data.pattern}", f"--output_dir={out}", "--top=6", "--soft", *SMALL)
     expected = data.sorted_pairs(Selection(top=6, soft=True))
-    spec = datasets.DataSpec(
-        data.pattern, ("rgb", "audio"), (16, 8), num_classes=10, segment_labels=True, annotations=str(out)
-    )  # fmt: skip
+    spec = RatedSegments(data.pattern, ("rgb", "audio"), (16, 8), num_classes=10, annotations=str(out))
     found = {}
-    for batch in datasets.evaluation_batches(spec, 4):
+    for batch in batches.evaluation_batches(spec, 4):
         for id, start, values, weights in zip(*(batch[key].numpy() for key in ("ids", "start_times", "labels", "label_weights"))):
             found |= {(id.decode(), int(start), int(label)): values[label] for label in np.flatnonzero(weights)}
     assert found.keys() == expected.keys()
@@ -383,10 +383,10 @@ def test_scores_of_another_kind(data, tmp_path, config, line):
 def test_a_video_that_is_there_twice(data, tmp_path):
     (tmp_path / "s.csv").write_text("4,aaaa:0\n")
     write_frame_shards(tmp_path / "two", [[make_video("aaaa")], [make_video("aaaa")]], "test")
-    files = datasets.match_files(str(tmp_path / "two" / "*"))
+    files = patterns.match_files(str(tmp_path / "two" / "*"))
     refused("video 'aaaa' is in --data_pattern more than once", from_csv, data, tmp_path / "s.csv", Selection(), None, files)
     write_frame_shards(tmp_path / "one", [[make_video("aaaa"), make_video("aaaa")]], "test")
-    files = datasets.match_files(str(tmp_path / "one" / "*"))
+    files = patterns.match_files(str(tmp_path / "one" / "*"))
     refused("test0000.tfrecord has video 'aaaa' more than once", from_csv, data, tmp_path / "s.csv", Selection(), None, files)
 
 

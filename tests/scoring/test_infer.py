@@ -12,7 +12,7 @@ from tests import commands
 from tests.testing import make_video, write_frame_shards, write_video_shards
 from yt8m import config as configs
 from yt8m.errors import UserError
-from yt8m.readers import datasets, records
+from yt8m.readers import patterns, records
 from yt8m.readers.index import open_shard
 from yt8m.readers.stores import open_store
 from yt8m.scoring import infer, scan
@@ -114,7 +114,7 @@ def flat(folder):
 def by_hand(runs, name, pattern, expansion):
     """{(id, start): scores} of a frame-level model, a call a segment."""
     model, found = restore.newest(str(runs / name)).model, {}
-    for path in datasets.match_files(pattern):
+    for path in patterns.match_files(pattern):
         shard = open_shard(path)
         for number in range(len(shard)):
             video = records.decode_video(shard.record(number), ("rgb", "audio"), (16, 8))
@@ -422,7 +422,7 @@ def test_the_functions_of_a_library_user(runs, pattern, tmp_path):
 
 
 def test_a_damaged_shard_is_named(runs, pattern, tmp_path):
-    for path in datasets.match_files(pattern):
+    for path in patterns.match_files(pattern):
         shutil.copy(path, tmp_path)
     path = tmp_path / "test0003.tfrecord"
     path.write_bytes(path.read_bytes()[:-50])

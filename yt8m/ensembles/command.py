@@ -159,9 +159,9 @@ def _fitted(args, members):
 
 def _ratings(pattern, args, flag, ids=None):
     """The Ratings in the shards; of the label ids `ids` unless these are None."""
-    from yt8m.readers import datasets
+    from yt8m.readers.ratings import read_ratings
 
-    ratings = datasets.read_ratings(pattern, args.id_feature, flag)
+    ratings = read_ratings(pattern, args.id_feature, flag)
     if ids is None:
         return ratings
     kept = np.isin(ratings.classes, ids)
@@ -192,10 +192,10 @@ def _warning(args):
     """That weights are judged by the ratings that they were fitted on."""
     if not args.fit_on:
         return ""
-    from yt8m.readers import datasets
+    from yt8m.readers.patterns import match_files
 
     fitted, judged = (
-        {os.path.abspath(path) for path in datasets.match_files(pattern, flag)}
+        {os.path.abspath(path) for path in match_files(pattern, flag)}
         for pattern, flag in ((args.fit_on, "fit_on"), (args.eval_data_pattern, "eval_data_pattern"))
     )
     if not fitted & judged:

@@ -9,7 +9,7 @@ from yt8m.export import report
 from yt8m.export.formats import Exported, write_format
 from yt8m.export.measure import keras_scorer, measure
 from yt8m.files import replacing_folder, write_text
-from yt8m.readers import datasets
+from yt8m.readers.patterns import match_files
 
 REPORT = "export.json"
 
@@ -95,7 +95,7 @@ def check_shards(options):
     """
     for flag in ("eval_data_pattern", "calibration_data_pattern"):
         if getattr(options, flag):
-            datasets.match_files(getattr(options, flag), flag)
+            match_files(getattr(options, flag), flag)
     if "int8" in options.formats and not options.calibration_data_pattern:
         raise UserError(
             "--formats=int8 needs rated shards to measure activations on. Give --calibration_data_pattern, or --formats=dynamic."

@@ -1,30 +1,22 @@
 """What an exported model costs: MAP over rated segments, and how far its predictions are from the Keras model's."""
 
-import dataclasses
-
 import numpy as np
 
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.readers import datasets
+from yt8m.readers.batches import evaluation_batches
 from yt8m.segments import mean_features
-from yt8m.training.data import frame_spec
+from yt8m.training.data import segment_spec
 from yt8m.training.predict import make_predict
 
 
 def rated_videos(config, pattern, flag):
-    """DataSpec of rated segments in their videos, whatever the model takes."""
-    return dataclasses.replace(
-        frame_spec(config, pattern, pattern_flag=flag),
-        as_video_features=False,
-        segment_labels=True,
-        context=True,
-        segment_expansion=config.segment_expansion,
-    )
+    """SegmentsInVideos of rated segments, whatever the model takes."""
+    return segment_spec(config, pattern, context=True, pattern_flag=flag)
 
 
 def batches(spec, batch_size):
     """Batches as numpy arrays."""
-    for batch in datasets.evaluation_batches(spec, batch_size, num_parallel=1):
+    for batch in evaluation_batches(spec, batch_size, num_parallel=1):
         yield {key: value.numpy() for key, value in batch.items()}
 
 

@@ -14,7 +14,10 @@ from yt8m.pseudo_labels.selection import Selection
 from yt8m.pseudo_labels.stores import from_store
 from yt8m.pseudo_labels.submissions import from_submission
 from yt8m.pseudo_labels.writing import show, write
-from yt8m.readers import datasets, labels, sidecars, stores
+from yt8m.readers import labels, sidecars, stores
+from yt8m.readers.patterns import match_files
+from yt8m.readers.ratings import read_ratings
+from yt8m.readers.spec import WholeVideos
 
 
 def arguments():
@@ -44,11 +47,11 @@ def main(argv):
     """Makes the sidecars that the arguments ask for."""
     options = arguments().parse_args(argv)
     selection = Selection(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Selection)})
-    files = datasets.match_files(options.data_pattern)
+    files = match_files(options.data_pattern)
     sidecars.check_destination(options.output_dir, files)
     ratings = None
     if options.eval_data_pattern:
-        ratings = datasets.read_ratings(options.eval_data_pattern, options.id_feature, "eval_data_pattern")
+        ratings = read_ratings(options.eval_data_pattern, options.id_feature, "eval_data_pattern")
     wanted = labels.read_label_ids(options.segment_label_ids_file) if options.segment_label_ids_file else None
     source = {"scores": options.scores or options.submission_file, **dataclasses.asdict(selection)}
     if options.scores:
@@ -58,7 +61,7 @@ def main(argv):
         _check_classes(label_ids, options.num_classes)
         chosen = from_store(store, files, label_ids, selection, options.id_feature)
     else:
-        spec = datasets.DataSpec(options.data_pattern, options.feature_names.split(","), _integers(options.feature_sizes))
+        spec = WholeVideos(options.data_pattern, options.feature_names.split(","), _integers(options.feature_sizes))
         features = spec.feature_names, spec.feature_sizes
         label_ids, chosen = from_submission(options.submission_file, files, wanted, selection, options.id_feature, *features)
         _check_classes(label_ids, options.num_classes)

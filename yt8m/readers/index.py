@@ -128,7 +128,7 @@ class _RecentlyUsed:
             return self._shards[key]
 
 
-# A remote training run touches a group of 16 shards at a time (datasets.training_batches), and the next one's first.
+# A remote training run touches a group of 16 shards at a time (batches.training_batches), and the next one's first.
 _LOCAL, _REMOTE = _RecentlyUsed(LocalShard, 128), _RecentlyUsed(RemoteShard, 20)
 
 

@@ -208,10 +208,18 @@ def decode_id(value):
     Raises:
         UserError: it is not UTF-8.
     """
+    if not is_text(value):
+        raise UserError(f"has the id {value!r}, which is not UTF-8. Rewrite the record.")
+    return value.decode()
+
+
+def is_text(value):
+    """Whether bytes are UTF-8, as an id must be."""
     try:
-        return value.decode()
+        value.decode()
     except UnicodeDecodeError:
-        raise UserError(f"has the id {value!r}, which is not UTF-8. Rewrite the record.") from None
+        return False
+    return True
 
 
 def check_finite(features):

@@ -1,6 +1,7 @@
 """Every row of a list of shards, batched shard by shard: what is scored, stored and resumed by shard."""
 
-from yt8m.readers.datasets import _batched, _loaded, _shard_rows
+from yt8m.readers.loading import loaded
+from yt8m.readers.rows import batched, shard_rows
 
 
 def shard_batches(spec, files, batch_size, num_parallel=2):
@@ -16,17 +17,17 @@ def shard_batches(spec, files, batch_size, num_parallel=2):
         (path, iterator of the shard's batches) a shard; the iterator has to be used up before the next shard is asked for.
 
     Raises:
-        UserError: a bad argument. What is found while reading arrives as a tf.errors.OpError: see errors_as_user_errors.
+        UserError: a bad argument. What is found while reading arrives as a tf.errors.OpError: see failures.errors_as_user_errors.
     """
     sizes = []
 
     def references():
         for shard in range(len(files)):
-            rows = _shard_rows(spec, files, shard)
+            rows = shard_rows(spec, files, shard)
             sizes.append(len(rows))
-            yield from _batched([rows], batch_size, (0, 1))
+            yield from batched([rows], batch_size)
 
-    batches = _Lookahead(_loaded(spec, files, references, num_parallel)) if files else None
+    batches = _Lookahead(loaded(spec, files, references, num_parallel)) if files else None
     for shard, path in enumerate(files):
         batches.fetch()  # that there is a batch, or the end, says that the sizes of the shards up to it are known
         yield path, batches.take(sizes[shard])

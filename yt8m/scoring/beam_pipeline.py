@@ -7,6 +7,7 @@ shard's number in that list, above its row in the shard: no worker has to know h
 import argparse
 import dataclasses
 import os
+import re
 import shutil
 import tempfile
 
@@ -16,8 +17,9 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from yt8m.errors import UserError
-from yt8m.readers import datasets
+from yt8m.readers.failures import errors_as_user_errors, user_error_from
 from yt8m.readers.index import is_remote
+from yt8m.readers.patterns import match_files
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.scorer import Member, Scorer
@@ -81,7 +83,7 @@ class ScoreShard(beam.DoFn):
     def process(self, shard):
         number, path = shard
         first, names, count = number << self._row_bits, [], 0
-        with datasets.errors_as_user_errors():
+        with errors_as_user_errors():
             for _, batches in shard_batches(self._scorer.spec(), [path], self._batch_size):
                 for batch in batches:
                     rows, starts, scores = self._scorer.scores(batch)
@@ -178,7 +180,7 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
     Raises:
         UserError: no such shards, an argument that Beam does not know, or what a worker found wrong with a shard.
     """
-    files = datasets.match_files(pattern, "input_data_pattern")
+    files = match_files(pattern, "input_data_pattern")
     row_bits = 32 - (len(files) - 1).bit_length()
     options = _pipeline_options(options)
     try:
@@ -201,7 +203,7 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
                 )
             )
     except Exception as error:
-        cause = datasets.user_error_from(error)
+        cause = user_error_from(error)
         if cause is None:
             raise
         raise UserError(str(cause).split(" [while running")[0]) from error
@@ -212,6 +214,15 @@ def _restored(train_dir, weight):
     """The Member of a run."""
     trained = restore.newest(train_dir)
     return Member(trained.model, trained.config, weight, trained.prefix)
+
+
+def _line_of_a_worker(error):
+    """The line of the UserError that a worker ended in, or None. Workers are processes: Beam brings their errors as text."""
+    line = user_error_from(error)
+    while line is None and error is not None:
+        match = re.search(r"\bUserError: (.+)$", str(error), re.MULTILINE)
+        line, error = match and match[1], error.__cause__
+    return None if line is None else str(line).split(" [while running")[0].strip()
 
 
 def _pipeline_options(arguments):

@@ -8,7 +8,7 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.metrics.segments import Ratings, segment_average_precisions
-from yt8m.readers import datasets
+from yt8m.readers.ratings import read_ratings
 from yt8m.scoring.submission import read_submission
 
 
@@ -29,7 +29,7 @@ def read(pattern, id_feature="id", cache=None):
     if cache and os.path.exists(cache):
         print(f"Ratings: {cache}")
         return _read_cache(cache)
-    rated = datasets.read_ratings(pattern, id_feature, pattern_flag="eval_data_pattern")
+    rated = read_ratings(pattern, id_feature, pattern_flag="eval_data_pattern")
     if cache:
         rows = zip(rated.segment_ids, rated.classes, rated.scores)
         write_text(cache, "".join(f"{segment},{label},{score}\n" for segment, label, score in rows))

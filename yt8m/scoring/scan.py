@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.readers import datasets, records
+from yt8m.readers import records
+from yt8m.readers.failures import errors_as_user_errors
 from yt8m.readers.index import is_remote, open_shard
+from yt8m.readers.patterns import match_files
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.stores import StoreConfig, check_basenames, create_store, decode_scores
 from yt8m.segments import SEGMENT_SIZE, segments_of
@@ -72,7 +74,7 @@ class Scan:
     def __init__(self, scorer, job):
         self._scorer, self._job, self._store = scorer, job, None
         self._progress, self._videos, self._left_out, self._without = Progress(scorer.kind), 0, 0, 0
-        self.files = datasets.match_files(job.pattern, "input_data_pattern")
+        self.files = match_files(job.pattern, "input_data_pattern")
         self.made_by = scorer.provenance() if job.scores_output or job.worker else {}
         if job.scores_output:
             check_basenames(self.files)
@@ -100,7 +102,7 @@ class Scan:
         todo = [path for path in mine if path not in done]
         batches = shard_batches(self._scorer.spec(), todo, self._job.batch_size, self._job.num_readers)
         sizes = np.zeros(len(mine), np.int64)
-        with datasets.errors_as_user_errors(), ThreadPoolExecutor(1) as thread:
+        with errors_as_user_errors(), ThreadPoolExecutor(1) as thread:
             put = _OneBehind(thread, keep or _forget)
             for number, path in enumerate(mine):
                 if path not in done:

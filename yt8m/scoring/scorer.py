@@ -77,12 +77,10 @@ class Scorer:
         configs = [member.config for member in self._members]
         largest = {name: max(getattr(config, name) for config in configs) for name in ("max_frames", "num_classes")}
         config = dataclasses.replace(configs[0], label_ids=None, **largest)
-        if self.kind == "segments":
-            spec = frame_spec(config, pattern, pattern_flag="input_data_pattern")
-            return dataclasses.replace(spec, as_video_features=False)
-        spec = video_spec(config, pattern, pattern_flag="input_data_pattern")
         alike = all(not models.takes_frames(other.model) and other.max_frames == config.max_frames for other in configs)
-        return dataclasses.replace(spec, as_video_features=spec.as_video_features and alike)
+        if self.kind == "segments" or (config.frame_features and not alike):
+            return frame_spec(config, pattern, pattern_flag="input_data_pattern")
+        return video_spec(config, pattern, pattern_flag="input_data_pattern")
 
     def scores(self, batch):
         """Scores a batch of the spec.

@@ -7,7 +7,7 @@ import os
 from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.files import write_text
-from yt8m.readers import datasets
+from yt8m.readers.patterns import match_files, shards
 from yt8m.stages import by_name, em_files, evaluate
 from yt8m.stages.estep import e_step
 from yt8m.stages.start import remaining
@@ -132,8 +132,8 @@ def check(plan):
     if "TF_CONFIG" in os.environ:
         raise UserError("--stage=em: runs on one host, with all its devices. Leave TF_CONFIG out.")
     for held_out in (False, True):
-        datasets.shards(rated_fold(plan, held_out))
-    datasets.match_files(plan.data_pattern, "train_data_pattern")
+        shards(rated_fold(plan, held_out))
+    match_files(plan.data_pattern, "train_data_pattern")
 
 
 def rated_fold(plan, held_out):

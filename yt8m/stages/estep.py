@@ -1,6 +1,5 @@
 """The E-step of EM (paper 004, section 5.3): a model's confident predictions become labels of segments."""
 
-import dataclasses
 import itertools
 import json
 import os
@@ -9,7 +8,7 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.files import write_text
-from yt8m.readers import datasets
+from yt8m.readers.patterns import match_files
 from yt8m.readers.records import Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
@@ -49,7 +48,7 @@ def e_step(plan, run, folders):
     predict = make_predict(trained.model)
     made_by = {"run": os.path.relpath(run, plan.train_dir), "step": trained.step, "threshold": plan.threshold}
     sources = [{**made_by, "prior": prior} for prior in PRIORS]
-    files = datasets.match_files(plan.data_pattern, "train_data_pattern")
+    files = match_files(plan.data_pattern, "train_data_pattern")
     model = f"{trained.config.model} of {trained.prefix}"
     print(f"E-step: the segments of {len(files)} shards by {model}, threshold {plan.threshold}")
     for path in files:
@@ -73,7 +72,7 @@ def annotate(plan, trained, predict, path, folders, sources):
     config = trained.config
     label_ids = np.array(config.label_ids if config.label_ids is not None else range(config.num_classes))
     annotations = [], []
-    spec = dataclasses.replace(frame_spec(config, plan.data_pattern), as_video_features=False)
+    spec = frame_spec(config, plan.data_pattern)
     shard = shard_batches(spec, [path], VIDEOS_A_BATCH, num_parallel=1)
     for batch in itertools.chain.from_iterable(batches for _, batches in shard):
         rows, starts, scores = segment_scores(trained.model, predict, batch, config.segment_expansion)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from yt8m import losses, models
 from yt8m.metrics.ranking import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.readers import datasets
+from yt8m.readers import batches
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
 
@@ -29,7 +29,7 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     models.check_scores_videos(config.model)
     predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
     metrics = VideoMetrics(config.num_outputs, top_k)
-    for batch in datasets.evaluation_batches(
+    for batch in batches.evaluation_batches(
         video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
     ):
         predictions = predict(batch)
@@ -62,7 +62,7 @@ def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag=
     """
     predict, pairs = make_predict(model), []
     spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
-    for batch in datasets.evaluation_batches(spec, batch_size, num_parallel=1):
+    for batch in batches.evaluation_batches(spec, batch_size, num_parallel=1):
         predictions, labels, of_videos = predict(batch), batch["labels"].numpy(), batch["video_labels"].numpy()
         rows, classes = np.nonzero(batch["label_weights"].numpy())
         pairs.append((classes, predictions[rows, classes], labels[rows, classes], of_videos[rows, classes] > 0))

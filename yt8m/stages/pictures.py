@@ -1,21 +1,19 @@
 """Pictures of where a model looks and of where it finds a topic."""
 
-import dataclasses
 import os
 
 import numpy as np
 import tensorflow as tf
 
 from yt8m import models, plots
-from yt8m.readers import datasets
+from yt8m.readers import batches
 from yt8m.training.data import frame_spec
 from yt8m.training.predict import make_predict, segment_scores
 
 
 def first_videos(config, pattern, count):
     """The first videos of the shards, whole, as one batch with uint8 frames, whatever the model takes."""
-    spec = dataclasses.replace(frame_spec(config, pattern), as_video_features=False)
-    return next(iter(datasets.evaluation_batches(spec, count, num_parallel=1)))
+    return next(iter(batches.evaluation_batches(frame_spec(config, pattern), count, num_parallel=1)))
 
 
 def during_training(stage, config, model, count=4):

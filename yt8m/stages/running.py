@@ -9,7 +9,8 @@ import tensorflow as tf
 from yt8m import config as configs
 from yt8m import losses, models
 from yt8m.errors import UserError
-from yt8m.readers import datasets
+from yt8m.readers.batches import blended, count_examples, training_batches
+from yt8m.readers.patterns import match_files, shards
 from yt8m.readers.sidecars import ensure_sidecars_done
 from yt8m.stages import evaluate, pictures
 from yt8m.stages.start import bring_to, model_and_optimizer, starting_point
@@ -109,7 +110,7 @@ def check_blend(stage):
     Raises:
         UserError: names the flag.
     """
-    ensure_sidecars_done(stage.pseudo_labels, datasets.match_files(stage.pseudo_data_pattern, "pseudo_data_pattern"))
+    ensure_sidecars_done(stage.pseudo_labels, match_files(stage.pseudo_data_pattern, "pseudo_data_pattern"))
     if not 0 < round(stage.pseudo_share * stage.batch_size) < stage.batch_size:
         raise UserError(
             f"--pseudo_share={stage.pseudo_share}: of --batch_size={stage.batch_size} rows that is none or all. Use a share that "
@@ -147,12 +148,12 @@ def batches_from(stage, spec, length, first_step, replicas):
                 annotations=stage.pseudo_labels,
                 fold=None,
             )
-            rated = datasets.training_batches(
+            rated = training_batches(
                 spec, length.batch_size - share, stage.seed, num_epochs=epochs, worker=worker, **options
             )
-            read = datasets.blended(rated, datasets.training_batches(pseudo, share, stage.seed, worker=worker, **options))
+            read = blended(rated, training_batches(pseudo, share, stage.seed, worker=worker, **options))
         else:
-            read = datasets.training_batches(spec, length.batch_size, stage.seed, num_epochs=epochs, worker=worker, **options)
+            read = training_batches(spec, length.batch_size, stage.seed, num_epochs=epochs, worker=worker, **options)
         return augmented(read, augmentation, stage.seed + worker[0], first_step, num_parallel=options["num_parallel"])
 
     return batches
@@ -180,10 +181,10 @@ def count_steps(stage, spec, global_batch, replicas):
     """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand."""
     if stage.num_epochs is None:
         return stage.max_steps
-    size = sum(tf.io.gfile.stat(path).length for path in datasets.shards(spec))
+    size = sum(tf.io.gfile.stat(path).length for path in shards(spec))
     if size > COUNT_BYTES and replicas == 1:
         return stage.max_steps
-    rows = datasets.count_examples(spec) * stage.num_epochs
+    rows = count_examples(spec) * stage.num_epochs
     steps = rows // global_batch if replicas > 1 else -(-rows // global_batch)
     if steps < 1:
         raise UserError(

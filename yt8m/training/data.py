@@ -3,34 +3,49 @@
 import dataclasses
 
 from yt8m import models
-from yt8m.readers.datasets import DataSpec
+from yt8m.readers.spec import RatedSegments, SegmentsInVideos, VideosWithSegments, WholeVideos
 
 
 def video_spec(config, pattern, **changes):
     """Whole videos as they are in `pattern`, with their video-level labels."""
-    return DataSpec(
-        pattern=pattern,
-        feature_names=config.feature_names,
-        feature_sizes=config.feature_sizes,
-        frame_features=config.frame_features,
-        num_classes=config.num_classes,
-        label_ids=config.label_ids,
-        id_feature=config.id_feature,
-        max_frames=config.max_frames,
-        as_video_features=config.frame_features and not models.takes_frames(config.model),
-        **changes,
-    )
+    means = config.frame_features and not models.takes_frames(config.model)
+    return WholeVideos(**_read(config, pattern), frame_features=config.frame_features, as_video_features=means, **changes)
 
 
 def frame_spec(config, pattern, **changes):
-    """Frame-level records, whatever the model takes: a video-level model gets means over their frames."""
-    if not config.frame_features:
-        config = dataclasses.replace(config, frame_features=True, feature_names=config.segment_feature_names)
-    return video_spec(config, pattern, **changes)
+    """Whole videos of frame-level records as frames, whatever the model takes."""
+    return WholeVideos(**_read(_of_frames(config), pattern), **changes)
 
 
-def segment_spec(config, pattern, **changes):
-    """Rated segments of frame-level records: a row for each (video, start), or whole videos for models that look around."""
-    changes.setdefault("context", models.kind(config.model) == "context")
-    changes.setdefault("whole_videos", models.kind(config.model) == "sequence")
-    return frame_spec(config, pattern, segment_labels=True, segment_expansion=config.segment_expansion, **changes)
+def segment_spec(config, pattern, context=False, **changes):
+    """Rated segments of frame-level records, as the model takes them.
+
+    Args:
+        config: ModelConfig.
+        pattern: of the shards.
+        context: SegmentsInVideos, whatever the model takes.
+        **changes: more fields, of every kind of segments.
+
+    Returns:
+        SegmentsInVideos for a context model, VideosWithSegments for a sequence model, else RatedSegments.
+    """
+    fields = {**_read(_of_frames(config), pattern), **changes}
+    if context or models.kind(config.model) == "context":
+        return SegmentsInVideos(**fields, segment_expansion=config.segment_expansion)
+    if models.kind(config.model) == "sequence":
+        return VideosWithSegments(**fields)
+    means = not models.takes_frames(config.model)
+    return RatedSegments(**fields, segment_expansion=config.segment_expansion, as_video_features=means)
+
+
+def _of_frames(config):
+    """The config with frame-level records."""
+    if config.frame_features:
+        return config
+    return dataclasses.replace(config, frame_features=True, feature_names=config.segment_feature_names)
+
+
+def _read(config, pattern):
+    """The fields that all kinds of rows have."""
+    names = ("feature_names", "feature_sizes", "num_classes", "label_ids", "id_feature", "max_frames")
+    return {"pattern": pattern, **{name: getattr(config, name) for name in names}}

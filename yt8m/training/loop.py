@@ -1,7 +1,7 @@
 """The training loop: one for a CPU, several GPUs and several hosts.
 
 keras.Model.fit can neither run on several hosts nor resume in the middle of an epoch, so this is a loop around a Keras
-model and a Keras optimizer. The order of the data is a function of the seed (readers/datasets.py), so that the position
+model and a Keras optimizer. The order of the data is a function of the seed (readers/batches.py), so that the position
 in it is one number: batches done.
 """
 

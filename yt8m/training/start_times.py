@@ -20,7 +20,7 @@ def start_time_loss(model, batch, segment_size=SEGMENT_SIZE, epsilon=1e-6):
 
     Args:
         model: MultiAttentionModel or AttentionModel.
-        batch: rated segments in their videos (readers.datasets.training_batches): `context_frames` uint8 [B, T, D],
+        batch: rated segments in their videos (readers.batches.training_batches): `context_frames` uint8 [B, T, D],
             `context_num_frames` int [B], `segment_rows` and `start_times` int [N], `labels` and `label_weights` float32 [N, C].
         segment_size: frames of a segment.
         epsilon: least mass, and least 1 - mass, of which the logarithm is taken.

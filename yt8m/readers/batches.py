@@ -1,0 +1,102 @@
+"""Batches for training, evaluation and inference, as tf.data.
+
+The order of the rows is a pure function of (files, seed): a generator yields arrays of row references, a parallel map loads
+them through the record index. So a run resumes at any step by counting, without iterator state and without reading.
+"""
+
+import tensorflow as tf
+
+from yt8m.readers.loading import loaded
+from yt8m.readers.patterns import shards
+from yt8m.readers.rows import batched, ordered_rows, shuffled_rows
+from yt8m.readers.spec import check_least
+
+
+def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, worker=(0, 1), num_parallel=2, shuffle_shards=16):
+    """Shuffled batches without end, or for num_epochs; batches go on across the end of an epoch.
+
+    Each epoch permutes the shards, and the rows within each group of `shuffle_shards` of them. A shard is indexed when its
+    group's turn comes. Remote shards are held in memory, a group at a time.
+
+    Args:
+        spec: DataSpec.
+        batch_size: rows of a global batch.
+        seed: with the files, determines every batch.
+        start_step: the first batch to give; what comes is identical to batches start_step, start_step + 1, ... of a run from 0.
+        num_epochs: None for no end; only the very last batch may be smaller.
+        worker: (i, n): of every global batch this worker's rows i::n. Where the last batch has fewer than n rows, some
+            workers' are empty, so that all take the same number of steps.
+        num_parallel: batches that are loaded at the same time.
+        shuffle_shards: shards in a group.
+
+    Returns:
+        tf.data.Dataset of the batch dict: `ids` string [B]; `frames` uint8 [B, T, D] and `num_frames` int32 [B], or `features`
+        float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for RatedSegments `start_times` int32 [B]. With
+        VideosWithSegments there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each,
+        `start_times` [N], `labels` and `label_weights` [N, C]. With SegmentsInVideos `frames` uint8 [N, W, D] and `num_frames`
+        [N] are those of the segments, the videos' are `context_frames` uint8 [B, T, D], `context_num_frames` int32 [B]. As
+        the spec asks: `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
+
+    Raises:
+        UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a
+            tf.errors.OpError: see failures.errors_as_user_errors.
+    """
+    for name, value in (("batch_size", batch_size), ("shuffle_shards", shuffle_shards), ("num_parallel", num_parallel)):
+        check_least(name, value, 1)
+    check_least("seed", seed, 0)
+    files = shards(spec)
+
+    def references():
+        rows = shuffled_rows(spec, files, seed, num_epochs, start_step * batch_size, shuffle_shards)
+        return batched(rows, batch_size, worker)
+
+    return loaded(spec, files, references, num_parallel)
+
+
+def evaluation_batches(spec, batch_size, worker=(0, 1), num_parallel=2):
+    """Every row exactly once, in the order of the files; the last batch is smaller where it must be.
+
+    Args, returns and raises: as training_batches.
+    """
+    check_least("batch_size", batch_size, 1)
+    files = shards(spec)
+
+    def references():
+        return batched(ordered_rows(spec, files), batch_size, worker)
+
+    return loaded(spec, files, references, num_parallel)
+
+
+def count_examples(spec):
+    """Number of rows of an epoch. Indexes every shard; rated segments and filtered videos need every record's context.
+
+    Raises:
+        UserError: no file, a damaged shard or record, or no row at all.
+    """
+    return sum(len(rows) for rows in ordered_rows(spec, shards(spec)))
+
+
+def blended(first, second):
+    """Batches of both datasets joined row by row, the first one's rows first; ends when the first ends.
+
+    Args:
+        first, second: datasets of batch dicts with the same keys, as training_batches gives them; frames of whole videos are
+            padded to the longer ones.
+
+    Returns:
+        tf.data.Dataset of batch dicts.
+    """
+
+    def join(a, b):
+        joined = {}
+        for key in a:
+            x, y = a[key], b[key]
+            if key == "segment_rows":
+                y = y + tf.shape(a["ids"], out_type=y.dtype)[0]
+            elif key in ("frames", "context_frames") and x.shape[1] is None:
+                length = tf.maximum(tf.shape(x)[1], tf.shape(y)[1])
+                x, y = (tf.pad(z, [[0, 0], [0, length - tf.shape(z)[1]], [0, 0]]) for z in (x, y))
+            joined[key] = tf.concat([x, y], axis=0)
+        return joined
+
+    return tf.data.Dataset.zip(first, second).map(join)

@@ -1,0 +1,140 @@
+"""Which rows are read, in which order, without reading their frames.
+
+The order is a pure function of (files, seed). A row reference is (shard, record, start): int64, `start` the start time of a
+rated segment, 0 for whole videos.
+"""
+
+import functools
+import itertools
+import os
+import sys
+
+import numpy as np
+
+from yt8m.errors import UserError
+from yt8m.readers import records
+from yt8m.readers.annotations import all_starts, annotated_segments, annotated_starts, check_sidecar, starts_inside
+from yt8m.readers.failures import naming_record
+from yt8m.readers.index import index_shard, open_shard, version
+
+
+def shard_rows(spec, files, shard):
+    """References int64 [n, 3] of a shard's rows, in the order of the file.
+
+    Args:
+        spec: DataSpec.
+        files: paths of the shards.
+        shard: number of one of them.
+
+    Raises:
+        UserError: a damaged shard or record, or a sidecar that does not fit.
+    """
+    path = files[shard]
+    if spec.segment_labels or spec.only_videos_with_label_ids:
+        selected = _selected_rows(spec, path, version(path))
+    else:
+        numbers = np.arange(len(index_shard(path)))
+        selected = np.stack([numbers, np.zeros_like(numbers)], axis=1)
+    return np.insert(selected, 0, shard, axis=1).astype(np.int64)
+
+
+def ordered_rows(spec, files):
+    """Yields references int64 [n, 3], a shard at a time, in the order of the files.
+
+    Raises:
+        UserError: as shard_rows, or no row at all.
+    """
+    return _not_empty((shard_rows(spec, files, shard) for shard in range(len(files))), spec)
+
+
+def shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
+    """Yields references int64 [n, 3], a group of shards at a time, without the first `skip` rows.
+
+    Only the shards up to the position are looked at: a run that goes on need not index what it has not come to.
+
+    Raises:
+        UserError: as shard_rows, or an epoch without any row.
+    """
+    for epoch in itertools.count() if num_epochs is None else range(num_epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(files))
+        for rows in _not_empty(_epoch_rows(spec, files, order, [seed, epoch], shuffle_shards), spec):
+            yield rows[skip:]
+            skip -= min(skip, len(rows))
+
+
+def batched(row_arrays, batch_size, worker=(0, 1)):
+    """Yields the worker's part of batches of batch_size references, across the arrays' ends."""
+    index, count = worker
+    left = np.zeros((0, 3), np.int64)
+    for rows in row_arrays:
+        left = np.concatenate([left, rows])
+        whole = len(left) // batch_size * batch_size
+        for begin in range(0, whole, batch_size):
+            yield left[begin : begin + batch_size][index::count]
+        left = left[whole:]
+    if len(left):
+        yield left[index::count]
+
+
+def _epoch_rows(spec, files, order, seed, shuffle_shards):
+    for group, begin in enumerate(range(0, len(order), shuffle_shards)):
+        rows = np.concatenate([shard_rows(spec, files, shard) for shard in order[begin : begin + shuffle_shards]])
+        yield np.random.default_rng([*seed, group]).permutation(rows)
+
+
+def _not_empty(row_arrays, spec):
+    """Passes them on; an epoch without any row is an error, which in training would else be an endless loop."""
+    count = 0
+    for rows in row_arrays:
+        count += len(rows)
+        yield rows
+    if not count:
+        where = f"--{spec.pattern_flag}='{spec.pattern}'"
+        if spec.segment_labels:
+            raise UserError(f"no rated segment in {where}: needs version-3 validate shards.")
+        if spec.only_videos_with_label_ids:
+            raise UserError(f"no video in {where} carries one of the {len(spec.label_ids)} label ids. Check the label ids.")
+        raise UserError(f"no record in {where}: the shards are empty. Give other shards.")
+
+
+@functools.cache
+def _selected_rows(spec, path, version):
+    """(record, start) int64 [n, 2] of the rows that spec asks for in this version of a shard, from the records' contexts."""
+    rows = _segments(spec, path) if spec.segment_labels else _videos_with_label_ids(spec, path)
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def _videos_with_label_ids(spec, path):
+    """(record, 0) of a shard's videos that carry one of the spec's label ids."""
+    shard, rows = open_shard(path), []
+    for number in range(len(shard)):
+        with naming_record(path, number):
+            video = records.decode_context(shard.record(number), spec.id_feature)
+            if spec.label_map.columns(video.labels).max(initial=-1) >= 0:
+                rows.append((number, 0))
+    return rows
+
+
+def _segments(spec, path):
+    """(record, start) of a shard's segments; of rows by video only the first of each video."""
+    shard, rows, outside = open_shard(path), [], 0
+    if spec.annotations:
+        check_sidecar(spec, path)
+    for number in range(len(shard)):
+        with naming_record(path, number):
+            video = records.decode_context(shard.record(number), spec.id_feature)
+            segments = annotated_segments(spec, path, number, video.segments)
+            if segments is not None:
+                records.check_labels(segments.labels, spec.num_classes)
+            starts = annotated_starts(spec, segments)
+            if spec.all_segments or len(starts):
+                length = records.count_frames(shard.record(number), spec.feature_names, spec.feature_sizes)
+                inside = starts_inside(spec, starts, length)
+                outside += len(starts) - len(inside)
+                if spec.all_segments:
+                    inside = all_starts(spec, length)
+                rows += [(number, start) for start in (inside[:1] if spec.by_video else inside)]
+    if outside:
+        name = os.path.basename(path)
+        print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)
+    return rows
