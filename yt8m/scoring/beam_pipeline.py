@@ -203,10 +203,10 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
                 )
             )
     except Exception as error:
-        cause = user_error_from(error)
-        if cause is None:
+        line = _line_of_a_worker(error)
+        if line is None:
             raise
-        raise UserError(str(cause).split(" [while running")[0]) from error
+        raise UserError(line) from error
     print(f"Wrote {output_file}: the best segments of {len(ensemble.label_ids)} classes in {len(files)} shards.")
 
 
