@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import time
 
 import numpy as np
@@ -137,6 +138,22 @@ def test_finished_steps_are_not_done_again(data, finished, capsys):
     assert "training step" not in output and "E-step" not in output
     for name, time_of in before.items():
         assert os.path.getmtime(os.path.join(folder, name)) == time_of
+
+
+def test_a_process_that_was_moved_goes_on(data, finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "moved")
+    assert commands.run("train", *arguments(data, tmp_path / "moved")) is None
+    output = capsys.readouterr().out
+    assert "training step" not in output and "E-step" not in output
+
+
+def test_candidates_have_their_folders_from_the_start():
+    plan = em.make_plan("run", "videos*", "rated*", lambda *folders: folders, iterations=2, folds=3)
+    assert plan.initial == ("F", "run/initial", "")
+    assert plan.candidates == tuple(
+        tuple((f"F{n}", f"run/iteration-{i}/F{n}", f"run/iteration-{i}/labels-{n}") for n in (1, 2)) for i in (1, 2)
+    )
+    assert (plan.threshold, plan.folds, plan.fold) == (0.9, 3, 0)
 
 
 def test_another_plan_or_another_models_labels_are_refused(data, finished, tmp_path):
