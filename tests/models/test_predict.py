@@ -1,11 +1,11 @@
-"""models.predict and scoring.predict: every kind of model, segments of whole videos."""
+"""predict_rated and training.predict: every kind of model, segments of whole videos."""
 
 import numpy as np
 import pytest
 
 import yt8m
 from tests.testing import make_video, write_frame_shards
-from yt8m import config, models
+from yt8m import config
 from yt8m.readers import datasets
 from yt8m.training import predict as scoring
 from yt8m.training.data import frame_spec, segment_spec
@@ -81,7 +81,7 @@ def test_context_is_the_video(pattern):
             "context_num_frames": batch["context_num_frames"].numpy()[rows],
         }
     )
-    np.testing.assert_allclose(models.predict(model, batch), direct, atol=1e-6)
+    np.testing.assert_allclose(model.predict_rated(batch), direct, atol=1e-6)
 
 
 def test_windows_by_hand():

@@ -19,7 +19,7 @@ from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers import datasets
 from yt8m.readers.labels import LabelMap, read_label_ids
 from yt8m.training.data import frame_spec
-from yt8m.training.predict import SEGMENT_SIZE, make_predict, mean_features
+from yt8m.training.predict import SEGMENT_SIZE, make_predict
 
 FORMATS = ("saved_model", "mediapipe", *litert.FORMATS)
 DEFAULT_FORMATS = ("saved_model", "float32", "float16", "int8")
@@ -188,13 +188,13 @@ def write_format(model, config, options, kind, folder):
 
 
 def write_saved_model(model, config, options, folder):
-    """Writes folder/saved_model with the signatures of signatures.serving and, but for context models, `mediapipe` and `starter`.
+    """Writes folder/saved_model with the signatures of signatures.serving and, if it SCORES_VIDEOS, `mediapipe` and `starter`.
 
     Returns:
         Exported, which scores with the SavedModel as it is read back.
     """
     functions = signatures.serving(model, config, options.label_ids, options.columns, options.top_k)
-    if model.KIND != "context":
+    if model.SCORES_VIDEOS:
         functions |= {
             "mediapipe": signatures.mediapipe(model, config),
             "starter": signatures.starter(model, config, options.top_k),
@@ -208,9 +208,9 @@ def write_mediapipe(model, config, folder):
     """Writes folder/mediapipe, a SavedModel whose `serving_default` is MediaPipe's: its graphs take the folder as it is.
 
     Raises:
-        UserError: a context model, which scores nothing without the video around.
+        UserError: a model that scores nothing without the video around.
     """
-    if model.KIND == "context":
+    if not model.SCORES_VIDEOS:
         raise UserError(
             f"--formats=mediapipe: {type(model).__name__} scores segments by the video around them, which MediaPipe's graphs do "
             "not give. Use --formats=saved_model."
@@ -256,7 +256,7 @@ def write_litert(model, config, options, kind, folder):
             file.write(content)
 
     def score(batch):
-        return litert.score(model.KIND, parts, batch, config.max_frames)
+        return litert.score(model, parts, batch, config.max_frames)
 
     return Exported(kind, tuple(names.values()), sum(map(len, contents.values())), score)
 
@@ -297,11 +297,7 @@ def keras_scorer(model):
     predict = make_predict(model)
 
     def score(batch):
-        if model.KIND == "video":
-            return predict({"features": mean_features(batch["frames"], batch["num_frames"])})
-        if model.KIND == "sequence":
-            return predict({**batch, "frames": batch["context_frames"], "num_frames": batch["context_num_frames"]})
-        return predict(batch)
+        return predict(model.segment_inputs(batch))
 
     return score
 

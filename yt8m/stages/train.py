@@ -37,7 +37,7 @@ def pretrain(train, model_config, callbacks=()):
     Returns:
         The trained keras.Model, or None when SIGTERM stopped the run.
     """
-    if models.kind(model_config.model) == "context":
+    if models.model_class(model_config.model).HAS_ENCODERS:
         return pretrain_encoders(train, model_config, callbacks)
     changes = {}
     if train.only_segment_class_videos:
@@ -211,7 +211,7 @@ def check(train, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**train.augmentation).check(models.kind(model_config.model), spec.by_video, spec.segment_labels)
+    Augmentation(**train.augmentation).check(models.model_class(model_config.model), spec.by_video, spec.segment_labels)
     if train.start_time_weight and train.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={train.start_time_weight}: {model_config.model} has no attention over frames. Use "
@@ -254,8 +254,7 @@ def on_gpu():
 
 def uses_xla(train, model):
     """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
-    steady = model.KIND in ("frame", "video") and not any(isinstance(layer, keras.layers.RNN) for layer in model.layers)
-    return train.xla == "on" or (train.xla == "auto" and on_gpu() and steady and not train.start_time_weight)
+    return train.xla == "on" or (train.xla == "auto" and on_gpu() and model.suits_xla and not train.start_time_weight)
 
 
 def model_and_optimizer(train, model_config, strategy, length):

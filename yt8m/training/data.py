@@ -31,6 +31,5 @@ def frame_spec(config, pattern, **changes):
 
 def segment_spec(config, pattern, **changes):
     """Rated segments of frame-level records: a row for each (video, start), or whole videos for models that look around."""
-    changes.setdefault("context", models.kind(config.model) == "context")
-    changes.setdefault("whole_videos", models.kind(config.model) == "sequence")
+    changes = {**models.model_class(config.model).RATED_ROWS, **changes}
     return frame_spec(config, pattern, segment_labels=True, segment_expansion=config.segment_expansion, **changes)
