@@ -1,7 +1,6 @@
 """What every model of the project is: a functional Keras graph with its constructor's arguments for a config."""
 
 import inspect
-from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -9,62 +8,8 @@ from keras import layers
 
 from yt8m.base_model.checks import check_sizes
 from yt8m.base_model.heads import head_class
+from yt8m.base_model.parts import Part
 from yt8m.errors import UserError
-
-
-class Graph(NamedTuple):
-    """What a model is made of.
-
-    Attributes:
-        inputs: dict of keras.Input.
-        outputs: probabilities, float32.
-        embedding: what the classifier sees.
-        attention: weights of the frames, float32 [B, T, number of features, M], or None.
-    """
-
-    inputs: dict
-    outputs: Any
-    embedding: Any
-    attention: Any = None
-
-
-class Segments(NamedTuple):
-    """Segments of B videos whose windows may be moved by some frames, NumPy.
-
-    Attributes:
-        rows: int [N], the video of each.
-        starts: int [N], its start in seconds.
-        indices: int [N, W], the frames of its window, real ones first.
-        counts: int32 [N], how many are real, at least 1.
-        shift: frames by which the windows are later than the segments.
-        max_frames: a video to which frames are added is cut to this length again; None: is not.
-    """
-
-    rows: np.ndarray
-    starts: np.ndarray
-    indices: np.ndarray
-    counts: np.ndarray
-    shift: int = 0
-    max_frames: int | None = None
-
-
-class Part(NamedTuple):
-    """A function that serves a model, or a part of it, for one row of frames.
-
-    Attributes:
-        name: of the part.
-        output: name of what it gives: "probabilities", or a vector that a later part takes.
-        call: function of a batch of one row with `frames` uint8 [1, T, D] and `num_frames` int32 [1]: of a segment's window; of
-            a whole video, then with `segment_rows` and `start_times` of all its segments.
-        whole_video: whether the frames are a video's.
-        vectors: {name: size} of vectors float32 [1, size] that the batch has, too.
-    """
-
-    name: str
-    output: str
-    call: Any
-    whole_video: bool = False
-    vectors: dict = {}
 
 
 def constructor_arguments(model):
@@ -131,8 +76,8 @@ class BaseModel(keras.Model):
         for argument, value in {**self.ARGUMENTS, **arguments}.items():
             setattr(self, self._attribute(argument), value)
         if self.HEAD_DEFAULTS is not None:
-            given = self.HEAD_DEFAULTS.get(self.video_level_classifier_model, {})
-            self.head_options = {**given, **(self.head_options or {})}
+            defaults = self.HEAD_DEFAULTS.get(self.video_level_classifier_model, {})
+            self.head_options = {**defaults, **(self.head_options or {})}
         self.check_arguments()
         graph = self.graph()
         super().__init__(inputs=graph.inputs, outputs=graph.outputs, name=name)
@@ -160,7 +105,7 @@ class BaseModel(keras.Model):
         """
 
     def graph(self):
-        """The Graph; its layers are made here, in an order that is part of a seeded run."""
+        """The Graph. Its layers are created here; their order decides which of a seeded run's random numbers each gets."""
         raise NotImplementedError
 
     def head(self):

@@ -4,8 +4,9 @@ import keras
 from keras import layers, ops
 
 from yt8m import registry
-from yt8m.base_model.base import BaseModel, Graph, Part, constructor_arguments
+from yt8m.base_model.base import BaseModel, constructor_arguments
 from yt8m.base_model.frame import frame_inputs
+from yt8m.base_model.parts import Graph, Part
 from yt8m.errors import UserError
 from yt8m.layers.frame_sampling import sample_frames
 

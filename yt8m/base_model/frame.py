@@ -2,7 +2,8 @@
 
 import keras
 
-from yt8m.base_model.base import BaseModel, Graph
+from yt8m.base_model.base import BaseModel
+from yt8m.base_model.parts import Graph
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.frame_sampling import sample_frames

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from yt8m.base_model.base import BaseModel, Graph, Part, model_inputs
+from yt8m.base_model.base import BaseModel, model_inputs
 from yt8m.base_model.frame import frame_inputs
+from yt8m.base_model.parts import Graph, Part
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.segment_mean import SegmentMean

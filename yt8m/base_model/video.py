@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from yt8m.base_model.base import BaseModel, Graph
+from yt8m.base_model.base import BaseModel
 from yt8m.base_model.heads import layer_arguments
+from yt8m.base_model.parts import Graph
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import LogisticHead
 from yt8m.layers.frame_mask import frame_mask

@@ -84,11 +84,11 @@ def top_segments(probabilities, num_frames, label_ids, columns, top_k):
     real = tf.range(tf.shape(scores)[1])[None, :] * SEGMENT_SIZE < num_frames[:, None]
     flat = tf.reshape(tf.where(real[:, :, None], scores, -1.0), [tf.shape(scores)[0], -1])  # [B, S, n] -> [B, S n]
     best, at = tf.math.top_k(tf.pad(flat, [[0, 0], [0, top_k]], constant_values=-1.0), top_k)
-    found = best >= 0
+    filled = best >= 0
     return {
-        "start_times": tf.where(found, at // len(columns) * SEGMENT_SIZE, -1),
-        "class_ids": tf.where(found, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
-        "scores": tf.where(found, best, 0.0),
+        "start_times": tf.where(filled, at // len(columns) * SEGMENT_SIZE, -1),
+        "class_ids": tf.where(filled, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
+        "scores": tf.where(filled, best, 0.0),
     }
 
 
