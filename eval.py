@@ -55,9 +55,10 @@ def evaluate(fv, folder, trained):
 
     from yt8m.stages import evaluate as evaluation
     from yt8m.stages import report
+    from yt8m.training import restore
 
     config = dataclasses.replace(trained.config, label_loss=fv.label_loss or trained.config.label_loss)
-    sample = trained.sample if not fv.eval_data_pattern else None
+    sample = None if fv.eval_data_pattern else restore.sample_of(config)
     pattern = flags.data_pattern(
         fv,
         "eval_data_pattern",

@@ -46,6 +46,7 @@ def main(fv):
     import tensorflow as tf
 
     from yt8m.export import export
+    from yt8m.scoring.classes import columns_of, predicted_label_ids, scored_label_ids
     from yt8m.training import restore
 
     with contextlib.suppress(RuntimeError):  # the process has used its GPU already: export refuses what only GPUs could run
@@ -55,17 +56,14 @@ def main(fv):
     output = os.path.expanduser(fv.output_dir or os.path.join(folder, "export"))
     export.check_output_dir(output, fv.overwrite)
     trained = restore.newest(folder, fv.checkpoint, flags.expected(fv))
-    sample = trained.sample
+    sample = restore.sample_of(trained.config)
     calibration = fv.calibration_data_pattern or (sample.rated_pattern if sample else "")
-    ids_file = fv.segment_label_ids_file
-    if ids_file is None and trained.config.label_ids is None:
-        ids_file = sample.segment_label_ids_file if sample else flags.SEGMENT_LABEL_IDS_URL
-    label_ids, columns = export.serving_classes(trained.config, ids_file)
+    label_ids = scored_label_ids([trained.config], fv.segment_label_ids_file) or predicted_label_ids(trained.config)
     options = export.ExportConfig(
         output_dir=output,
         formats=formats(fv, calibration),
         label_ids=label_ids,
-        columns=columns,
+        columns=tuple(columns_of(trained.config, label_ids)),
         top_k=fv.top_k,
         eval_data_pattern=fv.eval_data_pattern or (sample.held_out_pattern if sample else ""),
         calibration_data_pattern=calibration,
@@ -79,12 +77,12 @@ def main(fv):
 
 def formats(fv, calibration):
     """--formats, or the default ones; UserError for an unknown one."""
-    from yt8m.export import export
+    from yt8m.export.formats import DEFAULT_FORMATS, FORMATS
 
-    chosen = tuple(dict.fromkeys(name.strip() for name in fv.formats or export.DEFAULT_FORMATS))
-    unknown = [name for name in chosen if name not in export.FORMATS]
+    chosen = tuple(dict.fromkeys(name.strip() for name in fv.formats or DEFAULT_FORMATS))
+    unknown = [name for name in chosen if name not in FORMATS]
     if unknown:
-        raise flags.UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(export.FORMATS)}.")
+        raise flags.UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(FORMATS)}.")
     if not fv.formats and not calibration:
         print("int8 is left out: there is no --calibration_data_pattern.")
         return tuple(name for name in chosen if name != "int8")

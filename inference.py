@@ -64,7 +64,8 @@ def define(fv):
 def main(fv):
     """Scores and writes."""
     from yt8m.scoring import infer, workers
-    from yt8m.training import bundle
+    from yt8m.scoring.classes import scored_label_ids
+    from yt8m.training import bundle, restore
 
     check(fv)
     if fv.input_model_tgz:
@@ -79,15 +80,13 @@ def main(fv):
     if fv.output_model_tgz:
         bundle.write(fv.output_model_tgz, folders[0], first.prefix)
         print(f"Wrote {fv.output_model_tgz}: the model, for --input_model_tgz.")
-    sample = first.sample if not fv.input_data_pattern else None
+    sample = None if fv.input_data_pattern else restore.sample_of(first.config)
     frame_level = fv.segment_labels or first.config.frame_features
     pattern = sample and (sample.test_pattern if frame_level else sample.video_validate_pattern)
     pattern = flags.data_pattern(fv, "input_data_pattern", pattern)
-    ids_file = fv.segment_label_ids_file
-    if fv.segment_labels and ids_file is None and all(member.config.label_ids is None for member in members):
-        ids_file = first.sample.segment_label_ids_file if first.sample else flags.SEGMENT_LABEL_IDS_URL
     kind, skipped = "segments" if fv.segment_labels else "videos", (fv.skip_head_segments, fv.skip_tail_segments)
-    scorer = infer.Scorer(members, kind, ids_file, fv.segment_shifts, *skipped)
+    label_ids = scored_label_ids([member.config for member in members], fv.segment_label_ids_file, kind)
+    scorer = infer.Scorer(members, kind, label_ids, fv.segment_shifts, *skipped)
     store = os.path.expanduser(fv.scores_output or ""), fv.scores_dtype
     worker = None if fv.worker_index is None else (fv.worker_index, fv.num_workers)
     job = infer.Job(pattern, output, fv.batch_size or 128, *store, worker, fv.num_readers)

@@ -123,7 +123,7 @@ def segment_label_ids(fv, sample):
     from yt8m.readers import labels
 
     if fv.segment_classes_only or fv.segment_class_weight != 1:
-        default = sample.segment_label_ids_file if sample else flags.SEGMENT_LABEL_IDS_URL
+        default = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
         return tuple(labels.read_label_ids(fv.segment_label_ids_file or default))
     return None
 

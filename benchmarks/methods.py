@@ -22,7 +22,7 @@ import report
 
 from yt8m import config
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.pseudo_labels import pseudo_labels as pseudo_labels_tool
+from yt8m.pseudo_labels import command as pseudo_labels_tool
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer
 from yt8m.stages import em, evaluate, train

@@ -6,8 +6,10 @@ import pathlib
 PACKAGE = pathlib.Path(__file__).parent.parent / "yt8m"
 LEVELS = [
     {"errors"},
+    {"files", "segments"},
     {"registry", "config", "plots", "command_line"},
-    {"layers", "losses", "readers", "metrics"},
+    {"metrics"},
+    {"layers", "losses", "readers"},
     {"base_model"},
     {"video_level_models"},
     {"frame_level_models"},

@@ -14,8 +14,7 @@ from absl import flags
 
 from yt8m import config as configs
 from yt8m.errors import UserError
-
-SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
+from yt8m.files import write_text
 
 # The starter's flags of a model's constructor, and its descendants': what --hyperparameters could say, too.
 MODEL_FLAGS = {
@@ -272,7 +271,7 @@ def define_methods(fv):
     flags.DEFINE_string(
         "pseudo_labels",
         None,
-        "Folder of sidecars. mstep: of an E-step; finetune: of python -m yt8m.pseudo_labels.pseudo_labels, to blend in.",
+        "Folder of sidecars. mstep: of an E-step; finetune: of python -m yt8m.pseudo_labels.command, to blend in.",
         **pseudo,
     )
     flags.DEFINE_string("pseudo_data_pattern", None, "finetune: shards of the videos that they are for.", **pseudo)
@@ -785,7 +784,7 @@ def data_pattern(fv, flag, default):
 
 def note_latest(folder):
     """Notes the run that the other commands mean when they get no --train_dir."""
-    configs.write_text(os.path.join(configs.MODEL_ROOT, "latest"), os.path.abspath(folder) + "\n")
+    write_text(os.path.join(configs.MODEL_ROOT, "latest"), os.path.abspath(folder) + "\n")
 
 
 def run(main, doc, definitions, argv=None):

@@ -3,7 +3,7 @@
 from yt8m.base_model.base import BaseModel, constructor_arguments, model_inputs
 from yt8m.base_model.context import ContextModel
 from yt8m.base_model.frame import FrameModel
-from yt8m.base_model.parts import Graph, Part, Segments
+from yt8m.base_model.parts import Graph, Part, Windows
 from yt8m.base_model.sequence import SequenceModel
 from yt8m.base_model.video import VideoModel
 
@@ -13,9 +13,9 @@ __all__ = [
     "FrameModel",
     "Graph",
     "Part",
-    "Segments",
     "SequenceModel",
     "VideoModel",
+    "Windows",
     "constructor_arguments",
     "model_inputs",
 ]

@@ -3,13 +3,13 @@
 import inspect
 
 import keras
-import numpy as np
 from keras import layers
 
 from yt8m.base_model.checks import check_sizes
 from yt8m.base_model.heads import head_class
 from yt8m.base_model.parts import Part
 from yt8m.errors import UserError
+from yt8m.segments import windows_of
 
 
 def constructor_arguments(model):
@@ -186,22 +186,21 @@ class BaseModel(keras.Model):
         """
         return self.window_inputs(segments["frames"], segments["num_frames"])
 
-    def segment_batches(self, frames, num_frames, segments, chunk):
-        """Batches for predict_rated whose rows, one batch after the other, are the segments.
+    def segment_batches(self, frames, num_frames, windows, chunk):
+        """Batches for predict_rated whose rows, batch after batch, are the segments of the windows.
 
         Args:
             frames, num_frames: the videos, uint8 [B, T, D] and int [B], NumPy.
-            segments: Segments.
+            windows: Windows.
             chunk: windows a batch.
 
         Yields:
             dicts; of a model that HAS_ENCODERS without the videos: `context_embedding` [B, E] stands for them (encode_context).
         """
-        for begin in range(0, len(segments.rows), chunk):
-            rows, starts, indices, counts = (part[begin : begin + chunk] for part in segments[:4])
-            windows = frames[rows[:, None], indices]
-            windows[np.arange(windows.shape[1]) >= counts[:, None]] = 0
-            yield self.segment_inputs({"frames": windows, "num_frames": counts, "segment_rows": rows, "start_times": starts})
+        for begin in range(0, len(windows.rows), chunk):
+            rows, starts, indices, counts = (part[begin : begin + chunk] for part in windows[:4])
+            seen = {"frames": windows_of(frames, rows, indices, counts), "num_frames": counts}
+            yield self.segment_inputs({**seen, "segment_rows": rows, "start_times": starts})
 
     def serving_parts(self):
         """The Parts that serve the model's segments, in the order in which they are asked; the last gives probabilities."""

@@ -1,4 +1,4 @@
-"""What a model is made of, which segments it is asked for, and the functions that serve it."""
+"""What a model is made of, where in videos it is asked to look, and the functions that serve it."""
 
 from typing import Any, NamedTuple
 
@@ -21,13 +21,13 @@ class Graph(NamedTuple):
     attention: Any = None
 
 
-class Segments(NamedTuple):
-    """Segments of B videos whose windows may be moved by some frames, NumPy.
+class Windows(NamedTuple):
+    """Windows of frames on segments of B videos, NumPy.
 
     Attributes:
         rows: int [N], the video of each.
-        starts: int [N], its start in seconds.
-        indices: int [N, W], the frames of its window, real ones first.
+        starts: int [N], the segment's start in seconds.
+        indices: int [N, W], the frames of the window, real ones first.
         counts: int32 [N], how many are real, at least 1.
         shift: frames by which the windows are later than the segments.
         max_frames: a video to which frames are added is cut to this length again; None: is not.

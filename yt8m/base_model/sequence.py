@@ -10,6 +10,7 @@ from yt8m.base_model.parts import Graph, Part
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.segment_mean import SegmentMean
+from yt8m.segments import SEGMENT_SIZE
 
 
 class SequenceModel(BaseModel):
@@ -29,7 +30,8 @@ class SequenceModel(BaseModel):
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; segment_probabilities -> [B, S, C].
     """
 
-    ARGUMENTS = {"segment_size": 5, "normalize": True, "video_level_classifier_model": "LogisticModel", "head_options": None}
+    HEAD_ARGUMENTS = {"video_level_classifier_model": "LogisticModel", "head_options": None}
+    ARGUMENTS = {"segment_size": SEGMENT_SIZE, "normalize": True, **HEAD_ARGUMENTS}
     RECIPE = "em"
     NEEDS_WHOLE_VIDEOS = True
     SCORES_WINDOWS = False
@@ -79,15 +81,15 @@ class SequenceModel(BaseModel):
         videos = {"frames": segments["context_frames"], "num_frames": segments["context_num_frames"]}
         return {**videos, **{name: segments[name] for name in ("segment_rows", "start_times")}}
 
-    def segment_batches(self, frames, num_frames, segments, chunk):
-        """One batch of all videos, each moved by segments.shift: its first frames go, or its first frame is repeated."""
-        shift = segments.shift
+    def segment_batches(self, frames, num_frames, windows, chunk):
+        """One batch of all videos, each moved by windows.shift: its first frames go, or its first frame is repeated."""
+        shift = windows.shift
         if shift > 0:
             frames = frames[:, shift:]
         elif shift < 0:
-            frames = np.concatenate([np.repeat(frames[:, :1], -shift, axis=1), frames], axis=1)[:, : segments.max_frames]
+            frames = np.concatenate([np.repeat(frames[:, :1], -shift, axis=1), frames], axis=1)[:, : windows.max_frames]
         num_frames = np.clip(num_frames - shift, 1, frames.shape[1]).astype(np.int32)  # a video that is gone has no segment
-        rows, starts = segments.rows.astype(np.int32), segments.starts.astype(np.int32)
+        rows, starts = windows.rows.astype(np.int32), windows.starts.astype(np.int32)
         yield {"frames": frames, "num_frames": num_frames, "segment_rows": rows, "start_times": starts}
 
     def serving_parts(self):

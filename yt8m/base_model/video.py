@@ -9,6 +9,7 @@ from yt8m.base_model.parts import Graph
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import LogisticHead
 from yt8m.layers.frame_mask import frame_mask
+from yt8m.segments import OFFSET, SCALE
 
 
 class VideoModel(BaseModel):
@@ -39,8 +40,8 @@ class VideoModel(BaseModel):
 
 
 def mean_features(frames, num_frames):
-    """Means of frames as features: uint8 [N, W, D] and how many are real, int [N] -> float32 [N, D]."""
+    """segments.mean_features in keras.ops: uint8 [N, W, D] and how many are real, int [N] -> float32 [N, D]."""
     real = frame_mask(num_frames, ops.shape(frames)[1])
     sums = ops.sum(ops.where(real[:, :, None], ops.cast(frames, "float32"), 0.0), axis=1)
     means = sums / ops.cast(ops.maximum(num_frames, 1), "float32")[:, None]
-    return means * (4 / 255) + (4 / 512 - 2)
+    return means * SCALE + OFFSET

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
-from yt8m.training.predict import SEGMENT_SIZE
+from yt8m.segments import SEGMENT_SIZE, starts_of
 
 FORMATS = ("float32", "float16", "int8", "dynamic")
 _LOOPS = {"While", "StatelessWhile"}
@@ -52,7 +52,7 @@ def _function(part, config):
     def serve(*inputs):
         row = {spec.name: value for spec, value in zip(signature, inputs)}
         if part.whole_video:
-            starts = np.arange(0, config.max_frames, SEGMENT_SIZE, dtype=np.int32)
+            starts = starts_of(config.max_frames).astype(np.int32)
             row |= {"segment_rows": np.zeros_like(starts), "start_times": starts}
         return {part.output: part.call(row)}
 

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from yt8m.training.predict import SEGMENT_SIZE
+from yt8m.segments import BYTES_PER_UNIT, MAX_VALUE, MIN_VALUE, SEGMENT_SIZE
 
 
 def segment_windows(frames, num_frames, expansion):
-    """predict.window_indices and the windows themselves, in TensorFlow.
+    """segments.window_indices and the windows themselves, in TensorFlow.
 
     Args:
         frames: uint8 [B, T, D].
@@ -35,7 +35,7 @@ def quantized(features):
 
     What was dequantised from bytes comes back as the same bytes.
     """
-    return tf.cast((tf.clip_by_value(features, -2.0, 2.0) + 2.0) * (255 / 4), tf.uint8)
+    return tf.cast((tf.clip_by_value(features, MIN_VALUE, MAX_VALUE) - MIN_VALUE) * BYTES_PER_UNIT, tf.uint8)
 
 
 def segment_probabilities(model, frames, num_frames, expansion=0):
@@ -84,11 +84,11 @@ def top_segments(probabilities, num_frames, label_ids, columns, top_k):
     real = tf.range(tf.shape(scores)[1])[None, :] * SEGMENT_SIZE < num_frames[:, None]
     flat = tf.reshape(tf.where(real[:, :, None], scores, -1.0), [tf.shape(scores)[0], -1])  # [B, S, n] -> [B, S n]
     best, at = tf.math.top_k(tf.pad(flat, [[0, 0], [0, top_k]], constant_values=-1.0), top_k)
-    filled = best >= 0
+    there = best >= 0
     return {
-        "start_times": tf.where(filled, at // len(columns) * SEGMENT_SIZE, -1),
-        "class_ids": tf.where(filled, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
-        "scores": tf.where(filled, best, 0.0),
+        "start_times": tf.where(there, at // len(columns) * SEGMENT_SIZE, -1),
+        "class_ids": tf.where(there, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
+        "scores": tf.where(there, best, 0.0),
     }
 
 

@@ -13,10 +13,12 @@ from rich.table import Table
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import replacing_folder, write_text
 from yt8m.readers import datasets
-from yt8m.readers.records import SEGMENT_SECONDS, Segments
+from yt8m.readers.records import Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages import evaluate, train
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import restore
@@ -156,7 +158,7 @@ def e_step(plan, source, folder):
             f"--em_threshold={plan.threshold}: no segment scores above it, so there is nothing to learn from. Use a lower one, "
             "or train the first model longer."
         )
-    configs.write_text(os.path.join(folder, RESULT), json.dumps(results, indent=1) + "\n")
+    write_text(os.path.join(folder, RESULT), json.dumps(results, indent=1) + "\n")
     return results
 
 
@@ -187,7 +189,7 @@ def positives(starts, chosen, label_ids):
     if not len(segments):
         return None
     begin = starts[segments].astype(np.int64)
-    return Segments(begin, begin + SEGMENT_SECONDS, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
+    return Segments(begin, begin + SEGMENT_SIZE, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
 
 
 def is_made(folder, path, source):
@@ -263,7 +265,7 @@ def trained(plan, candidate, folder, labels, callbacks):
             return None
         if stage is not stages[-1] and stage.stage == "mstep":
             after = validate(plan, model, candidate.model)["map"]
-            configs.write_text(os.path.join(folder, AFTER_MSTEP), json.dumps(after) + "\n")
+            write_text(os.path.join(folder, AFTER_MSTEP), json.dumps(after) + "\n")
     metrics = validate(plan, model, candidate.model)
     result = {
         "name": candidate.name,
@@ -272,7 +274,7 @@ def trained(plan, candidate, folder, labels, callbacks):
         "map": metrics["map"],
         "auc": metrics["auc"],
     }
-    configs.write_text(os.path.join(folder, RESULT), json.dumps(result) + "\n")
+    write_text(os.path.join(folder, RESULT), json.dumps(result) + "\n")
     return result
 
 
@@ -297,7 +299,7 @@ def note_plan(plan):
     if theirs is None:
         if ckpt.latest(plan.train_dir):
             raise UserError(f"--stage=em: --train_dir={plan.train_dir} holds a run of another stage. Name a fresh one.")
-        configs.write_text(path, json.dumps(ours, indent=1) + "\n")
+        write_text(path, json.dumps(ours, indent=1) + "\n")
         return
     other = [name for name in ours if ours[name] != theirs.get(name) and name not in ("train_dir", "iterations")]
     if other:
@@ -309,18 +311,15 @@ def note_plan(plan):
 
 def publish(plan, source):
     """Makes the train_dir stand for the run `source`: its chosen checkpoint and model_flags.json."""
-    target, unfinished = os.path.join(plan.train_dir, ckpt.BEST), os.path.join(plan.train_dir, ckpt.BEST + ".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(os.path.join(source, ckpt.BEST), unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(unfinished, target)
+    with replacing_folder(os.path.join(plan.train_dir, ckpt.BEST)) as unfinished:
+        shutil.copytree(os.path.join(source, ckpt.BEST), unfinished, dirs_exist_ok=True)
     configs.write_model_config(plan.train_dir, configs.read_model_config(source))
     print(f"The better model of the last iteration, {os.path.relpath(source, plan.train_dir)}, stands for {plan.train_dir} now.")
 
 
 def write_report(plan, rows):
     """em_report.json and TensorBoard scalars of the iterations so far."""
-    configs.write_text(os.path.join(plan.train_dir, REPORT), json.dumps(rows, indent=1) + "\n")
+    write_text(os.path.join(plan.train_dir, REPORT), json.dumps(rows, indent=1) + "\n")
     for row in rows:
         with tf.summary.create_file_writer(os.path.join(plan.train_dir, "em", row["name"])).as_default(step=row["iteration"]):
             for name in ("map", "auc", "after_mstep", "num_labels", "precision"):

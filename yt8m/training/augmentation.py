@@ -10,8 +10,8 @@ import math
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.segments import BYTES_PER_UNIT, SEGMENT_SIZE
 
-BYTES_PER_UNIT = 255 / 4  # one unit of a dequantised feature, whose range is -2 to 2, in bytes
 # The frames of a batch -> how many of each row are real; rated videos come with their segments' frames.
 FRAMES = {"frames": "num_frames", "context_frames": "context_num_frames"}
 LABELS = {"labels": "label_weights", "soft_labels": "soft_weights"}
@@ -96,7 +96,7 @@ class Augmentation:
 _SEGMENTS_ARE_ROWS = "{flag}: the rows are rated segments. Use it with --stage=pretrain, --augment_drop_frames for segments."
 
 
-def augmented(dataset, options, seed, start_step=0, segment_size=5, num_parallel=1):
+def augmented(dataset, options, seed, start_step=0, segment_size=SEGMENT_SIZE, num_parallel=1):
     """A dataset of augmented batches.
 
     Args:
@@ -128,7 +128,7 @@ def augmented(dataset, options, seed, start_step=0, segment_size=5, num_parallel
     return numbered.map(one, **parallel).prefetch(2)
 
 
-def augment(batch, options, seed, segment_size=5):
+def augment(batch, options, seed, segment_size=SEGMENT_SIZE):
     """One augmented batch: first frames are reversed and left out, then rows are mixed, then noise is added.
 
     Of a video that runs backwards and has rated segments, a last part that fills no segment is cut off: the others keep their

@@ -1,28 +1,26 @@
 """Several runs' scores, or several submissions, made one.
 
-  python -m yt8m.ensembles.ensemble scores/a scores/b scores/c --output_file=submission.csv
-  python -m yt8m.ensembles.ensemble scores/a scores/b --fit_on='DATA/validate*.tfrecord' --weights_output=weights.json
-  python -m yt8m.ensembles.ensemble a.csv b.csv --output_file=submission.csv
+  python -m yt8m.ensembles.command scores/a scores/b scores/c --output_file=submission.csv
+  python -m yt8m.ensembles.command scores/a scores/b --fit_on='DATA/validate*.tfrecord' --weights_output=weights.json
+  python -m yt8m.ensembles.command a.csv b.csv --output_file=submission.csv
 
 Members are folders of scores (inference.py --scores_output) or submission files (Class,Segments); see docs/ensembles.md.
 """
 
-import json
 import math
 import os
-from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from yt8m import command_line
-from yt8m.config import write_text
-from yt8m.ensembles import lists as ensemble_lists
-from yt8m.ensembles import stores as ensemble_stores
+from yt8m.ensembles import comparison
 from yt8m.ensembles import weights as ensemble_weights
+from yt8m.ensembles.lists import Evaluation, Lists, rank_average
+from yt8m.ensembles.measures import Probabilities, Ranks
+from yt8m.ensembles.members import MemberStores, progress, short_names
+from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
 from yt8m.errors import UserError
-from yt8m.metrics.segments import Ratings, segment_metrics_from_pairs
+from yt8m.metrics.segments import Ratings
 from yt8m.readers import labels
 from yt8m.scoring import submission
 
@@ -31,7 +29,7 @@ METHODS = ("mean", "rank")
 
 def arguments():
     """The command line."""
-    parser = command_line.Arguments(__doc__, prog="python -m yt8m.ensembles.ensemble")
+    parser = command_line.Arguments(__doc__, prog="python -m yt8m.ensembles.command")
     add = parser.add_argument
     add("members", nargs="+", help="Folders of scores, or submission CSV files.")
     add("--output_file", help="Submission CSV to write.")
@@ -61,17 +59,17 @@ def main(argv):
 
 def of_stores(args, ids):
     """The ensemble of score stores: weights, report, then one pass that writes."""
-    members = ensemble_stores.Members(args.members, ids)
+    members = MemberStores(args.members, ids)
     if members.kind == "videos" and args.output_file:
         raise UserError("--output_file: the members hold scores of videos, a submission has segments. Use --scores_output.")
     weights, without = _weights(args, members)
-    measure = (ensemble_stores.Probabilities if args.method == "mean" else ensemble_stores.Ranks)(members)
+    measure = (Probabilities if args.method == "mean" else Ranks)(members)
     if args.eval_data_pattern:
-        show(stores_report(args, members, measure, weights, without), args.report_output)
-    store = ensemble_stores.ensemble_store(members, weights, args.scores_output) if args.scores_output else None
-    blocks = ensemble_stores.averaged_blocks(members, measure, weights, store)
+        comparison.show(_compared_stores(args, members, measure, weights, without), args.report_output)
+    store = ensemble_store(members, weights, args.scores_output) if args.scores_output else None
+    blocks = averaged_blocks(members, measure, weights, store)
     if args.output_file:
-        count = ensemble_stores.write_best(blocks, members.label_ids, args.output_file, args.max_pred)
+        count = write_best(blocks, members.label_ids, args.output_file, args.max_pred)
         print(f"Wrote {args.output_file}: the best of {count:,} segments for {len(members.label_ids)} classes.")
     elif store:
         for _ in blocks:
@@ -82,7 +80,7 @@ def of_stores(args, ids):
 
 def of_lists(args, ids):
     """The ensemble of submission files, a class at a time."""
-    lists = ensemble_lists.Lists(args.members, ids)
+    lists = Lists(args.members, ids)
     count = len(args.members)
     if args.weights and args.weights.endswith(".json"):
         weights = ensemble_weights.read(args.weights, lists.label_ids, [None] * count)
@@ -90,15 +88,14 @@ def of_lists(args, ids):
         weights = ensemble_weights.parse(args.weights, count, len(lists.label_ids))
     evaluation = None
     if args.eval_data_pattern:
-        rated = _ratings(args.eval_data_pattern, args, "eval_data_pattern", ids)
-        names = ensemble_stores.row_names(rated.video_ids, rated.start_times)
-        evaluation = ensemble_lists.Evaluation(Ratings(names, rated.labels, rated.scores), count, args.max_pred)
+        ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern", ids)
+        evaluation = Evaluation(ratings, count, args.max_pred)
 
     def ranked():
-        for (label, own), own_weights in zip(ensemble_stores.progress(lists, "Ranking"), weights.T):
-            best = ensemble_lists.rank_average(own, own_weights, args.max_pred)
+        for (label, of_members), of_class in zip(progress(lists, "Ranking"), weights.T):
+            best = rank_average(of_members, of_class, args.max_pred)
             if evaluation:
-                evaluation.add(label, own, own_weights, best)
+                evaluation.add(label, of_members, of_class, best)
             yield best
 
     if args.output_file:
@@ -108,13 +105,7 @@ def of_lists(args, ids):
         for _ in ranked():
             pass
     if evaluation:
-        best, alone, without = evaluation.result()
-        compared = [
-            Member(name, weight, Figures(own), Figures(other) if count > 1 else None)
-            for name, weight, own, other in zip(_names(args.members), _mean_weights(weights), alone, without)
-        ]
-        title = f"MAP@{args.max_pred} on {args.eval_data_pattern}"
-        show(Report(args.method, title, Figures(best), compared), args.report_output)
+        comparison.show(_compared_lists(args, weights, evaluation), args.report_output)
 
 
 # ---------------------------------------------------------------- weights
@@ -140,16 +131,14 @@ def _weights(args, members):
 
 def _fitted(args, members):
     """`_weights` from ratings; without member k: fitted anew."""
-    rated = _ratings(args.fit_on, args, "fit_on")
-    classes, scores, values = members.pairs(rated, "fit_on")
-    measure = ensemble_stores.Probabilities(members)
-    probabilities = np.stack([measure.of(k, own, classes) / measure.unit for k, own in enumerate(values)], axis=1)
+    classes, scores, values = members.pairs(_ratings(args.fit_on, args, "fit_on"), "fit_on")
+    measure = Probabilities(members)
+    probabilities = np.stack([measure.of(k, stored, classes) / measure.unit for k, stored in enumerate(values)], axis=1)
     num_classes = len(members.label_ids)
     weights = ensemble_weights.fit(probabilities, scores, classes, num_classes, args.fit_prior)
     likelihoods = ensemble_weights.likelihoods_of(probabilities, scores)
-    before, after = (
-        ensemble_weights.log_loss(own, likelihoods, classes) for own in (np.full_like(weights, 1 / len(weights)), weights)
-    )
+    before = ensemble_weights.log_loss(np.full_like(weights, 1 / len(weights)), likelihoods, classes)
+    after = ensemble_weights.log_loss(weights, likelihoods, classes)
     unrated = num_classes - len(np.unique(classes))
     print(
         f"Fitted the weights of {num_classes - unrated} classes on {len(classes):,} rated pairs of {args.fit_on}: log loss "
@@ -169,122 +158,34 @@ def _fitted(args, members):
 
 
 def _ratings(pattern, args, flag, ids=None):
-    """readers.datasets.Ratings in the shards; of the label ids `ids` unless these are None."""
+    """The Ratings in the shards; of the label ids `ids` unless these are None."""
     from yt8m.readers import datasets
 
-    rated = datasets.read_ratings(pattern, args.id_feature, flag)
+    ratings = datasets.read_ratings(pattern, args.id_feature, flag)
     if ids is None:
-        return rated
-    kept = np.isin(rated.labels, ids)
-    return datasets.Ratings(rated.video_ids[kept], rated.start_times[kept], rated.labels[kept], rated.scores[kept])
+        return ratings
+    kept = np.isin(ratings.classes, ids)
+    return Ratings(ratings.segment_ids[kept], ratings.classes[kept], ratings.scores[kept])
 
 
-# ---------------------------------------------------------------- report
+# ---------------------------------------------------------------- comparison
 
 
-@dataclass
-class Figures:
-    """MAP, and AUC where scores are known."""
-
-    map: float
-    auc: float | None = None
-
-
-@dataclass
-class Member:
-    """A member: its weight (its mean over the classes), its figures alone, and the ensemble's without it (None: nothing left)."""
-
-    name: str
-    weight: float
-    alone: Figures
-    without: Figures | None
+def _compared_stores(args, members, measure, weights, without):
+    """The Comparison of stores on --eval_data_pattern."""
+    ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern")
+    count, best, compared, chance = comparison.compared_stores(members, measure, weights, without, ratings)
+    title = f"MAP and AUC over {count:,} rated pairs of {args.eval_data_pattern}"
+    return comparison.Comparison(args.method, title, best, compared, chance, _warning(args))
 
 
-@dataclass
-class Report:
-    """The comparison of an ensemble with its members.
-
-    Attributes:
-        method: "mean" or "rank".
-        title: what was measured, on what.
-        ensemble: its Figures.
-        members: list of Member.
-        chance: MAP of a random order, where it is known.
-        warning: what to bear in mind, or "".
-    """
-
-    method: str
-    title: str
-    ensemble: Figures
-    members: list
-    chance: float | None = None
-    warning: str = ""
-
-    def to_json(self):
-        """The report as JSON; `gain`: MAP of the ensemble less MAP without the member."""
-        members = [
-            {
-                "name": member.name,
-                "weight": member.weight,
-                **vars(member.alone),
-                "without": member.without and vars(member.without),
-                "gain": member.without and self.ensemble.map - member.without.map,
-            }
-            for member in self.members
-        ]
-        head = {"title": self.title, "warning": self.warning, "method": self.method, "chance": self.chance}
-        return json.dumps(_finite({**head, "ensemble": vars(self.ensemble), "members": members}), indent=1) + "\n"
-
-    def table(self):
-        """The report as a rich table, without its title and warning."""
-        shown, has_auc = Table(), self.ensemble.auc is not None
-        for column in ("", "weight", "MAP", *(["AUC"] * has_auc), "without: MAP", *(["AUC"] * has_auc), "gain"):
-            shown.add_column(column, justify="right" if column else "left", overflow="fold")
-
-        def cells(figures):
-            return [_number(figures.map), *([_number(figures.auc)] * has_auc)] if figures else ["-"] * (1 + has_auc)
-
-        for member in self.members:
-            gain = f"{self.ensemble.map - member.without.map:+.4f}" if member.without else "-"
-            shown.add_row(member.name, f"{member.weight:.3f}", *cells(member.alone), *cells(member.without), gain)
-        shown.add_section()
-        shown.add_row(f"ensemble ({self.method})", "", *cells(self.ensemble))
-        if self.chance is not None:
-            shown.add_row("random order", "", _number(self.chance))
-        return shown
-
-
-def stores_report(args, members, measure, weights, without):
-    """The Report of stores on --eval_data_pattern: MAP and AUC over rated pairs, as eval.py's."""
-    rated = _ratings(args.eval_data_pattern, args, "eval_data_pattern")
-    classes, scores, values = members.pairs(rated, "eval_data_pattern")
-
-    def figures(predictions):
-        metrics = segment_metrics_from_pairs(classes, predictions, scores, len(members.label_ids))
-        return Figures(metrics["map"], metrics["auc"]), metrics["chance"]
-
-    def averaged(own_weights):
-        return figures(ensemble_stores.average(measure, values, own_weights, classes))[0]
-
-    best, chance = figures(ensemble_stores.average(measure, values, weights, classes))
-    title = f"MAP and AUC over {len(classes):,} rated pairs of {args.eval_data_pattern}"
-    names, compared = _names(members.folders), []
-    for k, (name, weight) in enumerate(zip(names, _mean_weights(weights))):
-        rest = without(k) if len(names) > 1 else None
-        alone, _ = figures(measure.of(k, values[k], classes))
-        compared.append(Member(name, weight, alone, None if rest is None else averaged(rest)))
-    return Report(args.method, title, best, compared, chance, _warning(args))
-
-
-def show(report, path=None):
-    """Prints a Report, and writes it to a JSON file if one is named."""
-    print(report.title)
-    Console().print(report.table())
-    if report.warning:
-        print(report.warning)
-    if path:
-        write_text(path, report.to_json())
-        print(f"Wrote {path}.")
+def _compared_lists(args, weights, evaluation):
+    """The Comparison of submission files on --eval_data_pattern."""
+    best, alone, without = (list(map(comparison.Figures, maps)) for maps in evaluation.result())
+    shares = comparison.mean_weights(weights)
+    rows = zip(short_names(args.members), shares, alone, without if len(shares) > 1 else [None])
+    title = f"MAP@{args.max_pred} on {args.eval_data_pattern}"
+    return comparison.Comparison(args.method, title, best[0], [comparison.MemberComparison(*row) for row in rows])
 
 
 def _warning(args):
@@ -300,30 +201,6 @@ def _warning(args):
     if not fitted & judged:
         return ""
     return f"The weights were fitted on {len(fitted & judged)} of these {len(judged)} shards: elsewhere expect less."
-
-
-def _mean_weights(weights):
-    """Each member's share, the mean over the classes: [K, C] -> [K]."""
-    return (weights / weights.sum(axis=0)).mean(axis=1).tolist()
-
-
-def _names(paths):
-    """Short names of the members: the last part of their paths where that tells them apart."""
-    short = [os.path.basename(os.path.normpath(path)) for path in paths]
-    return short if len(set(short)) == len(short) else list(paths)
-
-
-def _number(value):
-    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def _finite(value):
-    """The same with None for nan, which JSON has not."""
-    if isinstance(value, dict):
-        return {key: _finite(own) for key, own in value.items()}
-    if isinstance(value, list):
-        return [_finite(own) for own in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 # ---------------------------------------------------------------- checks
