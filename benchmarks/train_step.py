@@ -55,7 +55,7 @@ def measure(name, steps):
             "labels": (rng.random((BATCH, CLASSES)) < 0.003).astype(np.float32),
             "label_weights": np.ones((BATCH, CLASSES), np.float32),
         }
-        if models.kind(name) == "context":  # a rated segment of each video
+        if models.model_class(name).HAS_ENCODERS:  # a rated segment of each video
             rows = {"segment_rows": np.arange(BATCH, dtype=np.int32), "start_times": np.zeros(BATCH, np.int32)}
             batch |= rows | {"context_frames": frames, "context_num_frames": np.full(BATCH, FRAMES, np.int32)}
             batch |= {"frames": frames[:, :11], "num_frames": np.full(BATCH, 11, np.int32)}

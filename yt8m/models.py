@@ -3,11 +3,9 @@
 import importlib
 import pkgutil
 
-from keras import ops
-
-import yt8m.video_level_models as video_level_models
 from yt8m import frame_level_models, registry
 from yt8m.base_model import constructor_arguments, model_inputs
+from yt8m.base_model.heads import head_class, layer_arguments
 from yt8m.errors import UserError
 from yt8m.frame_level_models.attention import MultiAttentionModel
 
@@ -15,18 +13,19 @@ __all__ = [
     "ALIASES",
     "build_model",
     "check_hyperparameters",
+    "check_scores_videos",
     "has_attention",
     "hyperparameters",
-    "kind",
+    "model_class",
     "model_inputs",
     "model_names",
     "needs_whole_videos",
-    "predict",
     "takes_frames",
 ]
 
-for _module in pkgutil.iter_modules(frame_level_models.__path__):
-    importlib.import_module(f"{frame_level_models.__name__}.{_module.name}")
+_FILES = [f"yt8m.frame_level_models.{module.name}" for module in pkgutil.iter_modules(frame_level_models.__path__)]
+for _file in ("yt8m.video_level_models", *_FILES):
+    importlib.import_module(_file)
 
 # Flag names of the starter code and of its descendants -> ours.
 ALIASES = {
@@ -61,14 +60,14 @@ def model_names():
     return registry.names("model")
 
 
-def kind(name):
-    """KIND of a registered model: "frame", "video", "sequence" or "context"; UserError for an unknown name."""
-    return registry.get("model", name).KIND
+def model_class(name):
+    """The class registered under a name; UserError for an unknown name."""
+    return registry.get("model", name)
 
 
 def takes_frames(name):
     """Whether the model takes frames, not video-level features; UserError for an unknown name."""
-    return kind(name) != "video"
+    return model_class(name).TAKES_FRAMES
 
 
 def hyperparameters(name, head=None):
@@ -81,54 +80,28 @@ def hyperparameters(name, head=None):
     Raises:
         UserError: an unknown model or head.
     """
-    model = registry.get("model", name)
+    model = model_class(name)
     arguments = {k: v for k, v in constructor_arguments(model).items() if k not in _SIZES}
     if _HEAD not in arguments:
         return arguments
     head = head or arguments[_HEAD]
-    head_arguments = {**constructor_arguments(video_level_models.head_class(head)), **model.HEAD_DEFAULTS.get(head, {})}
-    return {**{k: v for k, v in head_arguments.items() if k not in _SIZES}, **arguments, _HEAD: head}
+    head_arguments = {**layer_arguments(head_class(head)), **(model.HEAD_DEFAULTS or {}).get(head, {})}
+    return {**head_arguments, **arguments, _HEAD: head}
 
 
 def check_scores_videos(name):
     """Raises UserError for a model that scores segments only."""
-    if kind(name) == "context":
-        raise UserError(f"{name} scores segments in their videos, not whole videos. Use --segment_labels.")
-
-
-def predict(model, batch, training=False):
-    """Probabilities of a batch's rows, whatever kind of model and of batch.
-
-    Args:
-        model: BaseModel.
-        batch: rows for the model itself (entries that it does not take are ignored); or N segments of B videos: for a sequence
-            model `frames` uint8 [B, T, D], `num_frames` [B] and, int [N], `segment_rows`, the video of each segment, and
-            `start_times`; for a context model `frames` uint8 [N, W, D], `num_frames` [N], `segment_rows`, and of the videos
-            `context_frames` uint8 [B, T, D], `context_num_frames` [B].
-        training: for a training step.
-
-    Returns:
-        float32 [B, C], or [N, C] for segments of whole videos.
-    """
-    if "segment_rows" not in batch or model.KIND in ("frame", "video"):
-        return model(model_inputs(model, batch), training=training)
-    rows = batch["segment_rows"]
-    if model.KIND == "sequence":
-        scores = model.segment_probabilities(batch, training=training)  # [B, S, C]
-        at = rows * ops.shape(scores)[1] + batch["start_times"] // model.segment_size
-        return ops.take(ops.reshape(scores, (-1, scores.shape[-1])), at, axis=0)
-    context = ops.take(model.encode_context(batch, training=training), rows, axis=0)  # each video is encoded once
-    return model.predict_segments(context, batch["frames"], batch["num_frames"], training=training)
+    model_class(name).check_scores_videos()
 
 
 def has_attention(name):
     """Whether the model weighs the frames by attentions that start-time supervision can teach."""
-    return issubclass(registry.get("model", name), MultiAttentionModel)
+    return issubclass(model_class(name), MultiAttentionModel)
 
 
 def needs_whole_videos(name):
     """Whether the model scores a segment by the video around it."""
-    return kind(name) in ("sequence", "context")
+    return model_class(name).NEEDS_WHOLE_VIDEOS
 
 
 _known = hyperparameters  # build_model has an argument of that name
@@ -150,12 +123,12 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
     Raises:
         UserError: an unknown model, head or hyper-parameter, one given twice, or a value that the model refuses.
     """
-    model = registry.get("model", name)
+    model = model_class(name)
     check_hyperparameters(name, hyperparameters)
     given = _without_aliases(hyperparameters)
-    own = constructor_arguments(model)
-    arguments = {k: v for k, v in given.items() if k in own}
-    head_options = {k: v for k, v in given.items() if k not in own}
+    known = constructor_arguments(model)
+    arguments = {k: v for k, v in given.items() if k in known}
+    head_options = {k: v for k, v in given.items() if k not in known}
     if head_options:
         arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
     return model(num_classes, feature_sizes, **arguments)
@@ -171,7 +144,7 @@ def check_hyperparameters(name, hyperparameters):
 
 
 def _without_aliases(hyperparameters):
-    """The same under our own names."""
+    """The hyper-parameters under the names of the constructors' arguments."""
     given = {}
     for key, value in hyperparameters.items():
         name = ALIASES.get(key, key)

@@ -204,7 +204,7 @@ def test_litert_files_score_as_the_keras_model(name):
             for part, function in litert.functions(model, config).items()
         }
         parts = {part: litert.LiteModel(content) for part, content in contents.items()}
-        differences[kind] = np.abs(litert.score(model.KIND, parts, batch, MAX_FRAMES) - expected).max()
+        differences[kind] = np.abs(litert.score(model, parts, batch, MAX_FRAMES) - expected).max()
     assert differences["float32"] < 1e-5
     assert 1e-6 < differences.get("float16", 1e-3) < 0.01
     assert 1e-5 < differences["int8"] < 0.2  # random weights: the worst case
@@ -221,7 +221,7 @@ def test_8_bit_files_are_smaller():
     for kind in litert.FORMATS:
         content = litert.convert(function, model, kind, examples)
         sizes[kind] = len(content)
-        found = litert.score("frame", {"segment": litert.LiteModel(content)}, batch, 300)
+        found = litert.score(model, {"segment": litert.LiteModel(content)}, batch, 300)
         np.testing.assert_allclose(found, expected, atol={"float32": 1e-5, "float16": 1e-3}.get(kind, 0.03))
     assert sizes["float16"] < 0.6 * sizes["float32"]
     assert max(sizes["int8"], sizes["dynamic"]) < 0.35 * sizes["float32"]
@@ -236,7 +236,7 @@ def test_a_loop_cannot_be_calibrated_and_the_rest_can():
     batch = rated_batch(0)
     expected = expected_grid(model, videos(), 0, 6)[batch["segment_rows"], batch["start_times"] // 5]
     parts = {"segment": litert.LiteModel(litert.convert(function, model, "float32"))}
-    np.testing.assert_allclose(litert.score("frame", parts, batch, MAX_FRAMES), expected, atol=1e-5)
+    np.testing.assert_allclose(litert.score(model, parts, batch, MAX_FRAMES), expected, atol=1e-5)
 
 
 def test_calibration_sees_no_padding():

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from tests import harness
+from tests import cases, harness
 
-each = pytest.mark.parametrize("case", harness.LAYERS, ids=harness.case_id)
+each = pytest.mark.parametrize("case", cases.LAYERS, ids=cases.case_id)
 
 
 def test_every_layer_is_tested():
-    assert harness.missing("layer", harness.LAYERS) == []
+    assert cases.missing("layer", cases.LAYERS) == []
 
 
 @each

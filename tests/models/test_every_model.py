@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests import harness
+from tests import cases, harness
 from yt8m.base_model import model_inputs
 from yt8m.losses import CrossEntropyLoss
 from yt8m.models import hyperparameters
@@ -17,13 +17,13 @@ from yt8m.models import hyperparameters
 NOT_RANDOM = {"sampling": "none", "context_sampling": "none", "noise": 0, "dropout": 0.0, "cluster_dropout": 0.0}
 # The others pool frames as a set.
 ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}
-each = pytest.mark.parametrize("case", harness.MODELS, ids=harness.case_id)
+each = pytest.mark.parametrize("case", cases.MODELS, ids=cases.case_id)
 
 
 @pytest.fixture(scope="module")
 def models():
     """The models by case, built once."""
-    return {harness.case_id(case): case.build() for case in harness.MODELS}
+    return {cases.case_id(case): case.build() for case in cases.MODELS}
 
 
 def fresh_weights(model):
@@ -32,12 +32,12 @@ def fresh_weights(model):
 
 
 def test_every_model_is_tested():
-    assert harness.missing("model", harness.MODELS) == []
+    assert cases.missing("model", cases.MODELS) == []
 
 
 @each
 def test_config_rebuilds_the_model(case, models):
-    model = models[harness.case_id(case)]
+    model = models[cases.case_id(case)]
     again = type(model).from_config(model.get_config())
     assert again.get_config() == model.get_config()
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
@@ -45,7 +45,7 @@ def test_config_rebuilds_the_model(case, models):
 
 @each
 def test_saved_model_predicts_the_same_and_stores_each_weight_once(case, models, tmp_path):
-    model = fresh_weights(models[harness.case_id(case)])
+    model = fresh_weights(models[cases.case_id(case)])
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     batch = harness.batch_for(model)
@@ -61,7 +61,7 @@ def test_saved_model_predicts_the_same_and_stores_each_weight_once(case, models,
 
 @each
 def test_output_is_float32_probabilities(case, models):
-    model = fresh_weights(models[harness.case_id(case)])
+    model = fresh_weights(models[cases.case_id(case)])
     predictions = harness.predict(model, harness.batch_for(model))
     assert predictions.dtype == np.float32
     assert predictions.shape == (3, harness.CLASSES)
@@ -70,7 +70,7 @@ def test_output_is_float32_probabilities(case, models):
 
 @each
 def test_padding_never_changes_a_prediction(case, models):
-    model = fresh_weights(models[harness.case_id(case)])
+    model = fresh_weights(models[cases.case_id(case)])
     batch = harness.batch_for(model)
     if "frames" not in batch:
         pytest.skip("no frames")
@@ -80,7 +80,7 @@ def test_padding_never_changes_a_prediction(case, models):
 
 @each
 def test_order_of_frames_counts_where_it_should(case, models):
-    model = fresh_weights(models[harness.case_id(case)])
+    model = fresh_weights(models[cases.case_id(case)])
     batch = harness.batch_for(model)
     if "frames" not in batch:
         pytest.skip("no frames")
@@ -96,7 +96,7 @@ def test_padding_never_changes_the_batch_statistics(case):
     if "frames" not in harness.batch_for(case.build()):
         pytest.skip("no frames")
     known = hyperparameters(case.name, case.arguments.get("video_level_classifier_model"))
-    case = harness.ModelCase(case.name, {**case.arguments, **{k: v for k, v in NOT_RANDOM.items() if k in known}})
+    case = cases.ModelCase(case.name, {**case.arguments, **{k: v for k, v in NOT_RANDOM.items() if k in known}})
     statistics = []
     for extra in (0, 9):
         model = fresh_weights(case.build())
@@ -109,7 +109,7 @@ def test_padding_never_changes_the_batch_statistics(case):
 
 @each
 def test_bfloat16_is_close_to_float32(case, models):
-    model = fresh_weights(models[harness.case_id(case)])
+    model = fresh_weights(models[cases.case_id(case)])
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         half = case.build()
@@ -141,7 +141,7 @@ def test_training_lowers_the_loss(case):
 
 @each
 def test_other_entries_of_a_batch_are_left_out(case, models):
-    model = models[harness.case_id(case)]
+    model = models[cases.case_id(case)]
     batch = harness.batch_for(model)
     more = {**batch, "ids": np.array([b"a", b"b", b"c"]), "labels": np.zeros((3, harness.CLASSES))}
     assert set(model_inputs(model, more)) == set(batch)
@@ -150,6 +150,6 @@ def test_other_entries_of_a_batch_are_left_out(case, models):
 
 @each
 def test_embedding_is_one_vector_an_example(case, models):
-    model = models[harness.case_id(case)]
+    model = models[cases.case_id(case)]
     embedding = np.array(model.embed(harness.batch_for(model)))
     assert embedding.ndim == 2 and embedding.shape[0] == 3

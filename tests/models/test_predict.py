@@ -1,11 +1,11 @@
-"""models.predict and scoring.predict: every kind of model, segments of whole videos."""
+"""predict_rated and training.predict: every kind of model, segments of whole videos."""
 
 import numpy as np
 import pytest
 
 import yt8m
 from tests.testing import make_video, write_frame_shards
-from yt8m import config, models
+from yt8m import config
 from yt8m.readers.batches import evaluation_batches
 from yt8m.segments import mean_features
 from yt8m.training import predict as scoring
@@ -76,7 +76,7 @@ def test_context_is_the_video(pattern):
             "context_num_frames": batch["context_num_frames"].numpy()[rows],
         }
     )
-    np.testing.assert_allclose(models.predict(model, batch), direct, atol=1e-6)
+    np.testing.assert_allclose(model.predict_rated(batch), direct, atol=1e-6)
 
 
 def test_mean_features_are_those_of_the_reader(pattern):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yt8m.base_model import ContextModel, FrameModel, SequenceModel, VideoModel
 from yt8m.errors import UserError
 from yt8m.losses import CrossEntropyLoss
 from yt8m.training.augmentation import Augmentation, augment, augmented
@@ -381,25 +382,25 @@ def test_values_out_of_range(name, value):
 
 
 @pytest.mark.parametrize(
-    "kind, rows, refused",
+    "model, rows, refused",
     [
-        ("frame", {}, ()),
-        ("frame", {"segment_labels": True}, ("drop_segments",)),
-        ("frame", {"whole_videos": True}, ("virtual_segments", "drop_frames", "drop_segments", "subsample")),
-        ("sequence", {}, ()),
-        ("sequence", {"whole_videos": True}, ("virtual_segments", "drop_frames", "drop_segments", "subsample")),
-        ("context", {"whole_videos": True}, ("drop_segments",)),
-        ("video", {}, ("reverse", "drop_frames", "drop_segments", "subsample")),
+        (FrameModel, {}, ()),
+        (FrameModel, {"segment_labels": True}, ("drop_segments",)),
+        (FrameModel, {"whole_videos": True}, ("virtual_segments", "drop_frames", "drop_segments", "subsample")),
+        (SequenceModel, {}, ()),
+        (SequenceModel, {"whole_videos": True}, ("virtual_segments", "drop_frames", "drop_segments", "subsample")),
+        (ContextModel, {"whole_videos": True}, ("drop_segments",)),
+        (VideoModel, {}, ("reverse", "drop_frames", "drop_segments", "subsample")),
     ],
 )
-def test_what_goes_with_which_rows(kind, rows, refused):
+def test_what_goes_with_which_rows(model, rows, refused):
     for name in EVERYTHING.chosen:
         options = Augmentation(**{name: getattr(EVERYTHING, name)})
         if name in refused:
             with pytest.raises(UserError, match=f"--augment_{name}="):
-                options.check(kind, **rows)
+                options.check(model, **rows)
         else:
-            options.check(kind, **rows)
+            options.check(model, **rows)
 
 
 def test_no_segments_are_dropped_from_rated_segments():

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import harness
+from tests import cases, harness
 from yt8m.training import optimizers, schedules
 
 GOLDEN = np.load(pathlib.Path(__file__).parent.parent / "golden" / "optimizers.npz")
 SETTINGS = json.loads(str(GOLDEN["settings"]))
-CONTEXT = next(case for case in harness.MODELS if case.name == "ContextAwareModel")
+CONTEXT = next(case for case in cases.MODELS if case.name == "ContextAwareModel")
 
 
 def variable(name, value):
@@ -145,7 +145,7 @@ def start(case, **options):
 def test_every_model_decays_its_kernels_only():
     kernels, others = set(), set()
     optimizer = optimizers.AdamW()
-    for case in {case.name: case for case in harness.MODELS}.values():
+    for case in {case.name: case for case in cases.MODELS}.values():
         for w in case.build().trainable_variables:
             (kernels if optimizer.decays(w.path) else others).add((w.path.split("/")[-1], len(w.shape)))
     assert {rank for _, rank in kernels} == {2, 3}  # a bias or a norm's variable has rank 1
@@ -153,7 +153,7 @@ def test_every_model_decays_its_kernels_only():
 
 
 def test_reloaded_optimizer_still_spares_biases_and_norms(tmp_path):
-    case = next(case for case in harness.MODELS if case.name == "AttentionModel")
+    case = next(case for case in cases.MODELS if case.name == "AttentionModel")
     model, optimizer = start(case)
     step(model, optimizer, 0)
     model.compile(optimizer=optimizer)
@@ -185,7 +185,7 @@ def test_the_context_model_has_its_own_multipliers():
     assert all(factor == (0.5 if path.startswith("segment_encoder/") else 1.0) for path, factor in factors.items())
     assert set(factors.values()) == {0.5, 1.0}
     assert not any(path.startswith("context_encoder") for path in factors)  # frozen in the model
-    assert optimizers.learning_rate_multipliers(next(c for c in harness.MODELS if c.name == "CnnModel").build()) == {}
+    assert optimizers.learning_rate_multipliers(next(c for c in cases.MODELS if c.name == "CnnModel").build()) == {}
 
 
 def test_a_frozen_part_does_not_move():

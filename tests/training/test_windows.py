@@ -51,31 +51,31 @@ def slow_windows(model, videos, expansion, shifts):
         video = videos[row]
         for shift in range(-shifts, shifts + 1):
             first, last = start + shift - expansion, start + shift + 5 + expansion
-            if model.KIND == "sequence" and first < len(video) and last > 0:
+            if not model.SCORES_WINDOWS and first < len(video) and last > 0:
                 moved = video[shift:] if shift >= 0 else np.concatenate([video[:1]] * -shift + [video])[:MAX_FRAMES]
                 windows.append((moved, start // 5))
-            elif model.KIND != "sequence" and max(first, 0) < min(last, len(video)):
+            elif model.SCORES_WINDOWS and max(first, 0) < min(last, len(video)):
                 windows.append(video[max(first, 0) : last])
     return found
 
 
 def slow_scores(model, videos, expansion, shifts):
     """Each segment's mean over its windows; a model call for all windows of one length."""
-    windows = slow_windows(model, videos, 0 if model.KIND == "sequence" else expansion, shifts)
+    windows = slow_windows(model, videos, expansion if model.SCORES_WINDOWS else 0, shifts)
     flat = [(key, window) for key, own in windows.items() for window in own]
-    frames_of = [window[0] if model.KIND == "sequence" else window for _, window in flat]
+    frames_of = [window if model.SCORES_WINDOWS else window[0] for _, window in flat]
     lengths, scores = np.array([len(frames) for frames in frames_of]), np.zeros((len(flat), 7))
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         frames = np.stack([frames_of[row] for row in rows])
         inputs = {"frames": frames, "num_frames": np.full(len(rows), length, np.int32)}
-        if model.KIND == "sequence":
+        if not model.SCORES_WINDOWS:
             segments = [flat[row][1][1] for row in rows]
             scores[rows] = np.asarray(model.segment_probabilities(inputs))[np.arange(len(rows)), segments]
             continue
-        if model.KIND == "video":
+        if not model.TAKES_FRAMES:
             inputs = {"features": (frames.mean(axis=1) * 4 / 255 - 2 + 4 / 512).astype(np.float32)}
-        if model.KIND == "context":
+        if model.HAS_ENCODERS:
             whole = batch_of([videos[flat[row][0][0]] for row in rows])
             inputs |= {f"context_{name}": value for name, value in whole.items()}
         scores[rows] = model(inputs)
@@ -84,7 +84,7 @@ def slow_scores(model, videos, expansion, shifts):
 
 @pytest.mark.parametrize(("expansion", "shifts"), [(0, 2), (1, 6)])
 def test_shifts_equal_a_loop_over_windows(model, videos, expansion, shifts):
-    batch, predict = batch_of(videos, 30 if model.KIND != "sequence" else None), scoring.make_predict(model)
+    batch, predict = batch_of(videos, 30 if model.SCORES_WINDOWS else None), scoring.make_predict(model)
     rows, starts = segments_of(batch["num_frames"])
     assert list(zip(rows, starts)) == [(row, start) for row, n in enumerate(LENGTHS) for start in range(0, n, 5)]
     scores = scoring.scores_at(

@@ -56,13 +56,13 @@ def write_format(model, config, options, kind, folder):
 
 
 def write_saved_model(model, config, options, folder):
-    """Writes folder/saved_model with the signatures of signatures.serving and, but for context models, `mediapipe` and `starter`.
+    """Writes folder/saved_model with the signatures of signatures.serving and, if it SCORES_VIDEOS, `mediapipe` and `starter`.
 
     Returns:
         Exported, which scores with the SavedModel as it is read back.
     """
     functions = signatures.serving(model, config, options.label_ids, options.columns, options.top_k)
-    if model.KIND != "context":
+    if model.SCORES_VIDEOS:
         functions |= {
             "mediapipe": signatures.mediapipe(model, config),
             "starter": signatures.starter(model, config, options.top_k),
@@ -76,9 +76,9 @@ def write_mediapipe(model, config, folder):
     """Writes folder/mediapipe, a SavedModel whose `serving_default` is MediaPipe's: its graphs take the folder as it is.
 
     Raises:
-        UserError: a context model, which scores nothing without the video around.
+        UserError: a model that scores nothing without the video around.
     """
-    if model.KIND == "context":
+    if not model.SCORES_VIDEOS:
         raise UserError(
             f"--formats=mediapipe: {type(model).__name__} scores segments by the video around them, which MediaPipe's graphs do "
             "not give. Use --formats=saved_model."
@@ -124,7 +124,7 @@ def write_litert(model, config, options, kind, folder):
             file.write(content)
 
     def score(batch):
-        return litert.score(model.KIND, parts, batch, config.max_frames)
+        return litert.score(model, parts, batch, config.max_frames)
 
     return Exported(kind, tuple(names.values()), sum(map(len, contents.values())), score)
 

@@ -9,9 +9,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from yt8m import models
 from yt8m.errors import UserError
-from yt8m.export.signatures import window_probabilities
 from yt8m.segments import SEGMENT_SIZE, starts_of
 
 FORMATS = ("float32", "float16", "int8", "dynamic")
@@ -28,52 +26,37 @@ _FLOAT_OPERATIONS = (
 
 
 def functions(model, config):
-    """What is converted, of fixed shapes, for one row.
+    """What is converted: the model's serving_parts for one row, of fixed shapes.
 
     Args:
         model: BaseModel.
         config: its ModelConfig.
 
     Returns:
-        dict of part -> tf.function with named inputs and outputs:
-        frame and video: {"segment": `frames` uint8 [1, W, D], `num_frames` int32 [1] -> `probabilities` float32 [1, C]}, a
-            window of W = 5 + 2 segment_expansion frames;
-        sequence: {"video": `frames` uint8 [1, max_frames, D], `num_frames` int32 [1] -> `probabilities` [1, S, C]};
-        context: {"context": `frames` uint8 [1, max_frames, D], `num_frames` int32 [1] -> `context_embedding` float32 [1, E];
-            "segment": `context_embedding`, `frames` [1, W, D], `num_frames` [1] -> `probabilities` [1, C]}.
+        dict of the part's name -> tf.function with named inputs and outputs: `frames` uint8 [1, W, D], a window of
+        W = 5 + 2 segment_expansion frames, or of a whole video [1, max_frames, D], `num_frames` int32 [1] and the part's vectors
+        float32 [1, E] -> the part's output, as `probabilities` float32 [1, C], of a whole video [1, S, C].
     """
-    width, window = sum(config.feature_sizes), SEGMENT_SIZE + 2 * config.segment_expansion
-
-    def frames(length):
-        return [tf.TensorSpec([1, length, width], tf.uint8, name="frames"), tf.TensorSpec([1], tf.int32, name="num_frames")]
-
-    @tf.function(input_signature=frames(window))
-    def segment(frames, num_frames):
-        return {"probabilities": window_probabilities(model, frames, num_frames)}
-
-    @tf.function(input_signature=frames(config.max_frames))
-    def video(frames, num_frames):
-        starts = starts_of(config.max_frames).astype(np.int32)
-        batch = {"frames": frames, "num_frames": num_frames, "segment_rows": np.zeros_like(starts), "start_times": starts}
-        return {"probabilities": models.predict(model, batch)[None]}
-
-    if model.KIND == "sequence":
-        return {"video": video}
-    return _context_functions(model, frames, window, config.max_frames) if model.KIND == "context" else {"segment": segment}
+    return {part.name: _function(part, config) for part in model.serving_parts()}
 
 
-def _context_functions(model, frames, window, max_frames):
-    @tf.function(input_signature=frames(max_frames))
-    def context(frames, num_frames):
-        return {"context_embedding": model.encode_context({"context_frames": frames, "context_num_frames": num_frames})}
+def _function(part, config):
+    length = config.max_frames if part.whole_video else SEGMENT_SIZE + 2 * config.segment_expansion
+    signature = [
+        *(tf.TensorSpec([1, size], tf.float32, name=name) for name, size in part.vectors.items()),
+        tf.TensorSpec([1, length, sum(config.feature_sizes)], tf.uint8, name="frames"),
+        tf.TensorSpec([1], tf.int32, name="num_frames"),
+    ]
 
-    size = context.get_concrete_function().structured_outputs["context_embedding"].shape[1]
+    @tf.function(input_signature=signature)
+    def serve(*inputs):
+        row = {spec.name: value for spec, value in zip(signature, inputs)}
+        if part.whole_video:
+            starts = starts_of(config.max_frames).astype(np.int32)
+            row |= {"segment_rows": np.zeros_like(starts), "start_times": starts}
+        return {part.output: part.call(row)}
 
-    @tf.function(input_signature=[tf.TensorSpec([1, size], tf.float32, name="context_embedding"), *frames(window)])
-    def segment(context_embedding, frames, num_frames):
-        return {"probabilities": model.predict_segments(context_embedding, frames, num_frames)}
-
-    return {"context": context, "segment": segment}
+    return serve
 
 
 def convert(function, model, kind, examples=()):
@@ -157,7 +140,7 @@ class LiteModel:
             raise UserError(f"TensorFlow's LiteRT interpreter cannot run the converted model ({reason}).") from error
 
     def __call__(self, **inputs):
-        """The one output, for named inputs."""
+        """The output, for named inputs; a part has one."""
         try:
             (output,) = self._run(**inputs).values()
         except RuntimeError as error:
@@ -167,35 +150,33 @@ class LiteModel:
         return output
 
 
-def score(model_kind, parts, batch, max_frames):
+def score(model, lite_models, batch, max_frames):
     """Scores of a batch's rated segments.
 
     Args:
-        model_kind: KIND of the model.
-        parts: part -> LiteModel, those of `functions`.
-        batch: segments in their videos, numpy (models.predict, of a context model).
+        model: BaseModel; its serving_parts say which file takes what.
+        lite_models: name of a part -> LiteModel, those of `functions`.
+        batch: segments in their videos, numpy (BaseModel.segment_inputs).
         max_frames: of the model's config.
 
     Returns:
         float32 [N, C].
     """
-    windows = list(zip(batch["frames"][:, None], batch["num_frames"][:, None]))
-    if model_kind in ("frame", "video"):
-        return np.concatenate([parts["segment"](frames=frames, num_frames=count) for frames, count in windows])
-    whole = [
-        parts["video" if model_kind == "sequence" else "context"](frames=lengthened(frames, max_frames)[None], num_frames=count)
-        for frames, count in zip(batch["context_frames"], batch["context_num_frames"][:, None])
-    ]
-    if model_kind == "sequence":
-        return np.concatenate(
-            [whole[row][:, start // SEGMENT_SIZE] for row, start in zip(batch["segment_rows"], batch["start_times"])]
-        )
-    return np.concatenate(
-        [
-            parts["segment"](context_embedding=whole[row], frames=frames, num_frames=count)
-            for row, (frames, count) in zip(batch["segment_rows"], windows)
-        ]
-    )
+    encoded = {}  # name of a vector -> the videos'
+    for part in model.serving_parts():
+        run, outputs = lite_models[part.name], []
+        if part.whole_video:
+            for frames, count in zip(batch["context_frames"], batch["context_num_frames"][:, None]):
+                outputs.append(run(frames=lengthened(frames, max_frames)[None], num_frames=count))
+        else:
+            for index, (frames, count) in enumerate(zip(batch["frames"][:, None], batch["num_frames"][:, None])):
+                vectors = {name: encoded[name][batch["segment_rows"][index]] for name in part.vectors}
+                outputs.append(run(frames=frames, num_frames=count, **vectors))
+        encoded[part.output] = outputs
+    if part.whole_video:
+        slots = batch["start_times"] // SEGMENT_SIZE
+        outputs = [outputs[row][:, slot] for row, slot in zip(batch["segment_rows"], slots)]
+    return np.concatenate(outputs)
 
 
 def calibration_inputs(model, batch, max_frames):
@@ -206,23 +187,29 @@ def calibration_inputs(model, batch, max_frames):
     Args: as for `score`.
 
     Returns:
-        dict of part -> list of dicts of inputs.
+        dict of the part's name -> list of dicts of inputs.
     """
-    windows = [
-        {"frames": repeated(frames, count, len(frames))[None], "num_frames": np.full(1, len(frames), np.int32)}
-        for frames, count in zip(batch["frames"], batch["num_frames"])
+    inputs, encoded = {}, {}
+    for part in model.serving_parts():
+        if part.whole_video:
+            inputs[part.name] = _filled(batch["context_frames"], batch["context_num_frames"], max_frames)
+        else:
+            inputs[part.name] = _filled(batch["frames"], batch["num_frames"], batch["frames"].shape[1])
+        for index, row in enumerate(inputs[part.name] if part.vectors else ()):
+            video = batch["segment_rows"][index]
+            row.update({name: encoded[name][video : video + 1] for name in part.vectors})
+        if part.output != "probabilities":
+            videos = {"frames": batch["context_frames"], "num_frames": batch["context_num_frames"]}
+            encoded[part.output] = np.asarray(part.call(videos))
+    return inputs
+
+
+def _filled(frames, num_frames, length):
+    """Each row of frames [N, T, D] as the inputs of a row of `length` real frames."""
+    return [
+        {"frames": repeated(row, count, length)[None], "num_frames": np.full(1, length, np.int32)}
+        for row, count in zip(frames, num_frames)
     ]
-    if model.KIND in ("frame", "video"):
-        return {"segment": windows}
-    whole = [
-        {"frames": repeated(frames, count, max_frames)[None], "num_frames": np.full(1, max_frames, np.int32)}
-        for frames, count in zip(batch["context_frames"], batch["context_num_frames"])
-    ]
-    if model.KIND == "sequence":
-        return {"video": whole}
-    context = np.asarray(model.encode_context(batch))
-    segments = [{"context_embedding": context[row : row + 1], **window} for row, window in zip(batch["segment_rows"], windows)]
-    return {"context": whole, "segment": segments}
 
 
 def repeated(frames, count, length):

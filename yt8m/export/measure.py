@@ -4,7 +4,6 @@ import numpy as np
 
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.batches import evaluation_batches
-from yt8m.segments import mean_features
 from yt8m.training.data import segment_spec
 from yt8m.training.predict import make_predict
 
@@ -25,11 +24,7 @@ def keras_scorer(model):
     predict = make_predict(model)
 
     def score(batch):
-        if model.KIND == "video":
-            return predict({"features": mean_features(batch["frames"], batch["num_frames"])})
-        if model.KIND == "sequence":
-            return predict({**batch, "frames": batch["context_frames"], "num_frames": batch["context_num_frames"]})
-        return predict(batch)
+        return predict(model.segment_inputs(batch))
 
     return score
 

@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from yt8m import models
-from yt8m.segments import BYTES_PER_UNIT, MAX_VALUE, MIN_VALUE, OFFSET, SCALE, SEGMENT_SIZE
+from yt8m.segments import BYTES_PER_UNIT, MAX_VALUE, MIN_VALUE, SEGMENT_SIZE
 
 
 def segment_windows(frames, num_frames, expansion):
@@ -31,14 +30,6 @@ def segment_windows(frames, num_frames, expansion):
     return segments, tf.where(real[:, :, None], windows, tf.zeros([], tf.uint8)), counts
 
 
-def mean_features(frames, num_frames):
-    """segments.mean_features in TensorFlow: uint8 [N, W, D] and how many frames are real [N] -> float32 [N, D]."""
-    real = tf.range(tf.shape(frames)[1])[None, :] < num_frames[:, None]
-    sums = tf.reduce_sum(tf.where(real[:, :, None], tf.cast(frames, tf.float32), 0.0), axis=1)
-    means = sums / tf.cast(tf.maximum(num_frames, 1), tf.float32)[:, None]
-    return means * SCALE + OFFSET
-
-
 def quantized(features):
     """Features as the dataset's bytes: float in [-2, 2] -> uint8, as the starter's feature extractor rounds them.
 
@@ -47,18 +38,11 @@ def quantized(features):
     return tf.cast((tf.clip_by_value(features, MIN_VALUE, MAX_VALUE) - MIN_VALUE) * BYTES_PER_UNIT, tf.uint8)
 
 
-def window_probabilities(model, windows, counts):
-    """float32 [N, C] of windows uint8 [N, W, D] with their real frames int32 [N], by a frame- or video-level model."""
-    if model.KIND == "video":
-        return models.predict(model, {"features": mean_features(windows, counts)})
-    return models.predict(model, {"frames": windows, "num_frames": counts})
-
-
 def segment_probabilities(model, frames, num_frames, expansion=0):
     """The scores of predict.segment_scores in one TensorFlow graph.
 
     Args:
-        model: of any kind; a context is encoded once a video, a sequence model reads each video once.
+        model: BaseModel; a context is encoded once a video, a sequence model reads each video once.
         frames: uint8 [B, T, D].
         num_frames: int32 [B], at most T.
         expansion: frames added on either side of a segment.
@@ -67,15 +51,18 @@ def segment_probabilities(model, frames, num_frames, expansion=0):
         float32 [B, S, C], S = ceil(T / 5); 0 past a video's end.
     """
     segments, windows, counts = segment_windows(frames, num_frames, expansion)
-    if model.KIND in ("frame", "video"):
-        scores = window_probabilities(model, windows, counts)
-    else:
-        batch = {"segment_rows": segments[:, 0], "start_times": segments[:, 1] * SEGMENT_SIZE}
-        if model.KIND == "sequence":
-            batch |= {"frames": frames, "num_frames": num_frames}
-        else:
-            batch |= {"frames": windows, "num_frames": counts, "context_frames": frames, "context_num_frames": num_frames}
-        scores = models.predict(model, batch)  # [N, C]
+    scores = model.predict_rated(
+        model.segment_inputs(
+            {
+                "frames": windows,
+                "num_frames": counts,
+                "segment_rows": segments[:, 0],
+                "start_times": segments[:, 1] * SEGMENT_SIZE,
+                "context_frames": frames,
+                "context_num_frames": num_frames,
+            }
+        )
+    )  # [N, C]
     slots = -(-tf.shape(frames)[1] // SEGMENT_SIZE)
     return tf.scatter_nd(segments, scores, tf.stack([tf.shape(frames)[0], slots, scores.shape[1]]))
 
@@ -148,8 +135,8 @@ def first_frames(frames, num_frames, max_frames):
 
 
 def whole_videos(model, config, frames, num_frames):
-    """float32 [B, C] of whole inputs, uint8 [B, T, D] and int32 [B], whatever their length; not for context models."""
-    return window_probabilities(model, *first_frames(frames, num_frames, config.max_frames))
+    """float32 [B, C] of whole inputs, uint8 [B, T, D] and int32 [B], whatever their length; by a model that SCORES_VIDEOS."""
+    return model.predict_rated(model.window_inputs(*first_frames(frames, num_frames, config.max_frames)))
 
 
 def mediapipe(model, config):
@@ -161,7 +148,7 @@ def mediapipe(model, config):
     put into the dataset's bytes again, since that is what models here take; what comes from the dataset loses nothing.
 
     Args:
-        model: of any kind but context.
+        model: BaseModel that SCORES_VIDEOS.
         config: its ModelConfig.
 
     Returns:
@@ -191,7 +178,7 @@ def starter(model, config, top_k=20):
     `serving_default`, which here is the one on frames.)
 
     Args:
-        model: of any kind but context.
+        model: BaseModel that SCORES_VIDEOS.
         config: its ModelConfig.
         top_k: K, classes a video; all that there are if these are fewer.
 
@@ -204,7 +191,7 @@ def starter(model, config, top_k=20):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="example_bytes")])
     def predict(example_bytes):
         ids, parsed = parse(config, example_bytes)
-        scores = whole_videos(model, config, *parsed) if config.frame_features else models.predict(model, {"features": parsed})
+        scores = whole_videos(model, config, *parsed) if config.frame_features else model.predict_rated({"features": parsed})
         best, at = tf.math.top_k(scores, min(top_k, config.num_outputs))
         outputs = {"video_id": ids, "class_indexes": tf.gather(label_ids, at), "predictions": best}
         return {name: tf.expand_dims(x, 1) for name, x in outputs.items()} if config.frame_features else outputs

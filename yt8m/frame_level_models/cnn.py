@@ -3,38 +3,32 @@
 import keras
 from keras import initializers, layers, ops
 
-from yt8m.base_model import BaseModel, check_sizes, frame_inputs
+from yt8m.base_model import FrameModel
+from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
-from yt8m.frame_level_models.recurrent import check_counts, recurrent_mask
-from yt8m.layers.dequantize import Dequantize, l2_normalize
+from yt8m.frame_level_models.recurrent import recurrent_mask
+from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import slim_l2
-from yt8m.layers.frame_mask import FrameMask
-from yt8m.layers.frame_sampling import sample_frames
 from yt8m.layers.pooling import FramePooling
 from yt8m.registry import register
-from yt8m.video_level_models import make_head
 
 
 @register("model")
 @keras.saving.register_keras_serializable("yt8m")
-class CnnModel(BaseModel):
+class CnnModel(FrameModel):
     """Convolutions over time of several widths side by side, each filter's maximum over the frames, a classifier.
 
     Frames -> every 5th (training) -> features, L2-normalised -> for each width w: x_t, ..., x_{t-w+1} times a [w * D, filters]
     kernel, no bias -> concatenated [B, T, sum of filters] -> maximum over the real frames -> L2-normalised -> head.
 
     Args:
-        num_classes: C.
-        feature_sizes: bytes a frame of each feature; D is their sum.
         num_filters: filters of each width.
         widths: frames that each kernel spans: the present one and those before it; before the first frame there are zeros.
         filter_stddev: of the kernels' initial values (a normal distribution cut off at two deviations).
         filter_l2_penalty: on the kernels, slim's scale, see slim_l2.
-        sampling: frames that a training step sees: a method of FrameSampling ("random" breaks their order), or "none" (all).
-        num_samples, skip_head, skip_tail, stride: as in FrameSampling.
-        normalize: L2-normalise each frame over D.
-        video_level_classifier_model: name of the head.
-        head_options: arguments of the head's layer.
+        sampling: as in FrameModel; "random" breaks the order of the frames.
+        num_classes, feature_sizes, num_samples, skip_head, skip_tail, stride, normalize, video_level_classifier_model,
+            head_options: as in FrameModel.
 
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, sum of filters].
     Raises:
@@ -45,53 +39,20 @@ class CnnModel(BaseModel):
 
     SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}, "base_learning_rate": 5e-4}  # its videos are short
 
-    def __init__(
-        self,
-        num_classes,
-        feature_sizes=(1024, 128),
-        num_filters=(1024, 1024, 2048),
-        widths=(1, 2, 3),
-        filter_stddev=0.1,
-        filter_l2_penalty=1e-8,
-        sampling="every",
-        num_samples=120,
-        skip_head=None,
-        skip_tail=None,
-        stride=5,
-        normalize=True,
-        video_level_classifier_model="MoeModel",
-        head_options=None,
-        name=None,
-    ):
-        feature_sizes = check_sizes(num_classes, feature_sizes)
-        num_filters, widths = check_filters(num_filters, widths)
-        inputs = frame_inputs(feature_sizes)
-        x, num_frames = sampled_frames(inputs, sampling, num_samples, skip_head, skip_tail, stride, normalize)
-        x = convolve(x, num_filters, widths, filter_stddev, filter_l2_penalty)
-        pooled = FramePooling("max", name="pooling")(x, mask=FrameMask(name="mask")(x, num_frames))
-        embedding = l2_normalize(pooled)
-        outputs = make_head(video_level_classifier_model, num_classes, head_options)(embedding)
-        super().__init__(inputs, outputs, embedding=embedding, name=name)
+    FILTERS = {"num_filters": (1024, 1024, 2048), "widths": (1, 2, 3), "filter_stddev": 0.1, "filter_l2_penalty": 1e-8}
+    ARGUMENTS = {**FILTERS, **FrameModel.ARGUMENTS, "sampling": "every"}
 
-        self.num_classes = num_classes
-        self.feature_sizes = feature_sizes
-        self.num_filters = num_filters
-        self.widths = widths
-        self.filter_stddev = filter_stddev
-        self.filter_l2_penalty = filter_l2_penalty
-        self.sampling = sampling
-        self.num_samples = num_samples
-        self.skip_head = skip_head
-        self.skip_tail = skip_tail
-        self.stride = stride
-        self.normalize = normalize
-        self.video_level_classifier_model = video_level_classifier_model
-        self.head_options = head_options
+    def check_arguments(self):
+        self.num_filters, self.widths = check_filters(self.num_filters, self.widths)
+
+    def encode(self, frames, mask):
+        x = convolve(frames, self.num_filters, self.widths, self.filter_stddev, self.filter_l2_penalty)
+        return l2_normalize(FramePooling("max", name="pooling")(x, mask=mask))
 
 
 @register("model")
 @keras.saving.register_keras_serializable("yt8m")
-class CnnLstmModel(BaseModel):
+class CnnLstmModel(FrameModel):
     """The convolutions of CnnModel, L2-normalised at each frame, read by LSTMs; their last memories go to the classifier.
 
     Args:
@@ -110,58 +71,22 @@ class CnnLstmModel(BaseModel):
 
     SAMPLE = {"hyperparameters": {"units": 256, "skip_head": 0, "skip_tail": 0}}
 
-    def __init__(
-        self,
-        num_classes,
-        feature_sizes=(1024, 128),
-        num_filters=(1024, 1024, 1024),
-        widths=(1, 2, 3),
-        filter_stddev=0.1,
-        filter_l2_penalty=1e-8,
-        units=1024,
-        num_layers=1,
-        sampling="every",
-        num_samples=120,
-        skip_head=None,
-        skip_tail=None,
-        stride=5,
-        normalize=True,
-        video_level_classifier_model="MoeModel",
-        head_options=None,
-        name=None,
-    ):
-        feature_sizes = check_sizes(num_classes, feature_sizes)
-        num_filters, widths = check_filters(num_filters, widths)
-        check_counts(units=units, num_layers=num_layers)
-        inputs = frame_inputs(feature_sizes)
-        x, num_frames = sampled_frames(inputs, sampling, num_samples, skip_head, skip_tail, stride, normalize)
-        x = l2_normalize(convolve(x, num_filters, widths, filter_stddev, filter_l2_penalty))
-        mask = recurrent_mask(x, num_frames)
+    FILTERS = {**CnnModel.FILTERS, "num_filters": (1024, 1024, 1024)}
+    ARGUMENTS = {**FILTERS, "units": 1024, "num_layers": 1, **FrameModel.ARGUMENTS, "sampling": "every"}
+
+    def check_arguments(self):
+        self.num_filters, self.widths = check_filters(self.num_filters, self.widths)
+        check_positive(self, "units", "num_layers")
+
+    def encode(self, frames, mask):
+        x = l2_normalize(convolve(frames, self.num_filters, self.widths, self.filter_stddev, self.filter_l2_penalty))
+        mask = recurrent_mask(x, mask)
         memories = []
-        for index in range(num_layers):
-            lstm = layers.LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}")
+        for index in range(self.num_layers):
+            lstm = layers.LSTM(self.units, return_sequences=True, return_state=True, name=f"lstm_{index}")
             x, _, memory = lstm(x, mask=mask)
             memories.append(memory)
-        embedding = ops.concatenate(memories, axis=-1) if num_layers > 1 else memories[0]
-        outputs = make_head(video_level_classifier_model, num_classes, head_options)(embedding)
-        super().__init__(inputs, outputs, embedding=embedding, name=name)
-
-        self.num_classes = num_classes
-        self.feature_sizes = feature_sizes
-        self.num_filters = num_filters
-        self.widths = widths
-        self.filter_stddev = filter_stddev
-        self.filter_l2_penalty = filter_l2_penalty
-        self.units = units
-        self.num_layers = num_layers
-        self.sampling = sampling
-        self.num_samples = num_samples
-        self.skip_head = skip_head
-        self.skip_tail = skip_tail
-        self.stride = stride
-        self.normalize = normalize
-        self.video_level_classifier_model = video_level_classifier_model
-        self.head_options = head_options
+        return ops.concatenate(memories, axis=-1) if self.num_layers > 1 else memories[0]
 
 
 def check_filters(num_filters, widths):
@@ -170,12 +95,6 @@ def check_filters(num_filters, widths):
     if len(num_filters) != len(widths) or not widths or min(*num_filters, *widths) < 1:
         raise UserError(f"num_filters={num_filters}, widths={widths}: use a positive number of filters for each positive width.")
     return num_filters, widths
-
-
-def sampled_frames(inputs, sampling, num_samples, skip_head, skip_tail, stride, normalize):
-    """What the convolutions see: x [B, T', D] with zeros for padding, and the number of real frames, int32 [B]."""
-    frames, num_frames = sample_frames(inputs, sampling, num_samples, skip_head, skip_tail, stride)
-    return Dequantize(normalize=normalize, name="dequantize")(frames, num_frames), num_frames
 
 
 def convolve(x, num_filters, widths, stddev, l2_penalty):

@@ -3,15 +3,14 @@
 import keras
 from keras import ops
 
-from yt8m.base_model import BaseModel, check_sizes, frame_inputs
-from yt8m.layers.dequantize import Dequantize
+from yt8m.base_model import FrameModel
 from yt8m.layers.experts import LogisticHead
 from yt8m.registry import register
 
 
 @register("model")
 @keras.saving.register_keras_serializable("yt8m")
-class FrameLevelLogisticModel(BaseModel):
+class FrameLevelLogisticModel(FrameModel):
     """One logistic regression a class on the mean of the real frames.
 
     Args:
@@ -28,15 +27,11 @@ class FrameLevelLogisticModel(BaseModel):
 
     SAMPLE = {"base_learning_rate": 0.01}  # a model without a hidden layer needs the starter's higher rate
 
-    def __init__(self, num_classes, feature_sizes=(1024, 128), l2_penalty=1e-8, normalize=True, name=None):
-        feature_sizes = check_sizes(num_classes, feature_sizes)
-        inputs = frame_inputs(feature_sizes)
-        x = Dequantize(normalize=normalize, name="dequantize")(inputs["frames"], inputs["num_frames"])
-        count = ops.maximum(ops.cast(inputs["num_frames"], "float32"), 1.0)
-        mean = ops.sum(x, axis=1) / ops.expand_dims(count, 1)  # padding is 0
-        outputs = LogisticHead(num_classes, l2_penalty, name="head")(mean)
-        super().__init__(inputs, outputs, embedding=mean, name=name)
-        self.num_classes = num_classes
-        self.feature_sizes = feature_sizes
-        self.l2_penalty = l2_penalty
-        self.normalize = normalize
+    ARGUMENTS = {"l2_penalty": 1e-8, "normalize": True}
+
+    def encode(self, frames, mask):
+        count = ops.maximum(ops.sum(ops.cast(mask, "float32"), axis=1), 1.0)
+        return ops.sum(frames, axis=1) / ops.expand_dims(count, 1)  # padding is 0
+
+    def head(self):
+        return LogisticHead(self.num_classes, self.l2_penalty, name="head")

@@ -25,7 +25,7 @@ def pretrain(stage, model_config, callbacks=()):
     Raises:
         UserError: what the configs ask for does not go together, or is not there.
     """
-    if models.kind(model_config.model) == "context":
+    if models.model_class(model_config.model).HAS_ENCODERS:
         return encoders.join(stage, model_config, functools.partial(pretrain, callbacks=callbacks))
     changes = {}
     if stage.only_segment_class_videos:

@@ -50,7 +50,7 @@ def add_stage(train_dir, stage, model, config, sample):
 
     A pre-trained context model is left out: only its encoders are trained by then.
     """
-    if stage == "pretrain" and models.kind(config.model) == "context":
+    if stage == "pretrain" and models.model_class(config.model).HAS_ENCODERS:
         return
     metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
     evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.chosen(train_dir))[0], metrics, segments=True)

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 
-import keras
 import tensorflow as tf
 
 from yt8m import config as configs
@@ -90,7 +89,7 @@ def check(stage, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**stage.augmentation).check(models.kind(model_config.model), spec.by_video, spec.segment_labels)
+    Augmentation(**stage.augmentation).check(models.model_class(model_config.model), spec.by_video, spec.segment_labels)
     if stage.start_time_weight and stage.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={stage.start_time_weight}: {model_config.model} has no attention over frames. Use "
@@ -128,8 +127,7 @@ def as_kept(stage, model, optimizer, checkpoints):
 
 def uses_xla(stage, model):
     """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
-    steady = model.KIND in ("frame", "video") and not any(isinstance(layer, keras.layers.RNN) for layer in model.layers)
-    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and steady and not stage.start_time_weight)
+    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and model.suits_xla and not stage.start_time_weight)
 
 
 def batches_from(stage, spec, length, first_step, replicas):

@@ -67,11 +67,11 @@ class Augmentation:
         """Whether anything is switched on."""
         return bool(self.chosen)
 
-    def check(self, kind, whole_videos=False, segment_labels=False):
+    def check(self, model, whole_videos=False, segment_labels=False):
         """Refuses what makes no sense of a model's rows.
 
         Args:
-            kind: of the model: "frame", "video", "sequence" or "context".
+            model: the model's class.
             whole_videos: rows are whole videos with their rated segments (DataSpec.by_video). A sequence model, and the
                 start-time loss of a model of frames, find the segments there by their position.
             segment_labels: rows are rated segments (DataSpec.segment_labels).
@@ -81,11 +81,12 @@ class Augmentation:
         """
         for name in self.chosen:
             flag = f"--augment_{name}={getattr(self, name)}"
-            if kind == "video" and name in _NEED_FRAMES:
+            if not model.TAKES_FRAMES and name in _NEED_FRAMES:
                 raise UserError(f"{flag}: a video-level model sees no frames. Leave it out, or use a frame-level model.")
             if name == "drop_segments" and (segment_labels or whole_videos):
                 raise UserError(_SEGMENTS_ARE_ROWS.format(flag=flag))
-            if whole_videos and kind in ("frame", "sequence") and (name in _MOVE_FRAMES or name == "virtual_segments"):
+            moves = name in _MOVE_FRAMES or name == "virtual_segments"
+            if whole_videos and model.FINDS_SEGMENTS_BY_POSITION and moves:
                 raise UserError(
                     f"{flag}: the rated segments are found by their position in whole videos, which it would change. Leave it "
                     "out in fine-tuning; --augment_reverse and --augment_noise are possible."

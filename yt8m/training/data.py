@@ -27,15 +27,15 @@ def segment_spec(config, pattern, context=False, **changes):
         **changes: more fields, of every kind of segments.
 
     Returns:
-        SegmentsInVideos for a context model, VideosWithSegments for a sequence model, else RatedSegments.
+        A DataSpec of the kind that the model has as its RATED_ROWS.
     """
     fields = {**_read(_of_frames(config), pattern), **changes}
-    if context or models.kind(config.model) == "context":
-        return SegmentsInVideos(**fields, segment_expansion=config.segment_expansion)
-    if models.kind(config.model) == "sequence":
-        return VideosWithSegments(**fields)
-    means = not models.takes_frames(config.model)
-    return RatedSegments(**fields, segment_expansion=config.segment_expansion, as_video_features=means)
+    rows = SegmentsInVideos if context else models.model_class(config.model).RATED_ROWS
+    if rows is not VideosWithSegments:
+        fields["segment_expansion"] = config.segment_expansion
+    if rows is RatedSegments:
+        fields["as_video_features"] = not models.takes_frames(config.model)
+    return rows(**fields)
 
 
 def _of_frames(config):

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from yt8m import losses, models
+from yt8m import losses
 from yt8m.training.start_times import start_time_loss
 
 
@@ -25,7 +25,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """(model, batch) -> Outcome.
+    """(BaseModel, batch) -> Outcome.
 
     The label loss of a row is (1 - a) loss(p, labels) + a loss(p, soft labels) where the batch brings teachers' soft labels
     (paper 001, "future work": a mixture of ground truth and the teacher's soft labels), and loss(p, labels) where not.
@@ -44,7 +44,7 @@ class Objective:
 
     def __call__(self, model, batch):
         weights = batch["label_weights"] if self.class_weights is None else batch["label_weights"] * self.class_weights
-        predictions = models.predict(model, batch, training=True)
+        predictions = model.predict_rated(batch, training=True)
         extra = {name: batch[name] for name in getattr(self.loss, "NEEDS", ()) if name in batch}
         term = self.loss(predictions, batch["labels"], weights, **extra)
         quantities = {}

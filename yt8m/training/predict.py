@@ -3,48 +3,38 @@
 import numpy as np
 import tensorflow as tf
 
-from yt8m import models
-from yt8m.segments import mean_features, segments_of, windows_at, windows_of
+from yt8m.base_model import Windows
+from yt8m.segments import segments_of, windows_at
 
 
 class Predict:
     """A model's predictions in inference mode (batch norm by its averages, no dropout, no sampling), compiled.
 
-    Called with a batch dict it gives float32 [rows, C], see models.predict. A context model can also be asked in two steps, so
-    that a video's context is encoded once however many windows are scored in it.
+    Called with a batch dict it gives float32 [rows, C], see BaseModel.predict_rated.
 
     Args:
-        model: Keras model.
+        model: BaseModel.
     """
 
     def __init__(self, model):
-        self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times"}
+        self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times", "context_embedding"}
 
         @tf.function(reduce_retracing=True)
         def predict(batch):
-            return models.predict(model, batch)
+            return model.predict_rated(batch)
 
         @tf.function(reduce_retracing=True)
         def encode(frames, num_frames):
             return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
 
-        @tf.function(reduce_retracing=True)
-        def classify(context, rows, frames, num_frames):
-            return model.predict_segments(tf.gather(context, rows), frames, num_frames)
-
-        self._predict, self._encode, self._classify = predict, encode, classify
+        self._predict, self._encode = predict, encode
 
     def __call__(self, batch):
         return self._predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in self._taken}).numpy()
 
     def context(self, frames, num_frames):
-        """What a context model keeps of each video: frames uint8 [B, T, D], num_frames int32 [B] -> tensor [B, E]."""
+        """What a model that HAS_ENCODERS keeps of each video: frames uint8 [B, T, D], num_frames int32 [B] -> tensor [B, E]."""
         return self._encode(tf.convert_to_tensor(frames), tf.convert_to_tensor(num_frames))
-
-    def segments(self, context, rows, frames, num_frames):
-        """float32 [N, C] of windows uint8 [N, W, D] in the videos `rows` int [N] of a context [B, E]."""
-        inputs = (tf.convert_to_tensor(value) for value in (rows, frames, num_frames))
-        return self._classify(context, *inputs).numpy()
 
 
 def make_predict(model):
@@ -95,44 +85,17 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     Source: the 9th place of the challenge moved the segment by -2 to +1 frames; averaging both ways alike is ours.
     """
     total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
-    context = predict.context(frames, num_frames) if model.KIND == "context" and len(rows) else None
+    context = {"context_embedding": predict.context(frames, num_frames)} if model.HAS_ENCODERS and len(rows) else {}
     for shift in range(-shifts, shifts + 1):
-        indices, counts = windows_at(starts, np.asarray(num_frames)[rows], 0 if model.KIND == "sequence" else expansion, shift)
+        indices, counts = windows_at(starts, np.asarray(num_frames)[rows], expansion if model.SCORES_WINDOWS else 0, shift)
         part = np.flatnonzero(counts)
         if not len(part):
             continue
-        if model.KIND == "sequence":
-            scores = _sequence_scores(predict, frames, num_frames, rows[part], starts[part], shift, max_frames)
-        else:
-            scores = _window_scores(model, predict, context, frames, rows[part], indices[part], counts[part], chunk)
+        windows = Windows(rows[part], starts[part], indices[part], counts[part], shift, max_frames)
+        batches = model.segment_batches(frames, num_frames, windows, chunk)
+        scores = np.concatenate([predict({**batch, **context}) for batch in batches])
         if not shifts:
             return scores
         total[part] += scores
         count[part] += 1
     return total / count[:, None]  # each segment's own window took part
-
-
-def _sequence_scores(predict, frames, num_frames, rows, starts, shift, max_frames):
-    """float32 [N, C] of segments of the videos moved by `shift` frames."""
-    if shift > 0:
-        frames = frames[:, shift:]
-    elif shift < 0:
-        frames = np.concatenate([np.repeat(frames[:, :1], -shift, axis=1), frames], axis=1)[:, :max_frames]
-    num_frames = np.clip(num_frames - shift, 1, frames.shape[1]).astype(np.int32)  # a video that is gone has no segment in rows
-    segments = {"segment_rows": rows.astype(np.int32), "start_times": starts.astype(np.int32)}
-    return predict({"frames": frames, "num_frames": num_frames, **segments})
-
-
-def _window_scores(model, predict, context, frames, rows, indices, counts, chunk):
-    """float32 [N, C] of windows that a model sees one by one, `chunk` of them a call."""
-    scores = []
-    for begin in range(0, len(rows), chunk):
-        part = slice(begin, begin + chunk)
-        windows, num_frames = windows_of(frames, rows[part], indices[part], counts[part]), counts[part]
-        if model.KIND == "context":
-            scores.append(predict.segments(context, rows[part], windows, num_frames))
-        elif model.KIND == "video":
-            scores.append(predict({"features": mean_features(windows, num_frames)}))
-        else:
-            scores.append(predict({"frames": windows, "num_frames": num_frames}))
-    return np.concatenate(scores)

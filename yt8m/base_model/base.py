@@ -1,0 +1,208 @@
+"""What every model of the project is: a functional Keras graph with its constructor's arguments for a config."""
+
+import inspect
+
+import keras
+from keras import layers
+
+from yt8m.base_model.checks import check_sizes
+from yt8m.base_model.heads import head_class
+from yt8m.base_model.parts import Part
+from yt8m.errors import UserError
+from yt8m.readers.spec import RatedSegments
+from yt8m.segments import windows_of
+
+
+def constructor_arguments(model):
+    """Argument -> default (inspect.Parameter.empty: none) of a model class's constructor, but for its name."""
+    return {"num_classes": inspect.Parameter.empty, "feature_sizes": (1024, 128), **model.ARGUMENTS}
+
+
+def model_inputs(model, batch):
+    """The entries of a batch that the model takes: a functional graph refuses a dict with ids and labels in it.
+
+    Raises:
+        UserError: the batch lacks one of them.
+    """
+    names = [tensor.name for tensor in model.inputs]
+    missing = [name for name in names if name not in batch]
+    if missing:
+        raise UserError(
+            f"{type(model).__name__} takes {', '.join(names)} and the batch has no {', '.join(missing)}: "
+            f"read {'video-level features' if 'features' in missing else 'frame-level features'} for it."
+        )
+    return {name: batch[name] for name in names}
+
+
+class BaseModel(keras.Model):
+    """A functional graph, drawn by `graph` from the constructor's arguments.
+
+    The arguments that a model has besides these here stand in its ARGUMENTS, with their defaults. Each is an attribute of the
+    same name (NAME_name where that is a method's, as `attention`) once check_arguments has seen to it, and all are the config.
+    The dtype policy is the one in force when the model is built and is not part of the config; variables are float32 under all
+    of them.
+
+    Args:
+        num_classes: C.
+        feature_sizes: sizes of the features, in the order in which they are concatenated; D is their sum.
+        name: of the model.
+        **arguments: of ARGUMENTS.
+
+    Raises:
+        UserError: sizes that are not positive, or as check_arguments and `graph`.
+    """
+
+    ARGUMENTS = {}  # constructor's argument -> default
+    # Head's name -> options that the model gives it unless told otherwise; None: it gives none, head_options stay as they come.
+    HEAD_DEFAULTS = None
+    RECIPE = "starter"  # which training recipe it has on named data
+    SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
+    # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the
+    # sample's common one does not suit it.
+    SAMPLE = {}
+
+    TAKES_FRAMES = True  # not video-level features
+    NEEDS_WHOLE_VIDEOS = False  # it scores a segment by the video around it
+    SCORES_VIDEOS = True  # not only segments in their videos
+    SCORES_WINDOWS = True  # a segment is a window of frames to it; False: it cuts the video into segments itself
+    FINDS_SEGMENTS_BY_POSITION = True  # in whole videos with their rated segments; False: the batch has the segments' frames
+    HAS_ENCODERS = False  # models of their own that are pre-trained in its place; a video's is asked once for all its segments
+    RATED_ROWS = RatedSegments  # the kind of rows in which it takes rated segments
+
+    def __init__(self, num_classes, feature_sizes=(1024, 128), *, name=None, **arguments):
+        unknown = sorted(set(arguments) - set(self.ARGUMENTS))
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {unknown[0]!r}.")
+        self.num_classes, self.feature_sizes = num_classes, check_sizes(num_classes, feature_sizes)
+        for argument, value in {**self.ARGUMENTS, **arguments}.items():
+            setattr(self, self._attribute(argument), value)
+        if self.HEAD_DEFAULTS is not None:
+            defaults = self.HEAD_DEFAULTS.get(self.video_level_classifier_model, {})
+            self.head_options = {**defaults, **(self.head_options or {})}
+        self.check_arguments()
+        graph = self.graph()
+        super().__init__(inputs=graph.inputs, outputs=graph.outputs, name=name)
+        # Bound methods, not models: an attribute that is a model would be tracked and saved with the same layers again.
+        self._embed = keras.Model(graph.inputs, graph.embedding).__call__
+        self._attend = None if graph.attention is None else keras.Model(graph.inputs, graph.attention).__call__
+
+    def __init_subclass__(cls, **options):
+        """Python's help shows a model's arguments."""
+        super().__init_subclass__(**options)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = {**constructor_arguments(cls), "name": None}.items()
+        cls.__signature__ = inspect.Signature([inspect.Parameter(n, keyword, default=default) for n, default in parameters])
+
+    @classmethod
+    def _attribute(cls, argument):
+        """Name of the attribute that keeps an argument."""
+        return f"{argument}_name" if callable(getattr(cls, argument, None)) else argument
+
+    def check_arguments(self):
+        """Refuses arguments that make no model, and puts the others in the form that the config keeps.
+
+        Raises:
+            UserError: names the argument.
+        """
+
+    def graph(self):
+        """The Graph. Its layers are created here; their order decides which of a seeded run's random numbers each gets."""
+        raise NotImplementedError
+
+    def head(self):
+        """The classifier that video_level_classifier_model and head_options stand for."""
+        return head_class(self.video_level_classifier_model)(self.num_classes, name="head", **(self.head_options or {}))
+
+    def get_config(self):
+        arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}
+        return {"name": self.name, **{k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+    # ------------------------------------------------------------ what it sees
+
+    def embed(self, inputs, training=False):
+        """The vectors that the classifier sees, for a batch (entries that the model does not take are ignored)."""
+        return self._embed(model_inputs(self, inputs), training=training)
+
+    @property
+    def encoder(self):
+        """The graph up to the embedding: a keras.Model with the inputs, the layers and the weights of this one."""
+        return self._embed.__self__
+
+    @property
+    def has_attention(self):
+        """Whether `attention` can be asked."""
+        return self._attend is not None
+
+    def attention(self, inputs):
+        """Weights of the frames in inference, float32 [B, T, number of features, M], 0 on padding; each sums to 1 over T.
+
+        Raises:
+            UserError: the model has no attention.
+        """
+        if self._attend is None:
+            raise UserError(f"{type(self).__name__} has no attention over the frames: use AttentionModel or MultiAttentionModel.")
+        return self._attend(model_inputs(self, inputs), training=False)
+
+    # ------------------------------------------------------------ rows and segments
+
+    @classmethod
+    def check_scores_videos(cls):
+        """Raises UserError for a model that scores segments only."""
+        if not cls.SCORES_VIDEOS:
+            raise UserError(f"{cls.__name__} scores segments in their videos, not whole videos. Use --segment_labels.")
+
+    @property
+    def suits_xla(self):
+        """Whether compiling its training step pays: shapes stay the same, and there is no recurrent layer, which cuDNN has."""
+        return not any(isinstance(layer, layers.RNN) for layer in self.layers)
+
+    def predict_rated(self, batch, training=False):
+        """Probabilities of a batch's rows, whatever these are.
+
+        Args:
+            batch: rows for the model itself (entries that it does not take are ignored), or, with `segment_rows` int [N], N
+                segments of B videos as the reader gives them for this kind of model (RATED_ROWS).
+            training: for a training step.
+
+        Returns:
+            float32 [B, C], or [N, C] for segments.
+        """
+        return self(model_inputs(self, batch), training=training)
+
+    def window_inputs(self, frames, num_frames):
+        """A batch for predict_rated in which a row is a window of frames, uint8 [N, W, D] with their real ones, int [N]."""
+        return {"frames": frames, "num_frames": num_frames}
+
+    def segment_inputs(self, segments):
+        """A batch for predict_rated in which a row is a segment.
+
+        Args:
+            segments: N segments in their B videos: their windows `frames` uint8 [N, W, D] and `num_frames` int32 [N], int [N]
+                `segment_rows`, the video of each, and `start_times`, and the videos' `context_frames` uint8 [B, T, D] and
+                `context_num_frames` int32 [B].
+        """
+        return self.window_inputs(segments["frames"], segments["num_frames"])
+
+    def segment_batches(self, frames, num_frames, windows, chunk):
+        """Batches for predict_rated whose rows, batch after batch, are the segments of the windows.
+
+        Args:
+            frames, num_frames: the videos, uint8 [B, T, D] and int [B], NumPy.
+            windows: Windows.
+            chunk: windows a batch.
+
+        Yields:
+            dicts; of a model that HAS_ENCODERS without the videos: `context_embedding` [B, E] stands for them (encode_context).
+        """
+        for begin in range(0, len(windows.rows), chunk):
+            rows, starts, indices, counts = (part[begin : begin + chunk] for part in windows[:4])
+            seen = {"frames": windows_of(frames, rows, indices, counts), "num_frames": counts}
+            yield self.segment_inputs({**seen, "segment_rows": rows, "start_times": starts})
+
+    def serving_parts(self):
+        """The Parts that serve the model's segments, in the order in which they are asked; the last gives probabilities."""
+        return [Part("segment", "probabilities", lambda row: self.predict_rated(self.window_inputs(**row)))]

@@ -1,0 +1,223 @@
+"""Models of a segment and of the video around it (papers 002, 003)."""
+
+import keras
+from keras import layers, ops
+
+from yt8m import registry
+from yt8m.base_model.base import BaseModel, constructor_arguments
+from yt8m.base_model.frame import frame_inputs
+from yt8m.base_model.parts import Graph, Part
+from yt8m.errors import UserError
+from yt8m.layers.frame_sampling import sample_frames
+from yt8m.readers.spec import SegmentsInVideos
+
+# Names of layers; the paths of their weights begin with them.
+CONTEXT, SEGMENT, IGNORING = "context_encoder", "segment_encoder", "context_ignoring"
+
+
+class FrozenEncoder(layers.Layer):
+    """An encoder that no training step changes: always in inference mode, its weights and batch statistics as they are.
+
+    Args:
+        encoder: keras.Model, {frames uint8 [B, T, D], num_frames int32 [B]} -> [B, E].
+
+    Shapes: frames uint8 [B, T, D], num_frames int32 [B] -> [B, E].
+    """
+
+    def __init__(self, encoder, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.trainable = False
+
+    def call(self, frames, num_frames):
+        return ops.stop_gradient(self.encoder({"frames": frames, "num_frames": num_frames}, training=False))
+
+
+class ContextModel(BaseModel):
+    """A model whose batch has `context_frames` and `context_num_frames` of the video beside a segment's frames.
+
+    The video's frames matter through one vector a video, the embedding of a frozen encoder, so that all segments of a video need
+    it only once:
+
+        context = model.encode_context({"context_frames": frames, "context_num_frames": num_frames})  # [videos, E]
+        probabilities = model.predict_segments(context[rows], segment_frames, segment_num_frames)     # [segments, C]
+
+    A subclass implements `classifier` and `segment_graphs`.
+
+    Args:
+        num_classes: C.
+        feature_sizes: bytes a frame of each feature; D is their sum.
+        context_model, segment_model: names of the encoders: models of frames.
+        context_options, segment_options: arguments of their constructors, or None.
+        context_sampling: frames of the video that a training step sees: a method of FrameSampling, or "none" (all).
+        context_num_samples: frames drawn.
+        video_level_classifier_model: name of the head.
+        head_options: arguments of the head's layer, over HEAD_DEFAULTS.
+
+    Shapes: {frames uint8 [B, W, D], num_frames int32 [B], context_frames uint8 [B, T, D], context_num_frames int32 [B]} ->
+        float32 [B, C].
+    """
+
+    NEEDS_WHOLE_VIDEOS = True
+    SEGMENT_EXPANSION = 3
+    SCORES_VIDEOS = False
+    FINDS_SEGMENTS_BY_POSITION = False
+    HAS_ENCODERS = True
+    RATED_ROWS = SegmentsInVideos
+    suits_xla = False  # the videos of a batch are as long as its longest
+    # First parts of weights' paths -> factor on their learning rate (papers 002, 003); the longest that fits counts.
+    LEARNING_RATE_MULTIPLIERS = {SEGMENT: 0.5, f"{SEGMENT}/head": 1.0, IGNORING: 0.5, f"{IGNORING}/head": 1.0}
+
+    def classifier(self):
+        """The network on a segment and its video's embedding.
+
+        Returns:
+            function (context [B, E], inputs with `frames` and `num_frames` of the segments) -> (probabilities [B, C], embedding
+            [B, F]). The layers are made once, however often it is called.
+        """
+        raise NotImplementedError
+
+    def segment_graphs(self, model):
+        """{name of a layer: the part of a pre-trained segment model that it is, a keras.Model}."""
+        raise NotImplementedError
+
+    def graph(self):
+        encoder = build_encoder("context_model", self.context_model, self.feature_sizes, self.context_options, CONTEXT).encoder
+        classify = self.classifier()
+        segment = frame_inputs(self.feature_sizes)
+        frames = frame_inputs(self.feature_sizes, prefix="context_")
+        video = {f"context_{name}": x for name, x in frames.items()}
+        sampled = sample_frames(frames, self.context_sampling, self.context_num_samples, None, None, 1)
+        context = FrozenEncoder(encoder, name=CONTEXT)(*sampled)
+        outputs, embedding = classify(context, segment)
+        self._encode_context = keras.Model(video, context).__call__  # bound methods for BaseModel's reason
+        self.context_size = context.shape[1]
+        embedded = keras.Input(context.shape[1:], dtype=context.dtype, name="context_embedding")
+        probabilities, _ = classify(embedded, segment)
+        self._predict_segments = keras.Model({"context_embedding": embedded, **segment}, probabilities).__call__
+        return Graph({**video, **segment}, outputs, embedding)
+
+    def encode_context(self, inputs, training=False):
+        """Embeddings of the videos, [B, E]; the encoder is in inference mode always.
+
+        Args:
+            inputs: {context_frames uint8 [B, T, D], context_num_frames int32 [B]}; other entries are ignored.
+            training: sample frames as in a training step; False: all frames.
+        """
+        return self._encode_context({name: inputs[name] for name in ("context_frames", "context_num_frames")}, training=training)
+
+    def predict_segments(self, context_embedding, frames, num_frames, training=False):
+        """Probabilities of segments, float32 [N, C].
+
+        Args:
+            context_embedding: [N, E], the row of encode_context of each segment's video.
+            frames: uint8 [N, W, D], the segments' frames.
+            num_frames: int32 [N], how many of them are real.
+            training: for a training step.
+        """
+        inputs = {"context_embedding": context_embedding, "frames": frames, "num_frames": num_frames}
+        return self._predict_segments(inputs, training=training)
+
+    def predict_rated(self, batch, training=False):
+        """As BaseModel.predict_rated; segments: `frames` uint8 [N, W, D], `num_frames` [N], `segment_rows` [N], and of the videos
+        `context_frames` uint8 [B, T, D], `context_num_frames` [B], or `context_embedding` [B, E] in their stead.
+        """
+        if "segment_rows" not in batch:
+            return super().predict_rated(batch, training)
+        if "context_embedding" in batch:
+            videos = batch["context_embedding"]
+        else:
+            videos = self.encode_context(batch, training=training)
+        context = ops.take(videos, batch["segment_rows"], axis=0)
+        return self.predict_segments(context, batch["frames"], batch["num_frames"], training=training)
+
+    def segment_inputs(self, segments):
+        taken = ("frames", "num_frames", "segment_rows", "context_frames", "context_num_frames")
+        return {name: segments[name] for name in taken if name in segments}
+
+    def serving_parts(self):
+        def encode(video):
+            return self.encode_context({"context_frames": video["frames"], "context_num_frames": video["num_frames"]})
+
+        def classify(segment):
+            return self.predict_segments(**segment)
+
+        return [
+            Part("context", "context_embedding", encode, whole_video=True),
+            Part("segment", "probabilities", classify, vectors={"context_embedding": self.context_size}),
+        ]
+
+    def load_encoders(self, context=None, segment=None):
+        """Copies the weights of pre-trained models into the encoders.
+
+        Args:
+            context, segment: models of the names and options that this one was given; of their classifiers only that of
+                JointContextModel's segment model is used. None: leave as it is.
+
+        Raises:
+            UserError: a model whose weights have other shapes.
+        """
+        if context is not None:
+            copy_weights(context.encoder, self.get_layer(CONTEXT).encoder, "context")
+        if segment is not None:
+            for name, graph in self.segment_graphs(segment).items():
+                copy_weights(graph, self.get_layer(name), "segment")
+
+
+def build_encoder(argument, name, feature_sizes, options, scope, num_classes=1):
+    """The frame-level model `name`, its weights' paths under `scope`.
+
+    Args:
+        argument: constructor argument that named it, for errors.
+        name: registered name.
+        feature_sizes: of the frames.
+        options: arguments of its constructor, or None.
+        scope: first part of the paths.
+        num_classes: of its classifier, where that is used.
+
+    Raises:
+        UserError: no model of frames, or an option that it does not have.
+    """
+    model = registry.get("model", name)
+    if not (model.TAKES_FRAMES and model.SCORES_VIDEOS):
+        raise UserError(f"{argument}={name!r}: use a model of frames, such as GatedDbofModel or NeXtVladModel.")
+    known = sorted(set(constructor_arguments(model)) - {"num_classes", "feature_sizes"})
+    for option in options or {}:
+        if option not in known:
+            raise UserError(f"{argument.replace('_model', '_options')}: {name} has no {option!r}; use {', '.join(known)}.")
+    with keras.name_scope(scope):
+        return model(num_classes, feature_sizes, **(options or {}))
+
+
+def encoder_of(model, layer, name):
+    """The graph of a model up to a layer's output, or up to its embedding, as a keras.Model.
+
+    Args:
+        model: BaseModel.
+        layer: name of a layer whose output is [B, E], or None: the embedding.
+        name: of the result.
+
+    Raises:
+        UserError: no such layer, or one with an output of another rank.
+    """
+    if layer is None:
+        return keras.Model(model.input, model.encoder.output, name=name)
+    vectors = [x.name for x in model.layers if isinstance(x.output, keras.KerasTensor) and len(x.output.shape) == 2]
+    if layer not in vectors:
+        raise UserError(
+            f"segment_layer={layer!r}: {type(model).__name__} has no layer of that name that gives a vector; "
+            f"use None for its embedding, or one of {', '.join(vectors)}."
+        )
+    return keras.Model(model.input, model.get_layer(layer).output, name=name)
+
+
+def whole_of(model, name):
+    """The graph of a model up to its embedding and its output, as a keras.Model with these two outputs."""
+    return keras.Model(model.input, [model.encoder.output, model.output], name=name)
+
+
+def copy_weights(source, target, argument):
+    """Copies a graph's weights to a graph of the same kind; UserError if their shapes differ."""
+    if [w.shape for w in source.weights] != [w.shape for w in target.weights]:
+        raise UserError(f"{argument}: the pre-trained weights do not fit: use a {argument}_model with {argument}_options.")
+    target.set_weights(source.get_weights())

@@ -1,0 +1,74 @@
+"""Models of frames: which of them a training step sees, what the network makes of them, and a classifier."""
+
+import keras
+
+from yt8m.base_model.base import BaseModel
+from yt8m.base_model.parts import Graph
+from yt8m.layers.dequantize import Dequantize
+from yt8m.layers.frame_mask import FrameMask
+from yt8m.layers.frame_sampling import sample_frames
+
+
+def frame_inputs(feature_sizes, prefix=""):
+    """The symbolic `frames` uint8 [B, T, D] and `num_frames` int32 [B] of a batch; D is the sum of the sizes.
+
+    Args:
+        feature_sizes: of the features.
+        prefix: of the inputs' names.
+    """
+    return {
+        "frames": keras.Input((None, sum(feature_sizes)), dtype="uint8", name=f"{prefix}frames"),
+        "num_frames": keras.Input((), dtype="int32", name=f"{prefix}num_frames"),
+    }
+
+
+class FrameModel(BaseModel):
+    """A model that describes a video or a segment by one vector, and classifies that.
+
+    Frames -> sampled (training) -> features, L2-normalised -> encode -> head. A subclass implements `encode`. One that is to
+    see all frames in training leaves SAMPLING out of its ARGUMENTS.
+
+    Args:
+        num_classes: C.
+        feature_sizes: bytes a frame of each feature; D is their sum.
+        sampling: frames that a training step sees: a method of FrameSampling, or "none" (all).
+        num_samples, skip_head, skip_tail, stride: as in FrameSampling.
+        normalize: L2-normalise each frame over D.
+        video_level_classifier_model: name of the head.
+        head_options: arguments of the head's layer, over HEAD_DEFAULTS.
+
+    Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C].
+    """
+
+    SAMPLING = {"sampling": "random", "num_samples": 120, "skip_head": None, "skip_tail": None, "stride": 5}
+    HEAD_ARGUMENTS = {"video_level_classifier_model": "MoeModel", "head_options": None}
+    ARGUMENTS = {**SAMPLING, "normalize": True, **HEAD_ARGUMENTS}
+    NORMALIZES_FRAMES = True  # `normalize` is about all D values of a frame; False: `encode` sees to it
+
+    def encode(self, frames, mask):
+        """The network.
+
+        Args:
+            frames: float32 [B, T, D], zeros for padding.
+            mask: bool [B, T], which of them are real.
+
+        Returns:
+            What the head sees, [B, E].
+        """
+        raise NotImplementedError
+
+    def graph(self):
+        inputs, frames, mask = self.read_frames()
+        embedding = self.encode(frames, mask)
+        return Graph(inputs, self.head()(embedding), embedding)
+
+    def read_frames(self):
+        """The symbolic inputs, and `frames` and `mask` for `encode`."""
+        inputs = frame_inputs(self.feature_sizes)
+        frames, num_frames = inputs["frames"], inputs["num_frames"]
+        if "sampling" in self.ARGUMENTS:
+            sampling = (self.sampling, self.num_samples, self.skip_head, self.skip_tail, self.stride)
+            frames, num_frames = sample_frames(inputs, *sampling)
+        mask = FrameMask(name="mask")(frames, num_frames)
+        dequantize = Dequantize(normalize=self.normalize and self.NORMALIZES_FRAMES, name="dequantize")
+        return inputs, dequantize(frames, num_frames), mask
