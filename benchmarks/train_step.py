@@ -57,7 +57,8 @@ def measure(name, steps):
         }
         if models.kind(name) == "context":  # a rated segment of each video
             rows = {"segment_rows": np.arange(BATCH, dtype=np.int32), "start_times": np.zeros(BATCH, np.int32)}
-            batch |= rows | {"segment_frames": frames[:, :11], "segment_num_frames": np.full(BATCH, 11, np.int32)}
+            batch |= rows | {"context_frames": frames, "context_num_frames": np.full(BATCH, FRAMES, np.int32)}
+            batch |= {"frames": frames[:, :11], "num_frames": np.full(BATCH, 11, np.int32)}
         model = models.build_model(name, CLASSES, **SETTINGS[name])
         optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
         optimizer.build(model.trainable_variables)

@@ -76,6 +76,12 @@ class BaseModel(keras.Model):
 
     KIND = "frame"  # what it maps: "frame", "video" (features of a whole video), "sequence" or "context" with a segment
     HEAD_DEFAULTS = {}  # head's name -> options that the model gives it unless told otherwise
+    RECIPE = "starter"  # which training recipe it has on named data
+    SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
+    NEEDS_WHOLE_VIDEOS = False  # it scores a segment by the video around it
+    # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the
+    # sample's common one does not suit it.
+    SAMPLE = {}
 
     def __init__(self, inputs, outputs, embedding, attention=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

@@ -101,27 +101,24 @@ def predict(model, batch, training=False):
 
     Args:
         model: BaseModel.
-        batch: rows for the model itself (entries that it does not take are ignored); or whole videos with their segments:
-            `frames` uint8 [B, T, D], `num_frames` [B], `segment_rows` int [N], the video of each segment, `start_times` int [N],
-            and, unless for a sequence model, `segment_frames` uint8 [N, W, D], `segment_num_frames` [N].
+        batch: rows for the model itself (entries that it does not take are ignored); or N segments of B videos: for a sequence
+            model `frames` uint8 [B, T, D], `num_frames` [B] and, int [N], `segment_rows`, the video of each segment, and
+            `start_times`; for a context model `frames` uint8 [N, W, D], `num_frames` [N], `segment_rows`, and of the videos
+            `context_frames` uint8 [B, T, D], `context_num_frames` [B].
         training: for a training step.
 
     Returns:
         float32 [B, C], or [N, C] for segments of whole videos.
     """
-    if "segment_rows" not in batch:
+    if "segment_rows" not in batch or model.KIND in ("frame", "video"):
         return model(model_inputs(model, batch), training=training)
     rows = batch["segment_rows"]
-    if model.KIND == "frame":
-        segments = {"frames": batch["segment_frames"], "num_frames": batch["segment_num_frames"]}
-        return model(model_inputs(model, segments), training=training)
     if model.KIND == "sequence":
         scores = model.segment_probabilities(batch, training=training)  # [B, S, C]
         at = rows * ops.shape(scores)[1] + batch["start_times"] // model.segment_size
         return ops.take(ops.reshape(scores, (-1, scores.shape[-1])), at, axis=0)
-    video = {"context_frames": batch["frames"], "context_num_frames": batch["num_frames"]}
-    context = ops.take(model.encode_context(video, training=training), rows, axis=0)  # each video is encoded once
-    return model.predict_segments(context, batch["segment_frames"], batch["segment_num_frames"], training=training)
+    context = ops.take(model.encode_context(batch, training=training), rows, axis=0)  # each video is encoded once
+    return model.predict_segments(context, batch["frames"], batch["num_frames"], training=training)
 
 
 def has_attention(name):

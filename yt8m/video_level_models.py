@@ -52,6 +52,7 @@ class LogisticModel(BaseModel):
     """
 
     KIND = "video"
+    SAMPLE = {"base_learning_rate": 0.01}  # a model without a hidden layer needs the starter's higher rate
 
     def __init__(self, num_classes, feature_sizes=(1024, 128), l2_penalty=1e-8, normalize=True, name=None):
         feature_sizes = check_sizes(num_classes, feature_sizes)
@@ -83,6 +84,7 @@ class MoeModel(BaseModel):
     """
 
     KIND = "video"
+    SAMPLE = {"base_learning_rate": 0.01}  # a model without a hidden layer needs the starter's higher rate
 
     def __init__(
         self,

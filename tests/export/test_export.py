@@ -181,11 +181,12 @@ def rated_batch(expansion):
     keep = np.flatnonzero((starts == 0) | (starts + 5 >= batch["num_frames"][rows]))
     real = np.arange(indices.shape[1]) < counts[keep, None]
     return {
-        **batch,
+        "context_frames": batch["frames"],
+        "context_num_frames": batch["num_frames"],
         "segment_rows": rows[keep],
         "start_times": starts[keep],
-        "segment_frames": batch["frames"][rows[keep, None], indices[keep]] * real[..., None],
-        "segment_num_frames": counts[keep],
+        "frames": batch["frames"][rows[keep, None], indices[keep]] * real[..., None],
+        "num_frames": counts[keep],
     }
 
 
@@ -193,7 +194,7 @@ def rated_batch(expansion):
 def test_litert_files_score_as_the_keras_model(name):
     model, config = build(name, expansion=2)
     batch = rated_batch(2)
-    expected = expected_grid(model, batch, 2, 6)[batch["segment_rows"], batch["start_times"] // 5]
+    expected = expected_grid(model, videos(), 2, 6)[batch["segment_rows"], batch["start_times"] // 5]
     examples = litert.calibration_inputs(model, batch, MAX_FRAMES)
     differences = {}
     for kind in ("float32", "float16", "int8") if name == "AttentionModel" else ("float32", "int8"):
@@ -214,13 +215,12 @@ def test_8_bit_files_are_smaller():
     config = configs.ModelConfig("FrameLevelLogisticModel", feature_sizes=(256, 64), num_classes=200)
     function = litert.functions(model, config)["segment"]
     batch = harness.frames_batch((5,) * 8, 5, 320)
-    inputs = {"segment_frames": batch["frames"], "segment_num_frames": batch["num_frames"]}
-    examples = litert.calibration_inputs(model, inputs, 300)["segment"]
+    examples = litert.calibration_inputs(model, batch, 300)["segment"]
     sizes, expected = {}, model(batch).numpy()
     for kind in litert.FORMATS:
         content = litert.convert(function, model, kind, examples)
         sizes[kind] = len(content)
-        found = litert.score("frame", {"segment": litert.LiteModel(content)}, inputs, 300)
+        found = litert.score("frame", {"segment": litert.LiteModel(content)}, batch, 300)
         np.testing.assert_allclose(found, expected, atol={"float32": 1e-5, "float16": 1e-3}.get(kind, 0.03))
     assert sizes["float16"] < 0.6 * sizes["float32"]
     assert max(sizes["int8"], sizes["dynamic"]) < 0.35 * sizes["float32"]
@@ -233,7 +233,7 @@ def test_a_loop_cannot_be_calibrated_and_the_rest_can():
     with pytest.raises(UserError, match=r"--formats=int8: GruModel computes in a loop.*--formats=dynamic"):
         litert.convert(function, model, "int8", [])
     batch = rated_batch(0)
-    expected = expected_grid(model, batch, 0, 6)[batch["segment_rows"], batch["start_times"] // 5]
+    expected = expected_grid(model, videos(), 0, 6)[batch["segment_rows"], batch["start_times"] // 5]
     parts = {"segment": litert.LiteModel(litert.convert(function, model, "float32"))}
     np.testing.assert_allclose(litert.score("frame", parts, batch, MAX_FRAMES), expected, atol=1e-5)
 

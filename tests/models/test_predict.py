@@ -75,10 +75,10 @@ def test_context_is_the_video(pattern):
     rows = batch["segment_rows"].numpy()
     direct = model(
         {
-            "frames": batch["segment_frames"].numpy(),
-            "num_frames": batch["segment_num_frames"].numpy(),
-            "context_frames": batch["frames"].numpy()[rows],
-            "context_num_frames": batch["num_frames"].numpy()[rows],
+            "frames": batch["frames"].numpy(),
+            "num_frames": batch["num_frames"].numpy(),
+            "context_frames": batch["context_frames"].numpy()[rows],
+            "context_num_frames": batch["context_num_frames"].numpy()[rows],
         }
     )
     np.testing.assert_allclose(models.predict(model, batch), direct, atol=1e-6)

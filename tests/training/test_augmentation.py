@@ -37,8 +37,8 @@ def rated_batch():
     frames = frames_of(lengths).astype("uint8")
     counts = np.minimum(lengths[videos] - starts, 5).astype("int32")
     windows = np.stack([np.pad(frames[v, s : s + 5], ((0, max(0, s + 5 - T)), (0, 0))) for v, s in zip(videos, starts)])
-    batch = {"ids": np.array(["a", "b", "c"]), "frames": frames, "num_frames": lengths, "segment_rows": videos}
-    batch |= {"start_times": starts, "segment_frames": windows, "segment_num_frames": counts, **labels_of(6)}
+    batch = {"ids": np.array(["a", "b", "c"]), "context_frames": frames, "context_num_frames": lengths, "segment_rows": videos}
+    batch |= {"start_times": starts, "frames": windows, "num_frames": counts, **labels_of(6)}
     batch["label_weights"] = np.ones((6, C), "float32")
     return tensors(batch)
 
@@ -53,7 +53,7 @@ def run(batch, seed=(3, 4), **options):
     assert list(result) == list(batch)
     for key, value in result.items():
         assert value.dtype == batch[key].dtype and value.shape == batch[key].shape
-    for frames, count in (("frames", "num_frames"), ("segment_frames", "segment_num_frames")):
+    for frames, count in (("frames", "num_frames"), ("context_frames", "context_num_frames")):
         if frames in batch:
             real = np.arange(result[frames].shape[1])[None] < result[count].numpy()[:, None]
             assert not result[frames].numpy()[~real].any()
@@ -107,20 +107,20 @@ def test_as_many_rows_are_reversed_as_asked_for():
 def test_reversed_videos_keep_the_bounds_of_their_rated_segments():
     batch = rated_batch()
     backwards = run(batch, reverse=1.0)
-    np.testing.assert_array_equal(backwards["num_frames"], [15, 10, 4])  # the last is too short for a segment: as it was
+    np.testing.assert_array_equal(backwards["context_num_frames"], [15, 10, 4])  # the last is too short for a segment: as it was
     np.testing.assert_array_equal(backwards["start_times"], [10, 5, 0, 5, 0, 0])
     np.testing.assert_array_equal(backwards["label_weights"].any(axis=1), [True, True, False, True, True, True])
     assert not backwards["labels"][2].any()
     for row in (0, 1, 3, 4):
         video, start = backwards["segment_rows"][row], backwards["start_times"][row]
-        np.testing.assert_array_equal(backwards["frames"][video, start : start + 5], batch["segment_frames"][row].numpy()[::-1])
-        np.testing.assert_array_equal(backwards["segment_frames"][row], batch["segment_frames"][row].numpy()[::-1])
-    for key in ("frames", "segment_frames"):
+        np.testing.assert_array_equal(backwards["context_frames"][video, start : start + 5], batch["frames"][row].numpy()[::-1])
+        np.testing.assert_array_equal(backwards["frames"][row], batch["frames"][row].numpy()[::-1])
+    for key in ("context_frames", "frames"):
         np.testing.assert_array_equal(backwards[key][-1], batch[key][-1])
     twice = run(tensors(backwards), reverse=1.0)
-    np.testing.assert_array_equal(twice["frames"][0, :15], batch["frames"][0, :15])
+    np.testing.assert_array_equal(twice["context_frames"][0, :15], batch["context_frames"][0, :15])
     np.testing.assert_array_equal(twice["start_times"][[0, 1, 3, 4]], [0, 5, 0, 5])
-    same(batch, twice, "frames", "num_frames", "start_times", "labels", "label_weights")
+    same(batch, twice, "context_frames", "context_num_frames", "start_times", "labels", "label_weights")
 
 
 def test_a_video_and_its_segments_are_reversed_together():
@@ -129,9 +129,9 @@ def test_a_video_and_its_segments_are_reversed_together():
     for seed in range(12):
         result = run(batch, seed=(seed, 0), reverse=0.5)
         flipped = result["start_times"] != batch["start_times"]
-        windows = (result["segment_frames"] != batch["segment_frames"].numpy()).any(axis=(1, 2))
+        windows = (result["frames"] != batch["frames"].numpy()).any(axis=(1, 2))
         np.testing.assert_array_equal(windows[[0, 1, 3, 4]], flipped.numpy()[[0, 0, 3, 3]])
-        np.testing.assert_array_equal(result["num_frames"][0] == 15, flipped[0])
+        np.testing.assert_array_equal(result["context_num_frames"][0] == 15, flipped[0])
         seen.add((bool(flipped[0]), bool(flipped[3])))
     assert len(seen) > 2
 
@@ -179,8 +179,8 @@ def test_every_third_frame_from_a_random_one():
 def test_the_frames_of_rated_videos_and_their_segments_are_dropped_alike():
     batch = rated_batch()
     result = run(batch, drop_frames=0.5)
-    assert result["num_frames"].sum() < 31 and result["segment_num_frames"].sum() < batch["segment_num_frames"].numpy().sum()
-    same(batch, result, "frames", "num_frames", "segment_frames", "segment_num_frames")
+    assert result["context_num_frames"].sum() < 31 and result["num_frames"].sum() < batch["num_frames"].numpy().sum()
+    same(batch, result, "context_frames", "context_num_frames", "frames", "num_frames")
 
 
 # ---------------------------------------------------------------- noise
@@ -205,10 +205,10 @@ def test_noise_stays_in_a_bytes_range_and_differs_from_frame_to_frame():
 def test_noise_on_segments_of_rated_videos_and_on_features():
     batch = rated_batch()
     noisy = run(batch, noise=0.2)
-    assert (noisy["frames"] != batch["frames"].numpy()).any() and (
-        noisy["segment_frames"] != batch["segment_frames"].numpy()
+    assert (noisy["context_frames"] != batch["context_frames"].numpy()).any() and (
+        noisy["frames"] != batch["frames"].numpy()
     ).any()
-    same(batch, noisy, "frames", "segment_frames")
+    same(batch, noisy, "context_frames", "frames")
     features = tensors({"features": np.ones((300, 50), "float32"), **labels_of(300)})
     difference = run(features, noise=0.2)["features"] - 1
     assert abs(difference.mean()) < 0.01 and abs(difference.std() - 0.2) < 0.01
@@ -309,9 +309,9 @@ def test_a_partner_of_another_length_is_spread_over_the_row():
 def test_of_rated_videos_the_segments_are_mixed():
     batch = {**rated_batch(), "video_labels": tf.eye(6)}
     mixed = run(batch, virtual_segments=0.7)
-    assert (mixed["segment_frames"] != batch["segment_frames"].numpy()).any()
+    assert (mixed["frames"] != batch["frames"].numpy()).any()
     assert ((mixed["video_labels"] > 0).sum(axis=1) == 2).any()
-    same(batch, mixed, "segment_frames", "labels", "label_weights", "video_labels")
+    same(batch, mixed, "frames", "labels", "label_weights", "video_labels")
 
 
 # ---------------------------------------------------------------- datasets

@@ -28,13 +28,19 @@ def rated_batch():
     weights[[0, 0, 1, 2, 3, 4, 5, 5], [1, 4, 1, 6, 2, 0, 0, 3]] = [1, 1, 1, 0.5, 1, 1, 2, 1]
     labels = np.where(weights > 0, rng.integers(0, 2, weights.shape), 0).astype("float32")
     labels[0, 4], labels[1, 1], labels[5, 3] = 0, 1, 0.25
-    batch = {**harness.frames_batch((T, 12, 9, 20), T), "segment_rows": rows, "start_times": starts}
+    batch = {f"context_{name}": value for name, value in harness.frames_batch((T, 12, 9, 20), T).items()}
+    batch |= {"segment_rows": rows, "start_times": starts}
     return {key: tf.constant(value) for key, value in {**batch, "labels": labels, "label_weights": weights}.items()}
+
+
+def videos_of(batch):
+    """The videos of a batch, as the model takes them."""
+    return {name: batch[f"context_{name}"] for name in ("frames", "num_frames")}
 
 
 def by_hand(probabilities, attention, batch, size=5, epsilon=1e-6):
     batch = {key: value.numpy() for key, value in batch.items()}
-    losses, inside, outside = np.zeros(len(batch["num_frames"])), [], []
+    losses, inside, outside = np.zeros(len(batch["context_num_frames"])), [], []
     for video in range(len(losses)):
         total = weight = 0
         for n in np.flatnonzero(batch["segment_rows"] == video):
@@ -54,7 +60,7 @@ def by_hand(probabilities, attention, batch, size=5, epsilon=1e-6):
 @pytest.mark.parametrize("name, sets", [("AttentionModel", 1), ("MultiAttentionModel", 4)])
 def test_the_loss_is_that_of_the_formula(name, sets, attention):
     model, batch = build(name, num_sets=sets, attention=attention), rated_batch()
-    probabilities, weights = (x.numpy() for x in model.set_probabilities(batch))
+    probabilities, weights = (x.numpy() for x in model.set_probabilities(videos_of(batch)))
     if sets > 1:
         assert len(np.unique(probabilities.argmax(axis=1))) > 1
     losses, inside, outside = start_time_loss(model, batch)
@@ -69,11 +75,11 @@ def test_the_loss_is_that_of_the_formula(name, sets, attention):
 @pytest.mark.parametrize("sets", [1, 3])
 def test_set_probabilities_are_the_predictions_before_the_maximum(sets):
     model, batch = build(num_sets=sets, noise=0.5), rated_batch()
-    probabilities, attention = model.set_probabilities(batch)
+    probabilities, attention = model.set_probabilities(videos_of(batch))
     assert probabilities.shape == (4, sets, harness.CLASSES)
-    frames = {key: batch[key] for key in ("frames", "num_frames")}
+    frames = videos_of(batch)
     np.testing.assert_allclose(np.max(probabilities, axis=1), harness.predict(model, frames), atol=1e-6)
-    np.testing.assert_allclose(attention, model.attention(batch), atol=1e-6)
+    np.testing.assert_allclose(attention, model.attention(frames), atol=1e-6)
 
 
 def slopes(model, batch):
@@ -104,7 +110,7 @@ def test_attention_on_single_frames_gives_finite_gradients(scale):
     for variable in model.trainable_variables:
         if "score_kernel" in variable.path:
             variable.assign(variable * scale)
-    masses = model.attention(batch).numpy()
+    masses = model.attention(videos_of(batch)).numpy()
     assert ((masses > 0).sum(axis=1) <= 2).all()
     loss, gradients = slopes(model, batch)
     assert np.isfinite(loss) and all(g is None or np.isfinite(g).all() for g in gradients.values())
@@ -142,7 +148,8 @@ def test_training_on_it_alone_moves_the_attention_into_the_positives():
         frames[row, 5 * segment : 5 * segment + 5, :8] = 250
     pairs = np.zeros((16, harness.CLASSES), "float32")
     pairs[:, 2] = 1
-    batch = {"frames": frames.astype("uint8"), "num_frames": np.full(8, 20, "int32"), "segment_rows": rows.astype("int32")}
+    batch = {"context_frames": frames.astype("uint8"), "context_num_frames": np.full(8, 20, "int32")}
+    batch |= {"segment_rows": rows.astype("int32")}
     batch |= {"start_times": starts.astype("int32"), "labels": pairs * (np.arange(16) % 2 == 0)[:, None], "label_weights": pairs}
     batch = {key: tf.constant(value, value.dtype if value.dtype != "float64" else "float32") for key, value in batch.items()}
     optimizer = keras.optimizers.Adam(0.02)

@@ -276,12 +276,12 @@ def calibration_examples(model, config, options):
 
 
 def rated_videos(config, pattern, flag):
-    """DataSpec of whole videos with their rated segments, whatever the model takes."""
+    """DataSpec of rated segments in their videos, whatever the model takes."""
     return dataclasses.replace(
         frame_spec(config, pattern, pattern_flag=flag),
         as_video_features=False,
         segment_labels=True,
-        whole_videos=True,
+        context=True,
         segment_expansion=config.segment_expansion,
     )
 
@@ -297,10 +297,11 @@ def keras_scorer(model):
     predict = make_predict(model)
 
     def score(batch):
-        windows, counts = batch["segment_frames"], batch["segment_num_frames"]
         if model.KIND == "video":
-            return predict({"features": mean_features(windows, counts)})
-        return predict({"frames": windows, "num_frames": counts} if model.KIND == "frame" else batch)
+            return predict({"features": mean_features(batch["frames"], batch["num_frames"])})
+        if model.KIND == "sequence":
+            return predict({**batch, "frames": batch["context_frames"], "num_frames": batch["context_num_frames"]})
+        return predict(batch)
 
     return score
 
@@ -310,7 +311,9 @@ def saved_model_scorer(path):
     loaded = tf.saved_model.load(path)
 
     def score(batch):
-        found = loaded.signatures["segments"](frames=tf.constant(batch["frames"]), num_frames=tf.constant(batch["num_frames"]))
+        found = loaded.signatures["segments"](
+            frames=tf.constant(batch["context_frames"]), num_frames=tf.constant(batch["context_num_frames"])
+        )
         return found["probabilities"].numpy()[batch["segment_rows"], batch["start_times"] // SEGMENT_SIZE]
 
     return score

@@ -173,18 +173,18 @@ def score(model_kind, parts, batch, max_frames):
     Args:
         model_kind: KIND of the model.
         parts: part -> LiteModel, those of `functions`.
-        batch: whole videos with their segments, numpy (models.predict).
+        batch: segments in their videos, numpy (models.predict, of a context model).
         max_frames: of the model's config.
 
     Returns:
         float32 [N, C].
     """
-    windows = list(zip(batch["segment_frames"][:, None], batch["segment_num_frames"][:, None]))
+    windows = list(zip(batch["frames"][:, None], batch["num_frames"][:, None]))
     if model_kind in ("frame", "video"):
         return np.concatenate([parts["segment"](frames=frames, num_frames=count) for frames, count in windows])
     whole = [
         parts["video" if model_kind == "sequence" else "context"](frames=lengthened(frames, max_frames)[None], num_frames=count)
-        for frames, count in zip(batch["frames"], batch["num_frames"][:, None])
+        for frames, count in zip(batch["context_frames"], batch["context_num_frames"][:, None])
     ]
     if model_kind == "sequence":
         return np.concatenate(
@@ -210,18 +210,17 @@ def calibration_inputs(model, batch, max_frames):
     """
     windows = [
         {"frames": repeated(frames, count, len(frames))[None], "num_frames": np.full(1, len(frames), np.int32)}
-        for frames, count in zip(batch["segment_frames"], batch["segment_num_frames"])
+        for frames, count in zip(batch["frames"], batch["num_frames"])
     ]
     if model.KIND in ("frame", "video"):
         return {"segment": windows}
     whole = [
         {"frames": repeated(frames, count, max_frames)[None], "num_frames": np.full(1, max_frames, np.int32)}
-        for frames, count in zip(batch["frames"], batch["num_frames"])
+        for frames, count in zip(batch["context_frames"], batch["context_num_frames"])
     ]
     if model.KIND == "sequence":
         return {"video": whole}
-    videos = {"context_frames": batch["frames"], "context_num_frames": batch["num_frames"]}
-    context = np.asarray(model.encode_context(videos))
+    context = np.asarray(model.encode_context(batch))
     segments = [{"context_embedding": context[row : row + 1], **one} for row, one in zip(batch["segment_rows"], windows)]
     return {"context": whole, "segment": segments}
 

@@ -70,14 +70,11 @@ def segment_probabilities(model, frames, num_frames, expansion=0):
     if model.KIND in ("frame", "video"):
         scores = window_probabilities(model, windows, counts)
     else:
-        batch = {
-            "frames": frames,
-            "num_frames": num_frames,
-            "segment_rows": segments[:, 0],
-            "start_times": segments[:, 1] * SEGMENT_SIZE,
-            "segment_frames": windows,
-            "segment_num_frames": counts,
-        }
+        batch = {"segment_rows": segments[:, 0], "start_times": segments[:, 1] * SEGMENT_SIZE}
+        if model.KIND == "sequence":
+            batch |= {"frames": frames, "num_frames": num_frames}
+        else:
+            batch |= {"frames": windows, "num_frames": counts, "context_frames": frames, "context_num_frames": num_frames}
         scores = models.predict(model, batch)  # [N, C]
     slots = -(-tf.shape(frames)[1] // SEGMENT_SIZE)
     return tf.scatter_nd(segments, scores, tf.stack([tf.shape(frames)[0], slots, scores.shape[1]]))

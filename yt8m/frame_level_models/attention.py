@@ -61,6 +61,7 @@ class MultiAttentionModel(BaseModel):
     """
 
     HEAD_DEFAULTS = {"MoeModel": {"probability_gating": True}}
+    RECIPE = "attention"
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class CnnModel(BaseModel):
         (which has its maximum over padding, too).
     """
 
+    SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}, "base_learning_rate": 5e-4}  # its videos are short
+
     def __init__(
         self,
         num_classes,
@@ -105,6 +107,8 @@ class CnnLstmModel(BaseModel):
         UserError: as CnnModel.
     Source: the CNN-LSTM of papers 000, 001; sizes and the memory as embedding from the authors' code.
     """
+
+    SAMPLE = {"hyperparameters": {"units": 256, "skip_head": 0, "skip_tail": 0}}
 
     def __init__(
         self,

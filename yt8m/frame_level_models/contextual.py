@@ -48,6 +48,8 @@ class ContextModel(BaseModel):
     """
 
     KIND = "context"
+    NEEDS_WHOLE_VIDEOS = True
+    SEGMENT_EXPANSION = 3
     # First parts of weights' paths -> factor on their learning rate (papers 002, 003); the longest that fits counts.
     LEARNING_RATE_MULTIPLIERS = {SEGMENT: 0.5, f"{SEGMENT}/head": 1.0, IGNORING: 0.5, f"{IGNORING}/head": 1.0}
 
@@ -212,6 +214,20 @@ class ContextAwareModel(ContextModel):
     """
 
     HEAD_DEFAULTS = {"SharedGateMoeModel": {"num_mixtures": 2}}
+    RECIPE = "ceshine"
+    SAMPLE = {
+        "hyperparameters": {
+            "context_options": {"cluster_size": 1024, "hidden_size": 512, "skip_head": 0, "skip_tail": 0},
+            "segment_options": {
+                "cluster_size": 16,
+                "other_cluster_size": 8,
+                "hidden_size": 512,
+                "skip_head": 0,
+                "skip_tail": 0,
+            },
+            "hidden_size": 512,
+        }
+    }
 
     def _segment_graphs(self, model):
         return {SEGMENT: encoder_of(model, self.segment_layer, SEGMENT)}
@@ -308,6 +324,15 @@ class JointContextModel(ContextModel):
         UserError: sizes that are not positive, an unknown name or option, or an encoder that is none of frames.
     Source: paper 003, section 4.2 and figure 4.
     """
+
+    RECIPE = "netvlad"
+    SAMPLE = {
+        "hyperparameters": {
+            "context_options": {"cluster_size": 16, "hidden_size": 512},
+            "segment_options": {"cluster_size": 16, "hidden_size": 512},
+            "hidden_size": 512,
+        }
+    }
 
     def __init__(
         self,

@@ -130,6 +130,9 @@ class GatedDbofModel(BaseModel):
     Source: paper 002, sections 3.1, 3.2 and figure 1, table 1; biases, dropout, momentum and epsilon from the authors' code.
     """
 
+    RECIPE, SEGMENT_EXPANSION = "ceshine", 3
+    SAMPLE = {"hyperparameters": {"cluster_size": 1024, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}}
+
     def __init__(
         self,
         num_classes,

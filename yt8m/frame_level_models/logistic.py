@@ -26,6 +26,8 @@ class FrameLevelLogisticModel(BaseModel):
     Source: the starter code (google/youtube-8m), frame_level_models.py.
     """
 
+    SAMPLE = {"base_learning_rate": 0.01}  # a model without a hidden layer needs the starter's higher rate
+
     def __init__(self, num_classes, feature_sizes=(1024, 128), l2_penalty=1e-8, normalize=True, name=None):
         feature_sizes = check_sizes(num_classes, feature_sizes)
         inputs = frame_inputs(feature_sizes)

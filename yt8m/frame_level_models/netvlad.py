@@ -46,6 +46,9 @@ class NetVladModel(BaseModel):
     Source: paper 003, section 4.1; variants, batch norms and initial values from the code of Miech et al. (2017).
     """
 
+    RECIPE, SEGMENT_EXPANSION = "netvlad", 3
+    SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 512}}
+
     def __init__(
         self,
         num_classes,

@@ -55,6 +55,11 @@ class NeXtVladModel(BaseModel):
         clusters, alpha, momentum and epsilon from the code of paper 002.
     """
 
+    RECIPE, SEGMENT_EXPANSION = "ceshine", 3
+    SAMPLE = {
+        "hyperparameters": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}
+    }
+
     def __init__(
         self,
         num_classes,

@@ -47,6 +47,8 @@ class LstmModel(BaseModel):
         trained bias here.
     """
 
+    SAMPLE = {"hyperparameters": {"units": 256}}
+
     def __init__(
         self,
         num_classes,
@@ -97,6 +99,8 @@ class GruModel(BaseModel):
         UserError: sizes that are not positive, or an unknown head.
     Source: the GRU in table 2 of papers 000, 001, which give no sizes; these are the starter's LSTM's.
     """
+
+    SAMPLE = {"hyperparameters": {"units": 256}}
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class SequenceModel(BaseModel):
     """
 
     KIND = "sequence"
+    NEEDS_WHOLE_VIDEOS = True
+    RECIPE = "em"
 
     def __init__(self, inputs, encoded, head, segment_size, **kwargs):
         vectors, real = SegmentMean(segment_size, name="segment_mean")(encoded, inputs["num_frames"])  # [B, S, F], [B, S]
@@ -75,6 +77,8 @@ class BiGruModel(SequenceModel):
         UserError: sizes that are not positive, or an unknown head.
     Source: paper 004, section 4.3, eq. 8-10; it does not give the units. Keras's update gate is 1 - z of eq. 8.
     """
+
+    SAMPLE = {"hyperparameters": {"units": 128, "reset_after": True}}
 
     def __init__(
         self,
@@ -142,6 +146,8 @@ class TransformerModel(SequenceModel):
         model = TransformerModel(num_classes=1000, fusion="late")
         by_segment = model.segment_probabilities({"frames": frames, "num_frames": num_frames})
     """
+
+    SAMPLE = {"base_learning_rate": 2.5e-4}
 
     def __init__(
         self,

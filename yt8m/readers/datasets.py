@@ -42,7 +42,8 @@ class DataSpec:
         segment_labels: a row is a rated (video, start time), with its ratings; unrated videos give no row.
         segment_size: seconds (= frames) of a rated segment.
         segment_expansion: t more frames on both sides, as far as the video has them; T = segment_size + 2t.
-        whole_videos: with segment_labels, a row is a rated video, whole, with all its rated segments (see _rated_videos).
+        whole_videos: with segment_labels, a row is a rated video, whole, with the places of all its rated segments.
+        context: the same, and the segments' own frames: `frames` are the segments', `context_frames` their videos'.
         all_segments: with segment_labels, every segment of a video counts (start times 0, 5, ...), rated or not.
         annotations: folder of sidecars (readers/sidecars.py) whose labels stand in for the records' ratings. Where these are
             dense, all_segments must be set: every pair then has weight 1.
@@ -69,6 +70,7 @@ class DataSpec:
     segment_size: int = 5
     segment_expansion: int = 0
     whole_videos: bool = False
+    context: bool = False
     all_segments: bool = False
     annotations: str = ""
     teachers: tuple[str, ...] = ()
@@ -91,7 +93,7 @@ class DataSpec:
             raise UserError(f"--feature_sizes={sizes}: expected sizes of at least 1.")
         for name, least in (("num_classes", 1), ("max_frames", 1), ("segment_size", 1), ("segment_expansion", 0)):
             _check_least(name, getattr(self, name), least)
-        if self.whole_videos and (not self.segment_labels or self.as_video_features):
+        if self.by_video and (not self.segment_labels or self.as_video_features or (self.whole_videos and self.context)):
             raise UserError("whole videos with their rated segments are for segment_labels and models of frames.")
         if (self.all_segments or self.annotations or self.video_labels) and not self.segment_labels:
             raise UserError("annotated segments, all segments and their videos' labels are for segment_labels.")
@@ -108,6 +110,11 @@ class DataSpec:
         return _label_map(self.label_ids, self.num_classes)
 
     @property
+    def by_video(self):
+        """Whether a row is a video with all its rated segments."""
+        return self.whole_videos or self.context
+
+    @property
     def dense(self):
         """Whether every class of every segment is annotated."""
         return bool(self.annotations) and self.all_segments
@@ -120,8 +127,11 @@ class DataSpec:
     @property
     def num_frames(self):
         """T where it is the same for all batches, else None."""
-        if self.segment_labels and not self.whole_videos:
-            return self.window_size
+        return self.window_size if self.segment_labels and not self.whole_videos else self.video_length
+
+    @property
+    def video_length(self):
+        """T of whole videos where it is the same for all batches, else None."""
         return self.max_frames if self.pad_frames else None
 
     @property
@@ -201,8 +211,9 @@ def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, work
         tf.data.Dataset of the batch dict: `ids` string [B]; `frames` uint8 [B, T, D] and `num_frames` int32 [B], or `features`
         float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for rated segments `start_times` int32 [B]. With
         whole_videos there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each, `start_times`
-        [N], `segment_frames` uint8 [N, W, D], `segment_num_frames` int32 [N], `labels` and `label_weights` [N, C]. As the
-        spec asks: `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
+        [N], `labels` and `label_weights` [N, C]. With context `frames` uint8 [N, W, D] and `num_frames` [N] are those of the
+        segments, and the videos' are `context_frames` uint8 [B, T, D] and `context_num_frames` int32 [B]. As the spec asks:
+        `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
 
     Raises:
         UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a
@@ -262,7 +273,7 @@ def blended(first, second):
             x, y = a[key], b[key]
             if key == "segment_rows":
                 y = y + tf.shape(a["ids"], out_type=y.dtype)[0]
-            elif key == "frames" and x.shape[1] is None:
+            elif key in ("frames", "context_frames") and x.shape[1] is None:
                 length = tf.maximum(tf.shape(x)[1], tf.shape(y)[1])
                 x, y = (tf.pad(z, [[0, 0], [0, length - tf.shape(z)[1]], [0, 0]]) for z in (x, y))
             joined[key] = tf.concat([x, y], axis=0)
@@ -355,7 +366,7 @@ def _selected_rows(spec, path, version):
                 outside += len(starts) - len(inside)
                 if spec.all_segments:
                     inside = np.arange(0, min(length, spec.max_frames), spec.segment_size)
-                rows += [(number, start) for start in (inside[:1] if spec.whole_videos else inside)]
+                rows += [(number, start) for start in (inside[:1] if spec.by_video else inside)]
     if outside:
         name = os.path.basename(path)
         print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)
@@ -393,7 +404,7 @@ def _sidecar(folder, path):
 
 def _inside(spec, starts, length):
     """The start times that lie in a video of `length` frames; of a whole video no more than max_frames are read."""
-    return starts[(starts >= 0) & (starts < (min(length, spec.max_frames) if spec.whole_videos else length))]
+    return starts[(starts >= 0) & (starts < (min(length, spec.max_frames) if spec.by_video else length))]
 
 
 def _shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
@@ -482,9 +493,11 @@ def _signature(spec):
         signature["soft_labels"] = signature["soft_weights"] = signature["labels"]
     if spec.segment_labels:
         signature["start_times"] = tf.TensorSpec([None], tf.int32)
-    if spec.whole_videos:
-        signature["segment_rows"] = signature["segment_num_frames"] = tf.TensorSpec([None], tf.int32)
-        signature["segment_frames"] = tf.TensorSpec([None, spec.window_size, width], tf.uint8)
+    if spec.by_video:
+        signature["segment_rows"] = tf.TensorSpec([None], tf.int32)
+    if spec.context:
+        signature["context_frames"] = tf.TensorSpec([None, spec.video_length, width], tf.uint8)
+        signature["context_num_frames"] = tf.TensorSpec([None], tf.int32)
     return signature
 
 
@@ -532,7 +545,7 @@ def _decoded_one_by_one(spec, files, rows):
                 video = dataclasses.replace(video, segments=_sidecar(spec.annotations, files[shard]).segments(number))
             last = shard, number
         videos.append(video)
-    if spec.whole_videos:
+    if spec.by_video:
         return _rated_videos(spec, videos)
     starts = rows[:, 2]
     arrays = {"ids": np.array([video.id.encode() for video in videos], object)}
@@ -564,15 +577,17 @@ def _rated_videos(spec, videos):
         rows += [row] * len(inside)
         starts += inside.tolist()
     of_rows = [videos[row] for row in rows]
-    windows = _stacked_frames([_window(spec, video, start) for video, start in zip(of_rows, starts)], spec.window_size, spec)
     whole = [[video.frames[name][: spec.max_frames] for name in spec.feature_names] for video in videos]
+    frames = _stacked_frames(whole, spec.video_length, spec)
+    if spec.context:
+        windows = [_window(spec, video, start) for video, start in zip(of_rows, starts)]
+        videos_frames = {f"context_{key}": value for key, value in frames.items()}
+        frames = {**_stacked_frames(windows, spec.window_size, spec), **videos_frames}
     return {
         "ids": np.array([video.id.encode() for video in videos], object),
-        **_stacked_frames(whole, spec.num_frames, spec),
+        **frames,
         "segment_rows": np.array(rows, np.int32),
         "start_times": np.array(starts, np.int32),
-        "segment_frames": windows["frames"],
-        "segment_num_frames": windows["num_frames"],
         **_segment_labels(spec, of_rows, np.array(starts, np.int64)),
     }
 
@@ -662,7 +677,7 @@ def _labels(spec, video):
 
 def _soft_labels(spec, files, rows, arrays):
     """`soft_labels` and `soft_weights` float32 [N, C]: the teachers' mean scores, and 1 for the classes that all of them know."""
-    videos = arrays["segment_rows"] if spec.whole_videos else np.arange(len(rows))
+    videos = arrays["segment_rows"] if spec.by_video else np.arange(len(rows))
     starts = arrays["start_times"] if spec.segment_labels else np.zeros(len(videos), np.int64)
     soft = _aligned_zeros((len(videos), spec.label_map.size), np.float32)
     known = np.ones(spec.label_map.size, np.float32)

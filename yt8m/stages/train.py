@@ -89,7 +89,7 @@ def rated_spec(train, model_config):
     """The rated segments that a fine-tuning run learns from; with teachers, all segments of their videos."""
     changes = {}
     if train.start_time_weight:
-        changes["whole_videos"] = True
+        changes["context"] = True
     if "video_labels" in getattr(losses.get(model_config.label_loss), "NEEDS", ()):
         changes |= {"video_labels": True, "positive_ratings": True}  # Sv and Ss of paper 002, eq. 2
     return segment_spec(
@@ -211,7 +211,7 @@ def check(train, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**train.augmentation).check(models.kind(model_config.model), spec.whole_videos, spec.segment_labels)
+    Augmentation(**train.augmentation).check(models.kind(model_config.model), spec.by_video, spec.segment_labels)
     if train.start_time_weight and train.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={train.start_time_weight}: {model_config.model} has no attention over frames. Use "

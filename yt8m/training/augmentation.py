@@ -13,7 +13,7 @@ from yt8m.errors import UserError
 
 BYTES_PER_UNIT = 255 / 4  # one unit of a dequantised feature, whose range is -2 to 2, in bytes
 # The frames of a batch -> how many of each row are real; rated videos come with their segments' frames.
-FRAMES = {"frames": "num_frames", "segment_frames": "segment_num_frames"}
+FRAMES = {"frames": "num_frames", "context_frames": "context_num_frames"}
 LABELS = {"labels": "label_weights", "soft_labels": "soft_weights"}
 _NEED_FRAMES = ("reverse", "drop_frames", "drop_segments", "subsample")
 _MOVE_FRAMES = ("drop_frames", "drop_segments", "subsample")
@@ -72,7 +72,7 @@ class Augmentation:
 
         Args:
             kind: of the model: "frame", "video", "sequence" or "context".
-            whole_videos: rows are whole videos with their rated segments (DataSpec.whole_videos). A sequence model, and the
+            whole_videos: rows are whole videos with their rated segments (DataSpec.by_video). A sequence model, and the
                 start-time loss of a model of frames, find the segments there by their position.
             segment_labels: rows are rated segments (DataSpec.segment_labels).
 
@@ -135,9 +135,9 @@ def augment(batch, options, seed, segment_size=5):
 
     Args:
         batch: dict of tensors, with any of these: `frames` uint8 [B, T, D] and `num_frames` int32 [B]; `features` float32
-            [B, D]; whole videos with N rated segments: `segment_rows`, `start_times`, `segment_num_frames` int32 [N] and
-            `segment_frames` uint8 [N, W, D] beside `frames`. And rows of `labels`, `label_weights`, `video_labels`,
-            `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]).
+            [B, D]; for whole videos with N rated segments also `segment_rows` and `start_times` int32 [N], the frames being
+            the videos', or the segments' with `context_frames` and `context_num_frames` beside them. And rows of `labels`,
+            `label_weights`, `video_labels`, `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]).
         options: Augmentation.
         seed: int [2]; the same seed gives the same result.
         segment_size: frames of a segment.
@@ -152,11 +152,10 @@ def augment(batch, options, seed, segment_size=5):
     if flips and "segment_rows" in batch:
         result |= _backwards(batch, flips, segment_size)
     if set(options.chosen) & set(_NEED_FRAMES):
-        for number, (frames, count) in enumerate(FRAMES.items()):
-            if frames in batch:
-                one_seed = tf.random.experimental.stateless_fold_in(order, number)
-                at, left = _order(result[frames], result[count], flips.get(frames), options, one_seed, segment_size)
-                result[frames], result[count] = _take(result[frames], at, left), left
+        for number, (frames, count) in enumerate(_frames_of(batch)):
+            stream = tf.random.experimental.stateless_fold_in(order, number)
+            at, left = _order(result[frames], result[count], flips.get(frames), options, stream, segment_size)
+            result[frames], result[count] = _take(result[frames], at, left), left
     if options.virtual_segments:
         result |= _mixed(result, options.virtual_segments, mixing)
     if options.noise:
@@ -164,6 +163,16 @@ def augment(batch, options, seed, segment_size=5):
     for key, value in result.items():
         value.set_shape(batch[key].shape)
     return result
+
+
+def _frames_of(batch):
+    """(frames, their number) of a batch by name, whole videos before segments."""
+    return [(frames, FRAMES[frames]) for frames in ("context_frames", "frames") if frames in batch]
+
+
+def _videos_of(batch):
+    """Name of the frames of the batch's whole videos."""
+    return "context_frames" if "context_frames" in batch else "frames"
 
 
 def _uniform(shape, seed):
@@ -179,23 +188,28 @@ def _real(num_frames, length):
 
 
 def _flips(batch, probability, seed, size):
-    """{"frames": which videos run backwards, bool [B]}, and "segment_frames" [N] for their segments; empty where that is off."""
+    """{name of frames: which of them run backwards, bool [B]}, "segments" [N] for a video's; empty where that is off."""
     if not probability or "frames" not in batch:
         return {}
-    flips = _uniform(tf.shape(batch["num_frames"]), seed) < probability
+    videos = _videos_of(batch)
+    num_frames = batch[FRAMES[videos]]
+    flips = _uniform(tf.shape(num_frames), seed) < probability
     if "segment_rows" not in batch:
-        return {"frames": flips}
-    flips &= batch["num_frames"] >= size
-    return {"frames": flips, "segment_frames": tf.gather(flips, batch["segment_rows"])}
+        return {videos: flips}
+    flips &= num_frames >= size
+    segments = tf.gather(flips, batch["segment_rows"])
+    return {videos: flips, "segments": segments, **({"frames": segments} if videos != "frames" else {})}
 
 
 def _backwards(batch, flips, size):
-    """num_frames, start times, labels and weights of rated videos, when those with `flips` run backwards."""
-    num_frames = batch["num_frames"] - tf.where(flips["frames"], batch["num_frames"] % size, 0)
+    """Lengths, start times, labels and weights of rated videos, when those with `flips` run backwards."""
+    videos = _videos_of(batch)
+    num_frames = batch[FRAMES[videos]]
+    num_frames = num_frames - tf.where(flips[videos], num_frames % size, 0)
     mirrored = tf.gather(num_frames, batch["segment_rows"]) - size - batch["start_times"]
-    lost = flips["segment_frames"] & (mirrored < 0)
-    starts = tf.where(flips["segment_frames"], tf.maximum(mirrored, 0), batch["start_times"])
-    changed = {"num_frames": num_frames, "start_times": starts}
+    lost = flips["segments"] & (mirrored < 0)
+    starts = tf.where(flips["segments"], tf.maximum(mirrored, 0), batch["start_times"])
+    changed = {FRAMES[videos]: num_frames, "start_times": starts}
     for key in (*LABELS, *LABELS.values()):
         if key in batch:
             changed[key] = tf.where(lost[:, None], 0.0, batch[key])
@@ -262,11 +276,10 @@ def _mixed(batch, alpha, seed):
     if "features" in batch:
         changed["features"] = _combined(batch["features"], tf.gather(batch["features"], partner), share[:, None])
     else:
-        frames = "segment_frames" if "segment_rows" in batch else "frames"
-        num_frames = batch[FRAMES[frames]]
+        num_frames = batch["num_frames"]
         others = tf.gather(num_frames, partner)
         share = tf.where((num_frames > 0) & (others > 0), share, 1.0)
-        changed[frames] = _mixed_frames(batch[frames], num_frames, others, partner, share, rounding)
+        changed["frames"] = _mixed_frames(batch["frames"], num_frames, others, partner, share, rounding)
     for labels, weights in LABELS.items():
         if labels in batch:
             changed |= _mixed_labels(batch, labels, weights, partner, share[:, None])
@@ -320,12 +333,11 @@ def _noisy(batch, deviation, seed):
     if "features" in batch:
         noise = tf.random.stateless_normal(tf.shape(batch["features"]), seed, stddev=deviation)
         changed["features"] = batch["features"] + noise
-    for number, (frames, count) in enumerate(FRAMES.items()):
-        if frames in batch:
-            x, one_seed = batch[frames], tf.random.experimental.stateless_fold_in(seed, number)
-            noisy = tf.cast(x, tf.int16) + _byte_noise(tf.shape(x), deviation, one_seed)
-            noisy = tf.cast(tf.clip_by_value(noisy, 0, 255), x.dtype)
-            changed[frames] = tf.where(_real(batch[count], tf.shape(x)[1])[:, :, None], noisy, tf.zeros([], x.dtype))
+    for number, (frames, count) in enumerate(_frames_of(batch)):
+        x, stream = batch[frames], tf.random.experimental.stateless_fold_in(seed, number)
+        noisy = tf.cast(x, tf.int16) + _byte_noise(tf.shape(x), deviation, stream)
+        noisy = tf.cast(tf.clip_by_value(noisy, 0, 255), x.dtype)
+        changed[frames] = tf.where(_real(batch[count], tf.shape(x)[1])[:, :, None], noisy, tf.zeros([], x.dtype))
     return changed
 
 

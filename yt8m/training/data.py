@@ -31,5 +31,6 @@ def frame_spec(config, pattern, **changes):
 
 def segment_spec(config, pattern, **changes):
     """Rated segments of frame-level records: a row for each (video, start), or whole videos for models that look around."""
-    changes.setdefault("whole_videos", models.needs_whole_videos(config.model))
+    changes.setdefault("context", models.kind(config.model) == "context")
+    changes.setdefault("whole_videos", models.kind(config.model) == "sequence")
     return frame_spec(config, pattern, segment_labels=True, segment_expansion=config.segment_expansion, **changes)

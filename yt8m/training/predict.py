@@ -19,8 +19,7 @@ class Predict:
     """
 
     def __init__(self, model):
-        self._taken = {tensor.name for tensor in model.inputs} | {"frames", "num_frames", "segment_rows", "start_times"}
-        self._taken |= {"segment_frames", "segment_num_frames"}
+        self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times"}
 
         @tf.function(reduce_retracing=True)
         def predict(batch):

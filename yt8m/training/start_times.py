@@ -19,8 +19,8 @@ def start_time_loss(model, batch, segment_size=5, epsilon=1e-6):
 
     Args:
         model: MultiAttentionModel or AttentionModel.
-        batch: whole videos with their rated segments (readers.datasets.training_batches): `frames` uint8 [B, T, D],
-            `num_frames` int [B], `segment_rows` and `start_times` int [N], `labels` and `label_weights` float32 [N, C].
+        batch: rated segments in their videos (readers.datasets.training_batches): `context_frames` uint8 [B, T, D],
+            `context_num_frames` int [B], `segment_rows` and `start_times` int [N], `labels` and `label_weights` float32 [N, C].
         segment_size: frames of a segment.
         epsilon: least mass, and least 1 - mass, of which the logarithm is taken.
 
@@ -40,7 +40,8 @@ def start_time_loss(model, batch, segment_size=5, epsilon=1e-6):
         )
     if "segment_rows" not in batch:
         raise UserError("start-time loss: the batch has no segment_rows. It needs whole videos with their rated segments.")
-    probabilities, attention = model.set_probabilities(batch)  # [B, M, C], [B, T, features, M]
+    videos_frames = {"frames": batch["context_frames"], "num_frames": batch["context_num_frames"]}
+    probabilities, attention = model.set_probabilities(videos_frames)  # [B, M, C], [B, T, features, M]
     pairs = tf.where(batch["label_weights"] > 0)  # [P, 2]: segment, class
     videos = tf.gather(tf.cast(batch["segment_rows"], tf.int64), pairs[:, 0])
     chosen = _deciding_set(probabilities, videos, pairs[:, 1])
@@ -48,7 +49,7 @@ def start_time_loss(model, batch, segment_size=5, epsilon=1e-6):
     mass = tf.gather_nd(masses, tf.stack([pairs[:, 0], chosen], axis=1))
     y, weights = tf.gather_nd(batch["labels"], pairs), tf.gather_nd(batch["label_weights"], pairs)
     losses = -y * _log(mass, epsilon) - (1.0 - y) * _log(1.0 - mass, epsilon)
-    count = tf.shape(batch["num_frames"])[0]
+    count = tf.shape(batch["context_num_frames"])[0]
     total = tf.math.unsorted_segment_sum(weights * losses, videos, count)
     of_videos = tf.math.divide_no_nan(total, tf.math.unsorted_segment_sum(weights, videos, count))
     return of_videos, _mean(mass, y > 0.5), _mean(mass, y <= 0.5)
