@@ -19,14 +19,13 @@ FOLDS = Group(
 EM = Group(
     "EM (--stage=em)",
     (
-        Flag(
-            "rated_data_pattern", str, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for."
-        ),
+        Flag("rated_data_pattern", str, "Rated shards; --train_data_pattern names the videos that pseudo-labels are made for."),
         Flag("em_iterations", int, "Iterations of E- and M-step. Default: 2."),
         Flag(
             "em_threshold",
             float,
-            "A segment has a pseudo-label where its score is above this. Default: 0.9; 0.5 on the sample, whose scores are lower.",
+            "A segment has a pseudo-label where its score is above this. Default: 0.9; 0.5 on the sample, whose scores are "
+            "lower.",
         ),
         Flag(
             "em_models",

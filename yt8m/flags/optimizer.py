@@ -21,9 +21,7 @@ OPTIMIZER = Group(
             "staircase.",
             ("staircase", "triangular", "cosine"),
         ),
-        Flag(
-            "base_learning_rate", float, "Learning rate to start with; the highest of a schedule. Default: by recipe."
-        ),
+        Flag("base_learning_rate", float, "Learning rate to start with; the highest of a schedule. Default: by recipe."),
         Flag(
             "warmup_fraction",
             float,

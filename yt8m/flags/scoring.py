@@ -19,7 +19,9 @@ INFERENCE = Group(
     "Inference",
     (
         EXPECTED,
-        Flag("recipe", str, "Flags of a published ensemble, configs/<recipe>.flags; an unknown name lists them. Others override it."),
+        Flag(
+            "recipe", str, "Flags of a published ensemble, configs/<recipe>.flags; an unknown name lists all. Others override it."
+        ),
         Flag(
             "checkpoint",
             str,

@@ -7,7 +7,9 @@ from yt8m.flags.table import Flag, Group
 TRAINING = Group(
     "Training",
     (
-        Flag("recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown name lists them. Others override it."),
+        Flag(
+            "recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown name lists all. Others override it."
+        ),
         Flag(
             "stage",
             str,
