@@ -1,5 +1,6 @@
 """Runs the commands as a user does, in this process or in one of their own."""
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,12 @@ from yt8m.cli import app
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = ("--feature_names=rgb,audio", "--feature_sizes=16,8", "--num_classes=7")
 DOORS = {"segment_eval_inference": "segment-eval", "export_model": "export"}  # whose name is not the command's
+
+
+def given(name, *arguments):
+    """{flag: value} that a command's arguments give."""
+    command = importlib.import_module(f"yt8m.cli.{app.COMMANDS[DOORS.get(name, name)]}").COMMAND
+    return command.parse([str(argument) for argument in arguments])
 
 
 def run(name, *arguments):

@@ -20,7 +20,7 @@ INFERENCE = Group(
     (
         EXPECTED,
         Flag(
-            "recipe", str, "Flags of a published ensemble, configs/<recipe>.flags; an unknown name lists all. Others override it."
+            "recipe", str, "Flags of a published ensemble, configs/<recipe>.flags; an unknown one lists all. Others override it."
         ),
         Flag(
             "checkpoint",

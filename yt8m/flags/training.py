@@ -8,7 +8,7 @@ TRAINING = Group(
     "Training",
     (
         Flag(
-            "recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown name lists all. Others override it."
+            "recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown one lists all. Others override it."
         ),
         Flag(
             "stage",
