@@ -11,7 +11,7 @@ from yt8m.errors import UserError
 # Title -> {command: its module in yt8m.cli}, as `yt8m --help` lists them; the line beside a command begins its module.
 GROUPS = {
     "Learn": {"train": "train"},
-    "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
+    "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval", "beam": "beam"},
     "Use elsewhere": {"export": "export"},
     "Data": {"sample": "sample"},
 }

@@ -30,6 +30,7 @@ RECIPES = {
     },
 }
 PAPERS = {"attention": "papers 000, 001", "ceshine": "paper 002", "netvlad": "paper 003", "em": "paper 004"}
+DECAY_EXAMPLES = 4_000_000  # between two decays of a staircase
 EM_THRESHOLDS = {"paper": 0.9, "sample": 0.5}  # of pseudo-labels
 SAMPLE_VIDEOS_A_STEP = 16  # of models whose fine-tuning step takes whole videos, with all their rated segments
 
@@ -47,7 +48,7 @@ def recipe(model, stage, sample):
     """
     facts = registry.get("model", model)
     stages = RECIPES["sample" if sample else facts.RECIPE]
-    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **stages.get(stage, stages["pretrain"])}
+    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": DECAY_EXAMPLES, **stages.get(stage, stages["pretrain"])}
     if sample:
         values["base_learning_rate"] = facts.SAMPLE.get("base_learning_rate", values["base_learning_rate"])
     if sample and stage != "pretrain" and facts.NEEDS_WHOLE_VIDEOS:
