@@ -61,7 +61,8 @@ class Seed:
     def stage(self, model, stage, name="", **changes):
         """TrainConfig of a stage with the recipe of the sample."""
         pattern = self.sample.rated_pattern if stage == "finetune" else self.sample.train_pattern
-        values = {**recipes.recipe(model, stage, sample=True), "save_steps": 10**6, "log_steps": 100, "seed": self.seed, **changes}
+        values = {**recipes.recipe(model, stage, sample=True), "save_steps": 10**6, "log_steps": 100, "seed": self.seed}
+        values |= changes
         return config.TrainConfig(self.path(name), stage, values.pop("data_pattern", pattern), **values)
 
     def run(self, name, model, stage="finetune", start="", hyperparameters=None, options=None, **changes):

@@ -7,9 +7,7 @@ from yt8m.flags.table import Flag, Group
 TRAINING = Group(
     "Training",
     (
-        Flag(
-            "recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown one lists all. Others override it."
-        ),
+        Flag("recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown one lists all."),
         Flag(
             "stage",
             str,
