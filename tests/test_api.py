@@ -93,6 +93,17 @@ def test_bad_input_raises_and_never_exits(function, values, words, shards, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_bad_data_is_a_user_error(trained, tmp_path):
+    pattern = write_frame_shards(tmp_path, [[make_video("v000", 12, ratings=[(5, 1, 1.0)], features={"rgb": 16})]])
+    for call in (
+        lambda: yt8m.train(model="AttentionModel", train_data_pattern=pattern, train_dir=tmp_path / "run", **TINY),
+        lambda: yt8m.evaluate(train_dir=trained.train_dir, eval_data_pattern=pattern, run_once=True),
+        lambda: yt8m.inference(train_dir=trained.train_dir, input_data_pattern=pattern, output_file=tmp_path / "out.csv"),
+    ):
+        with pytest.raises(yt8m.UserError, match="has no feature `audio`"):
+            call()
+
+
 def test_no_data_is_a_user_error(trained):
     for function in (yt8m.evaluate, yt8m.inference):
         with pytest.raises(yt8m.UserError, match="_data_pattern is not given"):

@@ -7,6 +7,7 @@ import time
 from yt8m import config as configs
 from yt8m import flags
 from yt8m.errors import UserError
+from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import checks, start
 from yt8m.scoring import rated
 from yt8m.stages import evaluate as evaluation
@@ -14,6 +15,7 @@ from yt8m.stages import report
 from yt8m.training import restore
 
 
+@errors_as_user_errors()
 def evaluate(**given):
     """Says how good a trained model is: prints a table, writes TensorBoard scalars.
 
@@ -64,6 +66,7 @@ def _evaluate_checkpoint(given, folder, trained):
     return metrics
 
 
+@errors_as_user_errors()
 def evaluate_submission(**given):
     """MAP@N of a submission file (Class,Segments) against rated segments, printed.
 

@@ -9,10 +9,12 @@ import tensorflow as tf
 from yt8m import flags
 from yt8m.errors import UserError
 from yt8m.export import export
+from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import checks, start
 from yt8m.training import restore
 
 
+@errors_as_user_errors()
 def export_model(**given):
     """Writes a trained model as files that run without this package, and prints what each of them costs.
 

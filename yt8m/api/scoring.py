@@ -4,6 +4,7 @@ import os
 
 from yt8m import flags
 from yt8m.errors import UserError
+from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import checks, start
 from yt8m.scoring import infer, workers
 from yt8m.scoring.infer import Member
@@ -12,6 +13,7 @@ from yt8m.training import bundle, restore
 SEGMENT_FLAGS = ("segment_shifts", "skip_head_segments", "skip_tail_segments")
 
 
+@errors_as_user_errors()
 def inference(**given):
     """Scores videos by one trained model or several, and writes the best segments of each class, or classes of each video.
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from yt8m import config as configs
 from yt8m import flags
+from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import resolve, start
 from yt8m.stages import em, report
 from yt8m.stages import train as stages
@@ -33,6 +34,7 @@ class TrainingResult:
         return self.model is None
 
 
+@errors_as_user_errors()
 def train(**given):
     """Trains a model to find where in a video a topic occurs; a run that was stopped goes on where it was.
 
