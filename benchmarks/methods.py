@@ -26,7 +26,7 @@ from yt8m.pseudo_labels import pseudo_labels as pseudo_labels_tool
 from yt8m.recipes.defaults import SAMPLE_VIDEOS_A_STEP
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer
-from yt8m.stages import em, evaluate, train
+from yt8m.stages import by_name, em, evaluate
 from yt8m.training import restore
 
 ATTENTION, MULTI, DBOF, LOGISTIC = "AttentionModel", "MultiAttentionModel", "GatedDbofModel", "FrameLevelLogisticModel"
@@ -75,7 +75,7 @@ class Seed:
             changes["init_checkpoint"] = self.path(start)
         keras.utils.clear_session()
         with contextlib.redirect_stdout(io.StringIO()):
-            trained = getattr(train, stage)(self.stage(model, stage, name, **changes), model_config)
+            trained = by_name.FUNCTIONS[stage](self.stage(model, stage, name, **changes), model_config)
         self.configs[name] = model_config
         self.judge(name, trained, model_config, time.monotonic() - began)
 
@@ -125,15 +125,14 @@ def expectation_maximisation(runs, model=ATTENTION, threshold=0.9):
     """EM with one model throughout (paper 004)."""
     name = f"EM {model}, threshold {threshold}"
     shards = 8
-    finetune = dict(folds=shards, save_steps=100)
-    initial = em.Candidate("F", runs.model(model), (runs.stage(model, "pretrain"), runs.stage(model, "finetune", **finetune)))
-    candidates = tuple(
-        em.Candidate(f"F{n}", runs.model(model), (runs.stage(model, "mstep"), runs.stage(model, "finetune", **finetune)))
-        for n in (1, 2)
-    )
-    plan = em.Plan(
-        runs.path(name), runs.sample.train_pattern, runs.sample.rated_pattern, initial, candidates, 2, threshold, shards, 0
-    )  # fmt: skip
+
+    def candidate(candidate_name, folder, labels):
+        first = runs.stage(model, "mstep" if labels else "pretrain", folder, pseudo_labels=labels)
+        finetune = runs.stage(model, "finetune", folder, folds=shards, save_steps=100)
+        return em.Candidate(candidate_name, runs.model(model), (first, finetune))
+
+    patterns = runs.sample.train_pattern, runs.sample.rated_pattern
+    plan = em.make_plan(runs.path(name), *patterns, candidate, threshold=threshold, folds=shards)
     with contextlib.redirect_stdout(io.StringIO()):
         rows = em.em(plan)
     for row in rows:
@@ -207,7 +206,7 @@ def distillation(runs):
     steps = 3000
     runs.run("student of the ensemble", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT,
              teacher_scores=tuple(folders), distillation_weight=0.8, data_pattern=pattern, max_steps=steps)  # fmt: skip
-    parameters = train.build(runs.model(ATTENTION, STUDENT)).count_params()
+    parameters = restore.build(runs.model(ATTENTION, STUDENT)).count_params()
     print(f"The student has {parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB float32.", flush=True)
     yield "student of the ensemble", "student alone", "above"
     yield "student of the ensemble", "ensemble", f"98% with {parameters * 4 / 1e6:.0f} MB"

@@ -6,8 +6,8 @@ from tests.commands import given
 from yt8m import config, models
 from yt8m.recipes import resolve
 from yt8m.recipes.model import hyperparameters, model_config
+from yt8m.recipes.sources import names_and_sizes
 from yt8m.recipes.stages import stage_config
-from yt8m.recipes.start import names_and_sizes
 
 
 def parse(*arguments):

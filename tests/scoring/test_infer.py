@@ -17,7 +17,6 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.stores import open_store
 from yt8m.scoring import infer, scan
 from yt8m.scoring.scorer import Member, Scorer
-from yt8m.stages import train
 from yt8m.training import checkpoints, restore
 
 CONTEXT = {
@@ -49,7 +48,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for seed, (name, config) in enumerate(RUNS.items()):
         configs.write_model_config(folder / name, config)
-        model = train.build(config)
+        model = restore.build(config)
         rng = np.random.default_rng(seed)
         model.set_weights([weight + rng.normal(0, 0.3, weight.shape).astype(np.float32) for weight in model.get_weights()])
         save(folder / name, model)

@@ -13,7 +13,7 @@ from tests.testing import make_video, write_frame_shards
 from yt8m import config
 from yt8m.errors import UserError
 from yt8m.readers.sidecars import open_sidecar
-from yt8m.stages import em, evaluate
+from yt8m.stages import em, em_files, estep, evaluate
 from yt8m.training import restore
 
 CLASSES = 5
@@ -42,18 +42,18 @@ def data(tmp_path_factory):
     def video(name, rated):
         length = int(rng.integers(10, 22))
         labels = rng.choice(CLASSES, 2, replace=False)
-        made = make_video(name, length, labels=labels)
+        unrated = make_video(name, length, labels=labels)
         truth = rng.choice(labels, -(-length // 5))
         for segment, label in enumerate(truth):
-            made.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
+            unrated.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
         if not rated:
-            return made
+            return unrated
         ratings = [(5 * segment, label, float(truth[segment] == label)) for segment in range(2) for label in labels]
-        return make_video_with(made, ratings)
+        return make_video_with(unrated, ratings)
 
-    unrated = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
+    unlabelled = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
     rated = [[video(f"r{shard}{number}", True) for number in range(10)] for shard in range(3)]
-    return write_frame_shards(folder / "train", unrated, "train"), write_frame_shards(folder / "rated", rated)
+    return write_frame_shards(folder / "train", unlabelled, "train"), write_frame_shards(folder / "rated", rated)
 
 
 def make_video_with(video, ratings):
@@ -81,7 +81,7 @@ def read(folder, *names):
 
 
 def test_report_and_chosen_model(data, finished):
-    rows = read(finished, em.REPORT)
+    rows = read(finished, em_files.REPORT)
     assert [(row["iteration"], row["name"], row["model"]) for row in rows] == [
         (0, "F", "FrameLevelLogisticModel"),
         *((i, name, model) for i in (1, 2) for name, model in (("F1", "FrameLevelLogisticModel"), ("F2", "TransformerModel"))),
@@ -122,11 +122,11 @@ def test_pseudo_labels_are_those_of_the_equations(data, finished):
             for which, sidecar in enumerate(sidecars):
                 assert sidecar.header.dense
                 segments = sidecar.segments(number)
-                found = set() if segments is None else set(zip(segments.start_times.tolist(), segments.labels.tolist()))
-                assert found == expected[which]
-                counts[which] += len(found)
+                labels = set() if segments is None else set(zip(segments.start_times.tolist(), segments.labels.tolist()))
+                assert labels == expected[which]
+                counts[which] += len(labels)
     assert 0 < counts[0] <= counts[1]
-    assert [row["num_labels"] for row in read(finished, em.REPORT)[1:3]] == counts
+    assert [row["num_labels"] for row in read(finished, em_files.REPORT)[1:3]] == counts
 
 
 def test_finished_steps_are_not_done_again(data, finished, capsys):
@@ -144,7 +144,7 @@ def test_another_plan_or_another_models_labels_are_refused(data, finished, tmp_p
     plan = em.Plan("x", *data, None, ())
     header_of = open_sidecar(os.path.join(finished, "iteration-1", "labels-1"), data[0].replace("*", "0000")).header
     with pytest.raises(UserError, match="Delete it"):
-        em.is_made(os.path.join(finished, "iteration-1", "labels-1"), data[0].replace("*", "0000"), {"run": "another"})
+        estep.is_annotated(os.path.join(finished, "iteration-1", "labels-1"), data[0].replace("*", "0000"), {"run": "another"})
     assert header_of.source["prior"] and plan.threshold == 0.9
 
 
@@ -213,16 +213,16 @@ def test_killed_at_a_random_moment_of_every_step(data, finished, tmp_path):
     folder = str(tmp_path / "killed")
     assert len(kill_in_each_step(data, folder) & set(STEPS)) >= len(STEPS) - 2  # a step may be over before it is killed
     for name in ("initial", "iteration-1/F1", "iteration-1/F2"):
-        assert read(folder, name, em.RESULT) == read(finished, name, em.RESULT)
+        assert read(folder, name, em_files.RESULT) == read(finished, name, em_files.RESULT)
         weights, expected = (
-            {weight.path: np.array(weight) for weight in restore.newest(os.path.join(one, name)).model.weights}
-            for one in (folder, finished)
+            {weight.path: np.array(weight) for weight in restore.newest(os.path.join(run, name)).model.weights}
+            for run in (folder, finished)
         )
         assert weights.keys() == expected.keys()
         for path, value in expected.items():
             np.testing.assert_array_equal(weights[path], value, err_msg=f"{name} {path}")
     for labels in ("labels-1", "labels-2"):
         for shard in ("train0000.tfrecord", "train0001.tfrecord"):
-            ours, theirs = (os.path.join(one, "iteration-1", labels, shard) for one in (folder, finished))
+            ours, theirs = (os.path.join(run, "iteration-1", labels, shard) for run in (folder, finished))
             with open(ours, "rb") as file, open(theirs, "rb") as other:
                 assert file.read() == other.read()

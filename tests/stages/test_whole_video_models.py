@@ -6,7 +6,9 @@ import pytest
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config
-from yt8m.stages import evaluate, train
+from yt8m.stages import evaluate
+from yt8m.stages.finetune import finetune
+from yt8m.stages.pretrain import pretrain
 from yt8m.training import checkpoints, restore
 
 CONTEXT = {
@@ -36,7 +38,7 @@ def configs(name, hyperparameters, pattern, folder, stage, steps):
 
 
 def test_context_model_end_to_end(pattern, tmp_path):
-    model = train.pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 3))
+    model = pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 3))
     encoder = [np.array(w) for w in model.get_layer("context_encoder").weights]
     parts = [checkpoints.position(checkpoints.latest(str(tmp_path / part))) for part in ("context", "segment")]
     assert parts == [(3, "pretrain", 3)] * 2
@@ -44,7 +46,7 @@ def test_context_model_end_to_end(pattern, tmp_path):
     theirs = {w.path: np.array(w) for w in context.weights}
     assert sum(any(np.array_equal(w, value) for value in theirs.values()) for w in encoder) == len(encoder)
 
-    tuned = train.finetune(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "finetune", 5))
+    tuned = finetune(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "finetune", 5))
     for before, after in zip(encoder, tuned.get_layer("context_encoder").weights):
         np.testing.assert_array_equal(before, after)
     assert checkpoints.position(checkpoints.latest(str(tmp_path)))[1:] == ("finetune", 5)
@@ -57,35 +59,35 @@ def test_context_model_end_to_end(pattern, tmp_path):
 
 def test_shared_encoder_is_trained_once(pattern, tmp_path, capsys):
     options = {**CONTEXT, "segment_options": CONTEXT["context_options"]}
-    train.pretrain(*configs("ContextAwareModel", options, pattern, tmp_path, "pretrain", 2))
+    pretrain(*configs("ContextAwareModel", options, pattern, tmp_path, "pretrain", 2))
     assert capsys.readouterr().out.count("pretrain: the") == 1
     assert not (tmp_path / "segment").exists()
 
 
 def test_encoders_that_were_trained_elsewhere(pattern, tmp_path):
-    train.pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "first", "pretrain", 2))
+    pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "first", "pretrain", 2))
     run, model = configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "second", "finetune", 2)
     parts = {f"{part}_checkpoint": str(tmp_path / "first" / part) for part in ("context", "segment")}
-    tuned = train.finetune(config.dataclasses.replace(run, **parts), model)
+    tuned = finetune(config.dataclasses.replace(run, **parts), model)
     theirs = restore.newest(str(tmp_path / "first" / "context")).model
     values = [np.array(w) for w in theirs.weights]
     for weight in tuned.get_layer("context_encoder").weights:
         assert any(np.array_equal(weight, value) for value in values)
     assert not (tmp_path / "second" / "context").exists()
-    anew = train.finetune(config.dataclasses.replace(run, **parts, start_new_model=True), model)
+    anew = finetune(config.dataclasses.replace(run, **parts, start_new_model=True), model)
     for weight, again in zip(tuned.weights, anew.weights):
         np.testing.assert_array_equal(weight, again)
     other = {**CONTEXT, "context_model": "GruModel", "context_options": {"units": 4}}
     run, model = configs("ContextAwareModel", other, pattern, tmp_path / "third", "finetune", 2)
     with pytest.raises(ValueError, match="AttentionModel"):
-        train.finetune(config.dataclasses.replace(run, **parts), model)
+        finetune(config.dataclasses.replace(run, **parts), model)
 
 
 def test_sequence_model_learns_from_rated_segments(pattern, tmp_path):
     options = {"num_blocks": 1, "feed_forward_size": 8}
-    train.pretrain(*configs("TransformerModel", options, pattern, tmp_path, "pretrain", 3))
+    pretrain(*configs("TransformerModel", options, pattern, tmp_path, "pretrain", 3))
     before = evaluate.evaluate_segments(*loaded(tmp_path), pattern)
-    train.finetune(*configs("TransformerModel", options, pattern, tmp_path, "finetune", 60))
+    finetune(*configs("TransformerModel", options, pattern, tmp_path, "finetune", 60))
     after = evaluate.evaluate_segments(*loaded(tmp_path), pattern)
     assert after["map"] > max(before["map"], 0.9)
 
@@ -96,8 +98,8 @@ def loaded(folder):
 
 
 def test_submission_of_a_context_model(pattern, tmp_path):
-    train.pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 1))
-    train.finetune(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "finetune", 1))
+    pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 1))
+    finetune(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "finetune", 1))
     ids = tmp_path / "ids.csv"
     ids.write_text("Index\n2\n3\n")
     output = tmp_path / "out.csv"

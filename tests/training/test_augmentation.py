@@ -62,10 +62,10 @@ def run(batch, seed=(3, 4), **options):
     return {key: value.numpy() for key, value in result.items()}
 
 
-def same(one, other, *but):
-    for key in one:
+def same(batch, other, *but):
+    for key in batch:
         if key not in but:
-            np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+            np.testing.assert_array_equal(batch[key], other[key], err_msg=key)
 
 
 @pytest.mark.parametrize("make", [rows_batch, rated_batch])
@@ -347,10 +347,10 @@ def test_a_run_that_goes_on_sees_the_batches_that_it_would_have_seen(length):
     whole = list(augmented(batches(6, length), EVERYTHING, seed=5).as_numpy_iterator())
     rest = list(augmented(batches(6, length).skip(3), EVERYTHING, seed=5, start_step=3, num_parallel=2).as_numpy_iterator())
     assert len(whole) == 6 and len(rest) == 3
-    for one, other in zip(whole[3:], rest):
-        same(one, other)
+    for batch, other in zip(whole[3:], rest):
+        same(batch, other)
     others = augmented(batches(6, length), EVERYTHING, seed=6).as_numpy_iterator()
-    assert any(one["frames"].tobytes() != other["frames"].tobytes() for one, other in zip(whole, others))
+    assert any(batch["frames"].tobytes() != other["frames"].tobytes() for batch, other in zip(whole, others))
     for number, batch in enumerate(batches(6, length)):
         same(whole[number], augment(batch, EVERYTHING, tf.constant([5, number], tf.int32)))
 

@@ -11,9 +11,14 @@ import tensorflow as tf
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, losses
-from yt8m.stages import train
+from yt8m.stages import running
+from yt8m.stages.finetune import finetune
+from yt8m.stages.pretrain import pretrain, segment_class_weights
 from yt8m.training import checkpoints, loop
+from yt8m.training.devices import distribute
 from yt8m.training.objectives import Objective
+from yt8m.training.optimizers import make_optimizer
+from yt8m.training.restore import build
 
 
 @pytest.fixture(scope="module")
@@ -45,45 +50,45 @@ def newest(folder):
 
 
 def test_the_last_step_is_saved(pattern, tmp_path):
-    train.pretrain(*configs(pattern, tmp_path))
+    pretrain(*configs(pattern, tmp_path))
     assert newest(tmp_path) == (7, "pretrain", 7)
 
 
 def test_num_epochs_ends_with_the_data(pattern, tmp_path):
-    train.pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
+    pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
     assert newest(tmp_path)[0] == 8  # ceil(2 * 30 / 8)
 
 
 def test_num_epochs_of_data_too_large_to_count(pattern, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "COUNT_BYTES", 0)
-    train.pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
+    monkeypatch.setattr(running, "COUNT_BYTES", 0)
+    pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
     assert newest(tmp_path)[0] == 8
 
 
 def test_finetuning_goes_on_from_pretraining_and_keeps_it(pattern, tmp_path):
-    train.pretrain(*configs(pattern, tmp_path))
-    model = train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
+    pretrain(*configs(pattern, tmp_path))
+    model = finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
     assert newest(tmp_path) == (11, "finetune", 4)
     kept = tf.train.latest_checkpoint(str(tmp_path)).replace("model.ckpt-11", "pretrain/model.ckpt-7")
     before = [np.array(value) for value in model.get_weights()]
     checkpoints.load_weights(model, kept)
     assert any(np.abs(old - new).max() > 0 for old, new in zip(before, model.get_weights()))
-    finished = train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
+    finished = finetune(*configs(pattern, tmp_path, "finetune", max_steps=4))
     for old, new in zip(before, finished.get_weights()):
         np.testing.assert_array_equal(old, new)
 
 
 def test_pretraining_a_fine_tuned_model_is_refused(pattern, tmp_path):
-    train.pretrain(*configs(pattern, tmp_path))
-    train.finetune(*configs(pattern, tmp_path, "finetune", max_steps=1))
+    pretrain(*configs(pattern, tmp_path))
+    finetune(*configs(pattern, tmp_path, "finetune", max_steps=1))
     with pytest.raises(ValueError, match="stage finetune"):
-        train.pretrain(*configs(pattern, tmp_path))
+        pretrain(*configs(pattern, tmp_path))
 
 
 def test_start_new_model_starts_anew(pattern, tmp_path):
-    train.pretrain(*configs(pattern, tmp_path))
+    pretrain(*configs(pattern, tmp_path))
     (tmp_path / "notes.txt").write_text("mine")
-    train.pretrain(*configs(pattern, tmp_path, start_new_model=True, max_steps=2))
+    pretrain(*configs(pattern, tmp_path, start_new_model=True, max_steps=2))
     assert newest(tmp_path)[0] == 2
     assert (tmp_path / "notes.txt").exists()
 
@@ -107,15 +112,15 @@ def test_callbacks_see_steps_and_can_stop(pattern, tmp_path):
         def on_train_end(self, logs=None):
             seen.append("end")
 
-    train.pretrain(*configs(pattern, tmp_path, eval_data_pattern=pattern), callbacks=[Watch()])
+    pretrain(*configs(pattern, tmp_path, eval_data_pattern=pattern), callbacks=[Watch()])
     assert seen == ["begin", 1, 2, "epoch 0", "end"]
     assert newest(tmp_path)[0] == 3
 
 
 def test_class_weights(pattern, tmp_path):
     run, model = configs(pattern, tmp_path, segment_class_weight=3.0, segment_label_ids=(2, 5))
-    np.testing.assert_array_equal(train.segment_class_weights(run, model), [1, 1, 3, 1, 1, 3, 1])
-    assert train.segment_class_weights(*configs(pattern, tmp_path)) is None
+    np.testing.assert_array_equal(segment_class_weights(run, model), [1, 1, 3, 1, 1, 3, 1])
+    assert segment_class_weights(*configs(pattern, tmp_path)) is None
 
 
 def one_step(replicas, weights, batch, model_weights=None):
@@ -123,8 +128,8 @@ def one_step(replicas, weights, batch, model_weights=None):
     devices = [f"CPU:{index}" for index in range(replicas)]
     strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = train.build(config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7))
-        optimizer = train.make_optimizer("GradientDescent", 0.5, 0.1, "global", replicas)
+        model = build(config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7))
+        optimizer = make_optimizer("GradientDescent", 0.5, 0.1, "global", replicas)
         optimizer.build(model.trainable_variables)
     model.set_weights(weights)
 
@@ -133,7 +138,7 @@ def one_step(replicas, weights, batch, model_weights=None):
         return tf.data.Dataset.from_tensors({key: value[index::count] for key, value in batch.items()}).repeat()
 
     steps = loop.make_train_steps(strategy, model, optimizer, Objective(losses.CrossEntropyLoss()), 1.0, False, (tf.Variable(0),))
-    loss, _, _, _ = steps(iter(loop.distribute(strategy, batches)), tf.constant(2))
+    loss, _, _, _ = steps(iter(distribute(strategy, batches)), tf.constant(2))
     return float(loss), [np.array(value) for value in model.get_weights()]
 
 
@@ -158,10 +163,10 @@ def check_devices():
         "label_weights": np.ones_like(labels),
     }
     weights = [rng.normal(size=(24, 7)).astype(np.float32), rng.normal(size=7).astype(np.float32)]
-    loss, one = one_step(1, weights, batch)
-    loss_of_two, two = one_step(2, weights, batch)
+    loss, after = one_step(1, weights, batch)
+    loss_of_two, after_two = one_step(2, weights, batch)
     assert abs(loss - loss_of_two) < 1e-5
-    for a, b, start in zip(one, two, weights):
+    for a, b, start in zip(after, after_two, weights):
         np.testing.assert_allclose(a, b, atol=1e-6)
         assert np.abs(a - start).max() > 1e-3
 
@@ -191,7 +196,7 @@ def test_averaged_weights_are_what_the_run_ends_with(pattern, tmp_path):
             seen.append(np.array(self.model.trainable_variables[0]))
 
     run, model = configs(pattern, tmp_path, ema_momentum=0.5, save_steps=7, log_steps=1, base_learning_rate=0.1)
-    trained = train.pretrain(run, model, callbacks=[Watch()])
+    trained = pretrain(run, model, callbacks=[Watch()])
     average = seen[0]
     for weights in seen[1:]:
         average = 0.5 * average + 0.5 * weights
@@ -209,5 +214,5 @@ def test_a_schedule_by_flags_reaches_the_optimizer(pattern, tmp_path):
             rates.append(logs["learning_rate"])
 
     run, model = configs(pattern, tmp_path, schedule="triangular", max_steps=8, log_steps=1, base_learning_rate=0.1)
-    train.pretrain(run, model, callbacks=[Watch()])
+    pretrain(run, model, callbacks=[Watch()])
     assert np.argmax(rates) == 1 and rates[-1] < 0.1 * max(rates)

@@ -134,8 +134,8 @@ def test_batch_norms_are_left_alone_and_every_frame_is_seen_at_its_place():
 def test_compiled_with_xla_it_is_the_same():
     model, batch = build(), rated_batch()
     compiled = tf.function(lambda batch: start_time_loss(model, batch), jit_compile=True)
-    for one, other in zip(compiled(batch), start_time_loss(model, batch)):
-        np.testing.assert_allclose(one, other, rtol=1e-4)
+    for value, other in zip(compiled(batch), start_time_loss(model, batch)):
+        np.testing.assert_allclose(value, other, rtol=1e-4)
 
 
 def test_training_on_it_alone_moves_the_attention_into_the_positives():

@@ -8,7 +8,7 @@ from yt8m import config as configs
 from yt8m import flags
 from yt8m.errors import UserError
 from yt8m.readers.datasets import errors_as_user_errors
-from yt8m.recipes import checks, start
+from yt8m.recipes import checks, sources
 from yt8m.scoring import rated
 from yt8m.stages import evaluate as evaluation
 from yt8m.stages import report
@@ -32,11 +32,11 @@ def evaluate(**given):
     """
     given = flags.read(flags.EVAL, given)
     checks.positive(given, "batch_size", "top_k", "eval_interval_secs")
-    folder = start.folder_of_run(given)
+    folder = sources.folder_of_run(given)
     run_once, last, metrics = given.get("run_once"), None, None
     while True:
         finished = report.finished(folder)
-        trained = restore.newest(folder, given.get("checkpoint"), start.expected(given))
+        trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
         if trained.prefix != last:
             metrics = _evaluate_checkpoint(given, folder, trained)
             last = trained.prefix
@@ -51,10 +51,10 @@ def evaluate(**given):
 def _evaluate_checkpoint(given, folder, trained):
     """Metrics of one checkpoint, printed and written."""
     config = dataclasses.replace(trained.config, label_loss=given.get("label_loss") or trained.config.label_loss)
-    sample = None if given.get("eval_data_pattern") else start.sample_of(trained.config)
+    sample = None if given.get("eval_data_pattern") else sources.sample_of(trained.config)
     segments, batch_size = given.get("segment_labels", False), given.get("batch_size", 128)
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
-    pattern = start.data_pattern(given, "eval_data_pattern", default)
+    pattern = sources.data_pattern(given, "eval_data_pattern", default)
     if segments:
         metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size)
     else:
@@ -86,14 +86,14 @@ def evaluate_submission(**given):
     cache = given.get("label_cache") and os.path.expanduser(given["label_cache"])
     cached, sample = bool(cache) and os.path.exists(cache), None
     if not submission or not (pattern or cached):
-        folder = start.folder_of_run(given)
+        folder = sources.folder_of_run(given)
         submission = submission or os.path.join(folder, "predictions.csv")
-        sample = start.sample_of(configs.read_model_config(folder))
+        sample = sources.sample_of(configs.read_model_config(folder))
     of_sample = sample and not pattern and not cached
     if cached:
         pattern = None
     else:
-        pattern = start.data_pattern(given, "eval_data_pattern", sample and sample.test_ratings_pattern)
+        pattern = sources.data_pattern(given, "eval_data_pattern", sample and sample.test_ratings_pattern)
     ratings = rated.read(pattern, given.get("id_feature", "id"), cache)
     result = rated.score(os.path.expanduser(submission), ratings, given.get("top_n", 100_000))
     if of_sample:

@@ -10,7 +10,7 @@ from yt8m import flags
 from yt8m.errors import UserError
 from yt8m.export import export
 from yt8m.readers.datasets import errors_as_user_errors
-from yt8m.recipes import checks, start
+from yt8m.recipes import checks, sources
 from yt8m.training import restore
 
 
@@ -31,16 +31,16 @@ def export_model(**given):
     with contextlib.suppress(RuntimeError):  # the process has used its GPU already: export refuses what only GPUs could run
         tf.config.set_visible_devices([], "GPU")
     checks.positive(given, "batch_size", "top_k", "calibration_segments")
-    folder = start.folder_of_run(given)
+    folder = sources.folder_of_run(given)
     output = os.path.expanduser(given.get("output_dir") or os.path.join(folder, "export"))
     overwrite = given.get("overwrite", False)
     export.check_output_dir(output, overwrite)
-    trained = restore.newest(folder, given.get("checkpoint"), start.expected(given))
-    sample = start.sample_of(trained.config)
+    trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
+    sample = sources.sample_of(trained.config)
     calibration = given.get("calibration_data_pattern") or (sample.rated_pattern if sample else "")
     ids_file = given.get("segment_label_ids_file")
     if ids_file is None and trained.config.label_ids is None:
-        ids_file = start.label_ids_file(given, sample)
+        ids_file = sources.label_ids_file(given, sample)
     label_ids, columns = export.serving_classes(trained.config, ids_file)
     options = export.ExportConfig(
         output_dir=output,

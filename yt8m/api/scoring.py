@@ -5,7 +5,7 @@ import os
 from yt8m import flags
 from yt8m.errors import UserError
 from yt8m.readers.datasets import errors_as_user_errors
-from yt8m.recipes import checks, start
+from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, workers
 from yt8m.scoring.infer import Member
 from yt8m.training import bundle, restore
@@ -33,7 +33,7 @@ def inference(**given):
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir", "/tmp/yt8m-model"))
     needed = not (given.get("merge_workers") and given.get("output_file"))
-    folders = [os.path.expanduser(folder.strip()) for folder in start.folder_of_run(given).split(",")] if needed else []
+    folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")] if needed else []
     output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))
     if given.get("merge_workers"):
         workers.merge(output, given["num_workers"], given.get("segment_max_pred"))
@@ -42,7 +42,7 @@ def inference(**given):
     if given.get("output_model_tgz"):
         bundle.write(given["output_model_tgz"], folders[0], first.prefix)
         print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
-    sample = None if given.get("input_data_pattern") else start.sample_of(first.config)
+    sample = None if given.get("input_data_pattern") else sources.sample_of(first.config)
     job = _job(given, output, sample, first.config)
     scorer = _scorer(given, first.config, members)
     if given.get("segment_labels"):
@@ -86,7 +86,7 @@ def _restored(given, folders):
         weights = [1.0 if weight is None else float(weight) for weight in weights]
     except ValueError:
         raise UserError(f"--weights={given['weights']}: expected numbers, separated by commas.") from None
-    trained = [restore.newest(*where, start.expected(given)) for where in zip(folders, checkpoints)]
+    trained = [restore.newest(*where, sources.expected(given)) for where in zip(folders, checkpoints)]
     paths = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
     return trained[0], [Member(run.model, run.config, *rest) for run, *rest in zip(trained, weights, paths)]
 
@@ -103,7 +103,7 @@ def _scorer(given, config, members):
     """The Scorer of all members; `config` is of the first."""
     ids_file = given.get("segment_label_ids_file")
     if given.get("segment_labels") and ids_file is None and all(member.config.label_ids is None for member in members):
-        ids_file = start.label_ids_file(given, start.sample_of(config))
+        ids_file = sources.label_ids_file(given, sources.sample_of(config))
     kind = "segments" if given.get("segment_labels") else "videos"
     return infer.Scorer(members, kind, ids_file, *(given.get(name, 0) for name in SEGMENT_FLAGS))
 
@@ -113,7 +113,7 @@ def _job(given, output, sample, config):
     frame_level = given.get("segment_labels") or config.frame_features
     pattern = sample and (sample.test_pattern if frame_level else sample.video_validate_pattern)
     return infer.Job(
-        start.data_pattern(given, "input_data_pattern", pattern),
+        sources.data_pattern(given, "input_data_pattern", pattern),
         output,
         given.get("batch_size", 128),
         os.path.expanduser(given.get("scores_output", "")),

@@ -8,9 +8,9 @@ import tensorflow as tf
 from yt8m import config as configs
 from yt8m import flags
 from yt8m.readers.datasets import errors_as_user_errors
-from yt8m.recipes import resolve, start
-from yt8m.stages import em, report
-from yt8m.stages import train as stages
+from yt8m.recipes import resolve, sources
+from yt8m.stages import by_name, em, report
+from yt8m.stages.start import remaining
 from yt8m.training import checkpoints, restore
 
 
@@ -51,21 +51,21 @@ def train(**given):
     given = flags.read(flags.TRAIN, given)
     if given.get("log_device_placement"):
         tf.debugging.set_log_device_placement(True)
-    base = start.earlier_model(given)
-    sample = start.sample_to_train_on(given, base)
+    base = sources.earlier_model(given)
+    sample = sources.sample_to_train_on(given, base)
     run = resolve(given, base, sample)
     if run.plan and given.get("start_new_model"):
         checkpoints.remove_run(run.train_dir)
     report.begin(run.train_dir)
     if not given.get("train_dir"):
-        start.note_latest(run.train_dir)
+        sources.note_latest(run.train_dir)
     return _run_em(run, sample) if run.plan else _run_stages(run, sample)
 
 
 def _run_stages(run, sample):
     """Runs the stages one after the other, from the one that the folder is at."""
-    for stage in without_finished(run.stages, run.train_dir):
-        model = getattr(stages, stage.stage)(stage, run.model)
+    for stage in remaining(run.stages):
+        model = by_name.FUNCTIONS[stage.stage](stage, run.model)
         if model is None:
             return TrainingResult(run.train_dir, run.model, None)
         if sample:
@@ -90,13 +90,3 @@ def _run_em(run, sample):
     else:
         print(f"Done. Next: python eval.py --train_dir={run.train_dir} --eval_data_pattern=... --segment_labels --run_once")
     return TrainingResult(run.train_dir, trained.config, trained.model)
-
-
-def without_finished(stages, folder):
-    """The TrainConfigs from the stage on that the folder is at, when that stage is asked for as well as earlier ones."""
-    prefix = checkpoints.latest(folder)
-    if prefix is None or stages[0].start_new_model:
-        return stages
-    names = [stage.stage for stage in stages]
-    stage = checkpoints.position(prefix)[1]
-    return stages[names.index(stage) :] if stage in names else stages

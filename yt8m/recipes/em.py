@@ -8,7 +8,7 @@ from yt8m.flags import values
 from yt8m.readers.datasets import match_files
 from yt8m.recipes import defaults
 from yt8m.recipes.stages import stage_config
-from yt8m.stages.em import Candidate, Plan
+from yt8m.stages.em import Candidate, make_plan
 
 FOLDS = 8  # or as many as there are rated shards
 # Fields of TrainConfig that an entry of --em_models may set.
@@ -30,29 +30,27 @@ def plan(given, train_dir, model, sample, segment_label_ids=None):
     """
     videos, rated = _patterns(given, sample)
     folds = given.get("folds") or min(FOLDS, len(match_files(rated, "rated_data_pattern")))
+    models_of = {"F": (model, {}), **dict(zip(("F1", "F2"), em_models(given, model, sample)))}
 
-    def candidate(name, config, stages, changes=()):
-        runs = []
-        for stage in stages:
+    def candidate(name, folder, pseudo_labels):
+        config, changes = models_of[name]
+        stages = []
+        for stage in ("mstep" if pseudo_labels else "pretrain", "finetune"):
             pattern = rated if stage == "finetune" else videos
-            run = stage_config(given, stage, config.model, sample, train_dir, pattern, segment_label_ids=segment_label_ids)
-            run = dataclasses.replace(run, **dict(changes), folds=folds if stage == "finetune" else 0, start_new_model=False)
-            runs.append(run)
-        return Candidate(name, config, tuple(runs))
+            run = stage_config(given, stage, config.model, sample, folder, pattern, segment_label_ids=segment_label_ids)
+            run = dataclasses.replace(run, **changes, folds=folds if stage == "finetune" else 0, start_new_model=False)
+            stages.append(dataclasses.replace(run, pseudo_labels=pseudo_labels if stage == "mstep" else ""))
+        return Candidate(name, config, tuple(stages))
 
-    return Plan(
+    return make_plan(
         train_dir,
         videos,
         rated,
-        candidate("F", model, ("pretrain", "finetune")),
-        tuple(
-            candidate(name, config, ("mstep", "finetune"), training)
-            for name, (config, training) in zip(("F1", "F2"), em_models(given, model, sample))
-        ),
+        candidate,
         given.get("em_iterations", 2),
-        given.get("em_threshold", defaults.EM_THRESHOLDS["sample" if sample else "paper"]),
-        folds,
-        given.get("fold", 0),
+        threshold=given.get("em_threshold", defaults.EM_THRESHOLDS["sample" if sample else "paper"]),
+        folds=folds,
+        fold=given.get("fold", 0),
     )
 
 

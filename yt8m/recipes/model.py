@@ -5,7 +5,7 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.flags.model import STARTER
 from yt8m.recipes import checks, defaults
-from yt8m.recipes.start import names_and_sizes
+from yt8m.recipes.sources import names_and_sizes
 
 FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
 MUST_AGREE = ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids")

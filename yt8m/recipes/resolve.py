@@ -4,7 +4,7 @@ import dataclasses
 
 from yt8m import config as configs
 from yt8m import losses
-from yt8m.recipes import em, start
+from yt8m.recipes import em, sources
 from yt8m.recipes.model import model_config
 from yt8m.recipes.stages import names, patterns, stage_config
 from yt8m.stages.em import Plan
@@ -32,13 +32,13 @@ def resolve(given, base=None, sample=None):
 
     Args:
         given: {flag: value}, as yt8m.flags.read returns it.
-        base: ModelConfig that the run goes on from (start.earlier_model), or None.
-        sample: the built-in Sample (start.sample_to_train_on), or None with named data.
+        base: ModelConfig that the run goes on from (sources.earlier_model), or None.
+        sample: the built-in Sample (sources.sample_to_train_on), or None with named data.
 
     Raises:
         UserError: a value out of range, flags that do not go together, or another model than base's.
     """
-    folder, segment_ids = start.folder_of_training(given), start.segment_label_ids(given, sample)
+    folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
     losses.build(model.label_loss, model.loss_options)
     if given.get("stage") == "em":

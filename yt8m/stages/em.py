@@ -1,30 +1,16 @@
 """Expectation and maximisation (paper 004, section 5, Algorithm 1), every step of it resumable."""
 
 import dataclasses
-import itertools
 import json
 import os
-import shutil
-
-import numpy as np
-import tensorflow as tf
-from rich.console import Console
-from rich.table import Table
 
 from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.readers import datasets
-from yt8m.readers.records import SEGMENT_SECONDS, Segments
-from yt8m.readers.shard_batches import shard_batches
-from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
-from yt8m.stages import evaluate, train
-from yt8m.training import checkpoints as ckpt
-from yt8m.training import restore
-from yt8m.training.data import frame_spec, segment_spec
-from yt8m.training.predict import make_predict, segment_scores
-
-VIDEOS_A_BATCH = 32  # of an E-step
-PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"
+from yt8m.stages import by_name, em_files, evaluate
+from yt8m.stages.estep import e_step
+from yt8m.stages.start import remaining
+from yt8m.training.data import segment_spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,24 +20,34 @@ class Candidate:
     Attributes:
         name: "F" (pre-trained on videos), "F1" (on labels within the videos' labels) or "F2" (on labels without that prior).
         model: ModelConfig.
-        stages: TrainConfigs in their order; their train_dir and pseudo_labels are set by the process.
+        stages: TrainConfigs in their order, of one train_dir; the M-step's pseudo_labels are what the E-step makes.
     """
 
     name: str
     model: configs.ModelConfig
     stages: tuple
 
+    @property
+    def train_dir(self):
+        """Folder of its run."""
+        return self.stages[0].train_dir
+
+    @property
+    def pseudo_labels(self):
+        """Folder of the labels of its M-step; F has none."""
+        return self.stages[0].pseudo_labels
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The whole process.
+    """The whole process; make_plan makes it, with a folder in the train_dir for every step.
 
     Attributes:
-        train_dir: folder; each step has one of its own in it.
+        train_dir: folder.
         data_pattern: shards of whole videos, {(X, y)}.
         rated_pattern: shards with rated segments, {(X_s, y_s)}; the candidates' fold of them is the validation set.
-        initial: the Candidate F; candidates: F1 and F2.
-        iterations: of E- and M-step.
+        initial: the Candidate F.
+        candidates: (F1, F2) of each iteration of E- and M-step.
         threshold: delta of eq. 18 and 19.
         folds, fold: every folds-th shard of rated_pattern from the fold-th on is for validation.
     """
@@ -61,17 +57,36 @@ class Plan:
     rated_pattern: str
     initial: Candidate
     candidates: tuple
-    iterations: int = 2
     threshold: float = 0.9
     folds: int = 8
     fold: int = 0
 
 
-def em(plan, callbacks=()):
-    """Algorithm 1: initialise, pre-train, fine-tune; then E-step, M-step for F1 and F2, fine-tune both, keep the better; again.
+def make_plan(train_dir, data_pattern, rated_pattern, make_candidate, iterations=2, **options):
+    """The Plan of a number of iterations.
 
-    A step whose result is there is not done again; a step that was cut short goes on where it was. In the end the train_dir
-    holds the last iteration's F, as a run that eval.py and inference.py can be given.
+    Args:
+        train_dir, data_pattern, rated_pattern: as Plan's.
+        make_candidate: function (name, train_dir, pseudo_labels) -> Candidate whose stages have that train_dir, and whose M-step
+            has these pseudo_labels: of "F", without pseudo-labels (""), and in each iteration of "F1" and "F2".
+        iterations: of E- and M-step, at least 1.
+        **options: threshold, folds and fold of the Plan.
+    """
+    initial = make_candidate("F", os.path.join(train_dir, "initial"), "")
+    folders = [os.path.join(train_dir, f"iteration-{iteration}") for iteration in range(1, iterations + 1)]
+    candidates = tuple(
+        tuple(make_candidate(f"F{n}", os.path.join(folder, f"F{n}"), os.path.join(folder, f"labels-{n}")) for n in (1, 2))
+        for folder in folders
+    )
+    return Plan(train_dir, data_pattern, rated_pattern, initial, candidates, **options)
+
+
+def em(plan, callbacks=()):
+    """Algorithm 1. A step whose result is there is not done again; a step that was cut short goes on where it was.
+
+    In the end the train_dir holds the last iteration's F, as a run that eval.py and inference.py can be given. The algorithm's
+    sets 1 and 2 of labels are those of eq. 19 and 18; here, as in the equations, set 1 is the one with the videos' labels as a
+    prior.
 
     Args:
         plan: Plan.
@@ -79,35 +94,45 @@ def em(plan, callbacks=()):
 
     Returns:
         The report, a list of dicts (one a trained model), or None when SIGTERM stopped it.
+
+    Raises:
+        UserError: several hosts, no shards, or a train_dir that holds something else.
+    """
+    check(plan)
+    em_files.note_plan(plan)
+    f, result = plan.initial, train(plan, plan.initial, callbacks)  # lines 1 to 3: initialise, pre-train, fine-tune
+    if result is None:
+        return None
+    rows = [{"iteration": 0, **result}]
+    for iteration, candidates in enumerate(plan.candidates, start=1):  # line 4
+        labels = e_step(plan, f.train_dir, [candidate.pseudo_labels for candidate in candidates])  # lines 5, 6: E-step
+        results = []
+        for candidate in candidates:
+            result = train(plan, candidate, callbacks)  # lines 7 to 9: M-step, fine-tune
+            if result is None:
+                return None
+            results.append(result)
+        best = max(results, key=lambda result: result["map"])  # line 10
+        f = candidates[results.index(best)]
+        for its_labels, result in zip(labels, results):
+            rows.append({"iteration": iteration, **its_labels, **result, "kept": result is best})
+        em_files.write_report(plan, rows)
+    em_files.publish(plan, f.train_dir)  # what line 12 predicts with
+    em_files.show(rows)
+    return rows
+
+
+def check(plan):
+    """Refuses what cannot be done, before anything is trained.
+
+    Raises:
+        UserError: several hosts, or a pattern that names no shards, for training or for validation.
     """
     if "TF_CONFIG" in os.environ:
         raise UserError("--stage=em: runs on one host, with all its devices. Leave TF_CONFIG out.")
-    for held_out in (False, True):  # before anything is trained
+    for held_out in (False, True):
         datasets.shards(rated_fold(plan, held_out))
     datasets.match_files(plan.data_pattern, "train_data_pattern")
-    note_plan(plan)
-    folder = os.path.join(plan.train_dir, "initial")
-    first = trained(plan, plan.initial, folder, "", callbacks)
-    if first is None:
-        return None
-    rows, best = [{"iteration": 0, **first}], folder
-    for iteration in range(1, plan.iterations + 1):
-        folder = os.path.join(plan.train_dir, f"iteration-{iteration}")
-        labels = e_step(plan, best, folder)
-        results = []
-        for candidate, made in zip(plan.candidates, labels):
-            labels_folder = os.path.join(plan.train_dir, made["folder"])
-            result = trained(plan, candidate, os.path.join(folder, candidate.name), labels_folder, callbacks)
-            if result is None:
-                return None
-            results.append({"iteration": iteration, **made, **result})
-        better = max(results, key=lambda result: result["map"])
-        best = os.path.join(folder, better["name"])
-        rows += [{**result, "kept": result is better} for result in results]
-        write_report(plan, rows)
-    publish(plan, best)
-    show(rows)
-    return rows
 
 
 def rated_fold(plan, held_out):
@@ -116,163 +141,39 @@ def rated_fold(plan, held_out):
     return segment_spec(plan.initial.model, plan.rated_pattern, **changes)
 
 
-# ---------------------------------------------------------------- expectation
-
-
-def e_step(plan, source, folder):
-    """Pseudo-labels for every segment of every video: a sidecar a shard, with and without the videos' labels as a prior.
-
-    y1 = 1[F(X) > delta] where the class is a label of the video (eq. 18), y2 = 1[F(X) > delta] (eq. 19).
-
-    Args:
-        plan: Plan.
-        source: folder of the run of F.
-        folder: of the iteration; labels-1 and labels-2 are made in it.
-
-    Returns:
-        Two dicts, of y1 and y2: `folder` (in the train_dir), `num_labels`, `bytes`, and `precision` and `num_judged` on the pairs
-        above delta that are rated in the validation fold (precision None where there is none).
-
-    Raises:
-        UserError: no segment of any video is above the threshold.
-    """
-    folders = [os.path.join(folder, name) for name in ("labels-1", "labels-2")]
-    result = read_json(os.path.join(folder, RESULT))
-    if result is not None:
-        return result
-    model = restore.newest(source)
-    predict = make_predict(model.model)
-    where = {"run": os.path.relpath(source, plan.train_dir), "step": model.step, "threshold": plan.threshold}
-    files = datasets.match_files(plan.data_pattern, "train_data_pattern")
-    print(f"E-step: the segments of {len(files)} shards by {model.config.model} of {model.prefix}, threshold {plan.threshold}")
-    for path in files:
-        if not all(is_made(one, path, {**where, "prior": prior}) for one, prior in zip(folders, (True, False))):
-            annotate(plan, model, predict, path, folders, where)
-    results = []
-    for one, found in zip(folders, precisions(plan, model)):
-        results.append({"folder": os.path.relpath(one, plan.train_dir), **summary(one, files), **found})
-    if not all(result["num_labels"] for result in results):
-        raise UserError(
-            f"--em_threshold={plan.threshold}: no segment scores above it, so there is nothing to learn from. Use a lower one, "
-            "or train the first model longer."
-        )
-    configs.write_text(os.path.join(folder, RESULT), json.dumps(results, indent=1) + "\n")
-    return results
-
-
-def annotate(plan, trained_model, predict, path, folders, source):
-    """Writes both sidecars of one shard."""
-    config = trained_model.config
-    label_ids = np.array(config.label_ids if config.label_ids is not None else range(config.num_classes))
-    made = [], []
-    spec = dataclasses.replace(frame_spec(config, plan.data_pattern), as_video_features=False)
-    shard = shard_batches(spec, [path], VIDEOS_A_BATCH, num_parallel=1)
-    for batch in itertools.chain.from_iterable(batches for _, batches in shard):
-        rows, starts, scores = segment_scores(trained_model.model, predict, batch, config.segment_expansion)
-        above, of_videos = scores > plan.threshold, batch["labels"].numpy()[rows] > 0  # [N, C]
-        for number, video in enumerate(batch["ids"].numpy()):
-            here = rows == number
-            for annotations, chosen in zip(made, (above[here] & of_videos[here], above[here])):
-                annotations.append((video.decode(), positives(starts[here], chosen, label_ids)))
-    for folder, annotations, prior in zip(folders, made, (True, False)):
-        header = SidecarHeader(
-            os.path.basename(path), len(annotations), config.num_classes, config.label_ids, True, {**source, "prior": prior}
-        )
-        write_sidecar(folder, header, annotations)
-
-
-def positives(starts, chosen, label_ids):
-    """Segments of the chosen (segment, class) pairs, bool [S, C]; None where there is none."""
-    segments, classes = np.nonzero(chosen)
-    if not len(segments):
-        return None
-    begin = starts[segments].astype(np.int64)
-    return Segments(begin, begin + SEGMENT_SECONDS, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
-
-
-def is_made(folder, path, source):
-    """Whether a shard's sidecar is there.
-
-    Raises:
-        UserError: it is of another model, threshold or kind.
-    """
-    name = os.path.join(folder, os.path.basename(path))
-    if not os.path.exists(name):
-        return False
-    theirs = open_sidecar(folder, path).header.source
-    if theirs != source:
-        raise UserError(f"{name}: made by {theirs}, not by {source}. Delete it, or name another --train_dir.")
-    return True
-
-
-def summary(folder, files):
-    """How many labels the sidecars of a folder hold, and their bytes."""
-    labels = 0
-    for path in files:
-        sidecar = open_sidecar(folder, path)
-        found = (sidecar.segments(number) for number in range(sidecar.header.num_records))
-        labels += sum(len(segments.labels) for segments in found if segments is not None)
-    return {"num_labels": labels, "bytes": size_of(folder)}
-
-
-def precisions(plan, trained_model):
-    """`precision` and `num_judged` of y1 and of y2 on the rated pairs of the validation fold."""
-    _, scores, ratings, of_videos = evaluate.rated_pairs(
-        trained_model.model,
-        trained_model.config,
-        plan.rated_pattern,
-        fold=(plan.fold, plan.folds),
-        pattern_flag="rated_data_pattern",
-    )
-    above = scores > plan.threshold
-    for chosen in (above & of_videos, above):
-        count = int(chosen.sum())
-        yield {"precision": float(np.mean(ratings[chosen] > 0)) if count else None, "num_judged": count}
-
-
-# ---------------------------------------------------------------- maximisation
-
-
-def trained(plan, candidate, folder, labels, callbacks):
-    """Trains a candidate through its stages, each from where it is.
+def train(plan, candidate, callbacks):
+    """Trains a candidate through its stages, from the one on that it is at, and judges it on the validation fold.
 
     Args:
         plan, callbacks: as em's.
         candidate: Candidate.
-        folder: of its run.
-        labels: folder of its pseudo-labels.
 
     Returns:
         dict: `name`, `model`, `after_mstep` (MAP on the validation fold before fine-tuning), `map` and `auc` after it; None when
         SIGTERM stopped it.
     """
-    result = read_json(os.path.join(folder, RESULT))
+    result_file = os.path.join(candidate.train_dir, em_files.RESULT)
+    after_mstep_file = os.path.join(candidate.train_dir, em_files.AFTER_MSTEP)
+    result = em_files.read_json(result_file)
     if result is not None:
         return result
-    stages = [
-        dataclasses.replace(stage, train_dir=folder, pseudo_labels=labels, start_new_model=False) for stage in candidate.stages
-    ]
-    prefix = ckpt.latest(folder)
-    names = [stage.stage for stage in stages]
-    print(f"{os.path.relpath(folder, plan.train_dir)}: {candidate.model.model}")
-    for stage in stages[names.index(ckpt.position(prefix)[1]) if prefix else 0 :]:
-        if stage.stage != "mstep":
-            stage = dataclasses.replace(stage, pseudo_labels="")
-        model = getattr(train, stage.stage)(stage, candidate.model, callbacks)
+    print(f"{os.path.relpath(candidate.train_dir, plan.train_dir)}: {candidate.model.model}")
+    for stage in remaining(candidate.stages):
+        model = by_name.FUNCTIONS[stage.stage](stage, candidate.model, callbacks)
         if model is None:
             return None
-        if stage is not stages[-1] and stage.stage == "mstep":
+        if stage.stage == "mstep" and stage is not candidate.stages[-1]:
             after = validate(plan, model, candidate.model)["map"]
-            configs.write_text(os.path.join(folder, AFTER_MSTEP), json.dumps(after) + "\n")
+            configs.write_text(after_mstep_file, json.dumps(after) + "\n")
     metrics = validate(plan, model, candidate.model)
     result = {
         "name": candidate.name,
         "model": candidate.model.model,
-        "after_mstep": read_json(os.path.join(folder, AFTER_MSTEP)),
+        "after_mstep": em_files.read_json(after_mstep_file),
         "map": metrics["map"],
         "auc": metrics["auc"],
     }
-    configs.write_text(os.path.join(folder, RESULT), json.dumps(result) + "\n")
+    configs.write_text(result_file, json.dumps(result) + "\n")
     return result
 
 
@@ -281,75 +182,3 @@ def validate(plan, model, config):
     return evaluate.evaluate_segments(
         model, config, plan.rated_pattern, fold=(plan.fold, plan.folds), pattern_flag="rated_data_pattern"
     )
-
-
-# ---------------------------------------------------------------- the process's own files
-
-
-def note_plan(plan):
-    """Writes em.json, or compares with the one that is there.
-
-    Raises:
-        UserError: the train_dir holds another process, or a run that is none.
-    """
-    path, ours = os.path.join(plan.train_dir, PLAN), json.loads(json.dumps(dataclasses.asdict(plan)))
-    theirs = read_json(path)
-    if theirs is None:
-        if ckpt.latest(plan.train_dir):
-            raise UserError(f"--stage=em: --train_dir={plan.train_dir} holds a run of another stage. Name a fresh one.")
-        configs.write_text(path, json.dumps(ours, indent=1) + "\n")
-        return
-    other = [name for name in ours if ours[name] != theirs.get(name) and name not in ("train_dir", "iterations")]
-    if other:
-        raise UserError(
-            f"--train_dir={plan.train_dir}: holds an EM run with another {other[0]}. Give the flags that it was started with, "
-            "--start_new_model, or another --train_dir."
-        )
-
-
-def publish(plan, source):
-    """Makes the train_dir stand for the run `source`: its chosen checkpoint and model_flags.json."""
-    target, unfinished = os.path.join(plan.train_dir, ckpt.BEST), os.path.join(plan.train_dir, ckpt.BEST + ".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(os.path.join(source, ckpt.BEST), unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(unfinished, target)
-    configs.write_model_config(plan.train_dir, configs.read_model_config(source))
-    print(f"The better model of the last iteration, {os.path.relpath(source, plan.train_dir)}, stands for {plan.train_dir} now.")
-
-
-def write_report(plan, rows):
-    """em_report.json and TensorBoard scalars of the iterations so far."""
-    configs.write_text(os.path.join(plan.train_dir, REPORT), json.dumps(rows, indent=1) + "\n")
-    for row in rows:
-        with tf.summary.create_file_writer(os.path.join(plan.train_dir, "em", row["name"])).as_default(step=row["iteration"]):
-            for name in ("map", "auc", "after_mstep", "num_labels", "precision"):
-                if row.get(name) is not None:
-                    tf.summary.scalar(f"em/{name}", row[name])
-
-
-def show(rows):
-    """Prints the report as a table."""
-    table = Table(title="EM: MAP on the held-out fold of the rated segments", title_justify="left")
-    columns = ("iteration", "", "model", "labels made", "MB", "their precision", "MAP after M-step", "MAP fine-tuned", "kept")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("", "model", "kept") else "right")
-    for row in rows:
-        labels = ("", "", "")
-        if "num_labels" in row:
-            judged = f"{row['precision']:.2f} of {row['num_judged']}" if row["num_judged"] else "none is rated"
-            labels = (f"{row['num_labels']:,}", f"{row['bytes'] / 1e6:.1f}", judged)
-        after = "" if row["after_mstep"] is None else f"{row['after_mstep']:.3f}"
-        kept = "yes" if row.get("kept") else ""
-        table.add_row(str(row["iteration"]), row["name"], row["model"], *labels, after, f"{row['map']:.3f}", kept)
-    console = Console()
-    Console(width=max(console.width, 110)).print(table)
-
-
-def read_json(path):
-    """What a JSON file holds, or None where there is no file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        return None

@@ -82,16 +82,16 @@ def write_scalars(train_dir, step, metrics, segments, group=None):
             tf.summary.scalar(f"{group}/{name}", value)
 
 
-def during_training(train, config, model):
-    """An action for the training loop: evaluates on train.eval_data_pattern, prints a line and writes TensorBoard scalars."""
-    segments = train.stage != "pretrain"
+def during_training(stage, config, model):
+    """An action for the training loop: evaluates on stage.eval_data_pattern, prints a line and writes TensorBoard scalars."""
+    segments = stage.stage != "pretrain"
 
     def evaluate(step):
         if segments:
-            metrics = evaluate_segments(model, config, train.eval_data_pattern)
+            metrics = evaluate_segments(model, config, stage.eval_data_pattern)
         else:
-            metrics = evaluate_videos(model, config, train.eval_data_pattern)
-        write_scalars(train.train_dir, step, metrics, segments)
+            metrics = evaluate_videos(model, config, stage.eval_data_pattern)
+        write_scalars(stage.train_dir, step, metrics, segments)
         values = scalars(metrics)
         shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")
         print(f"eval step {step} | " + " | ".join(f"{name}: {values[name]:.3f}" for name in shown if name in values), flush=True)
@@ -100,7 +100,7 @@ def during_training(train, config, model):
     return evaluate
 
 
-def keeping_the_best(train, config, model, checkpoints):
+def keeping_the_best(stage, config, model, checkpoints):
     """An action for the training loop: evaluates on the held-out fold and keeps the weights that are best so far.
 
     They are in train_dir/best, and are what whoever loads the run gets.
@@ -108,16 +108,16 @@ def keeping_the_best(train, config, model, checkpoints):
 
     def evaluate(step):
         metrics = evaluate_segments(
-            model, config, train.data_pattern, fold=(train.fold, train.folds), pattern_flag="train_data_pattern"
+            model, config, stage.data_pattern, fold=(stage.fold, stage.folds), pattern_flag="train_data_pattern"
         )
-        value = metrics[train.best_metric]
-        best = checkpoints.keep_best(step, train.best_metric, value)
+        value = metrics[stage.best_metric]
+        best = checkpoints.keep_best(step, stage.best_metric, value)
         print(
-            f"fold {train.fold} of {train.folds}, step {step} | {train.best_metric}: {value:.4f} | best: {best['value']:.4f} at "
+            f"fold {stage.fold} of {stage.folds}, step {step} | {stage.best_metric}: {value:.4f} | best: {best['value']:.4f} at "
             f"step {best['step']}",
             flush=True,
         )
-        write_scalars(train.train_dir, step, metrics, segments=True, group="fold")
+        write_scalars(stage.train_dir, step, metrics, segments=True, group="fold")
         return {f"val_{name}": number for name, number in scalars(metrics).items()}
 
     return evaluate

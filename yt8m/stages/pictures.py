@@ -18,10 +18,10 @@ def first_videos(config, pattern, count):
     return next(iter(datasets.evaluation_batches(spec, count, num_parallel=1)))
 
 
-def during_training(train, config, model, count=4):
+def during_training(stage, config, model, count=4):
     """An action for the training loop: the attention over the frames of a few fixed videos, as TensorBoard images."""
-    batch = first_videos(config, train.data_pattern, count)
-    writer = tf.summary.create_file_writer(os.path.join(train.train_dir, "pictures"))
+    batch = first_videos(config, stage.data_pattern, count)
+    writer = tf.summary.create_file_writer(os.path.join(stage.train_dir, "pictures"))
 
     def draw(step):
         weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]

@@ -10,11 +10,10 @@ import math
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.training.feature_noise import noisy_features
+from yt8m.training.frame_order import backwards, choose_flips, chosen_frames, frames_of, take_frames
+from yt8m.training.virtual_segments import mixed_rows
 
-BYTES_PER_UNIT = 255 / 4  # one unit of a dequantised feature, whose range is -2 to 2, in bytes
-# The frames of a batch -> how many of each row are real; rated videos come with their segments' frames.
-FRAMES = {"frames": "num_frames", "context_frames": "context_num_frames"}
-LABELS = {"labels": "label_weights", "soft_labels": "soft_weights"}
 _NEED_FRAMES = ("reverse", "drop_frames", "drop_segments", "subsample")
 _MOVE_FRAMES = ("drop_frames", "drop_segments", "subsample")
 
@@ -118,13 +117,13 @@ def augmented(dataset, options, seed, start_step=0, segment_size=5, num_parallel
         raise UserError(_SEGMENTS_ARE_ROWS.format(flag=f"--augment_drop_segments={options.drop_segments}"))
 
     @tf.autograph.experimental.do_not_convert
-    def one(number, batch):
+    def augment_batch(number, batch):
         return augment(batch, options, tf.stack([tf.constant(seed, tf.int64), number]), segment_size)
 
     numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
     # Under TensorFlow's op determinism a map behind a Python generator is serial; asking for more only logs an error.
     parallel = {"num_parallel_calls": num_parallel, "deterministic": True} if num_parallel > 1 else {}
-    return numbered.map(one, **parallel).prefetch(2)
+    return numbered.map(augment_batch, **parallel).prefetch(2)
 
 
 def augment(batch, options, seed, segment_size=5):
@@ -148,208 +147,18 @@ def augment(batch, options, seed, segment_size=5):
     seed = tf.cast(seed, tf.int64)
     flips, order, mixing, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     result = dict(batch)
-    flips = _flips(batch, options.reverse, flips, segment_size)
+    flips = choose_flips(batch, options.reverse, flips, segment_size)
     if flips and "segment_rows" in batch:
-        result |= _backwards(batch, flips, segment_size)
+        result |= backwards(batch, flips, segment_size)
     if set(options.chosen) & set(_NEED_FRAMES):
-        for number, (frames, count) in enumerate(_frames_of(batch)):
-            stream = tf.random.experimental.stateless_fold_in(order, number)
-            at, left = _order(result[frames], result[count], flips.get(frames), options, stream, segment_size)
-            result[frames], result[count] = _take(result[frames], at, left), left
+        for number, (frames, count) in enumerate(frames_of(batch)):
+            frames_seed = tf.random.experimental.stateless_fold_in(order, number)
+            at, left = chosen_frames(result[frames], result[count], flips.get(frames), options, frames_seed, segment_size)
+            result[frames], result[count] = take_frames(result[frames], at, left), left
     if options.virtual_segments:
-        result |= _mixed(result, options.virtual_segments, mixing)
+        result |= mixed_rows(result, options.virtual_segments, mixing)
     if options.noise:
-        result |= _noisy(result, options.noise, noise)
+        result |= noisy_features(result, options.noise, noise)
     for key, value in result.items():
         value.set_shape(batch[key].shape)
     return result
-
-
-def _frames_of(batch):
-    """(frames, their number) of a batch by name, whole videos before segments."""
-    return [(frames, FRAMES[frames]) for frames in ("context_frames", "frames") if frames in batch]
-
-
-def _videos_of(batch):
-    """Name of the frames of the batch's whole videos."""
-    return "context_frames" if "context_frames" in batch else "frames"
-
-
-def _uniform(shape, seed):
-    return tf.random.stateless_uniform(shape, seed)
-
-
-def _real(num_frames, length):
-    """Which frames are real: bool [B, T]."""
-    return tf.range(length)[None, :] < num_frames[:, None]
-
-
-# ---------------------------------------------------------------- which frames, in which order
-
-
-def _flips(batch, probability, seed, size):
-    """{name of frames: which of them run backwards, bool [B]}, "segments" [N] for a video's; empty where that is off."""
-    if not probability or "frames" not in batch:
-        return {}
-    videos = _videos_of(batch)
-    num_frames = batch[FRAMES[videos]]
-    flips = _uniform(tf.shape(num_frames), seed) < probability
-    if "segment_rows" not in batch:
-        return {videos: flips}
-    flips &= num_frames >= size
-    segments = tf.gather(flips, batch["segment_rows"])
-    return {videos: flips, "segments": segments, **({"frames": segments} if videos != "frames" else {})}
-
-
-def _backwards(batch, flips, size):
-    """Lengths, start times, labels and weights of rated videos, when those with `flips` run backwards."""
-    videos = _videos_of(batch)
-    num_frames = batch[FRAMES[videos]]
-    num_frames = num_frames - tf.where(flips[videos], num_frames % size, 0)
-    mirrored = tf.gather(num_frames, batch["segment_rows"]) - size - batch["start_times"]
-    lost = flips["segments"] & (mirrored < 0)
-    starts = tf.where(flips["segments"], tf.maximum(mirrored, 0), batch["start_times"])
-    changed = {FRAMES[videos]: num_frames, "start_times": starts}
-    for key in (*LABELS, *LABELS.values()):
-        if key in batch:
-            changed[key] = tf.where(lost[:, None], 0.0, batch[key])
-    return changed
-
-
-def _order(frames, num_frames, flips, options, seed, size):
-    """Indices [B, T] of the frames that come first, second, ..., and how many there are, int32 [B]."""
-    rows, length = tf.shape(frames)[0], tf.shape(frames)[1]
-    at = tf.broadcast_to(tf.range(length)[None, :], [rows, length])
-    drop_segments, subsample, drop_frames = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    if flips is not None:
-        at = tf.where(flips[:, None] & _real(num_frames, length), num_frames[:, None] - 1 - at, at)
-    if options.drop_segments:
-        blocks = (length + size - 1) // size
-        draws = tf.where(_real(-(-num_frames // size), blocks), _uniform([rows, blocks], drop_segments), -1.0)
-        kept = tf.repeat(_kept(draws, options.drop_segments), size, axis=1)[:, :length]
-        at, num_frames = _compact(at, num_frames, kept)
-    if options.subsample > 1:
-        step = options.subsample
-        first = tf.cast(_uniform([rows], subsample) * tf.cast(tf.minimum(num_frames, step), tf.float32), tf.int32)
-        chosen = tf.minimum(first[:, None] + step * tf.range(length)[None, :], length - 1)
-        at, num_frames = tf.gather(at, chosen, batch_dims=1), -(-(num_frames - first) // step)
-    if options.drop_frames:
-        draws = tf.where(_real(num_frames, length), _uniform([rows, length], drop_frames), -1.0)
-        at, num_frames = _compact(at, num_frames, _kept(draws, options.drop_frames))
-    return at, num_frames
-
-
-def _kept(draws, probability):
-    """What is not left out, given uniform draws (-1 for what is not there): the largest draw of a row always stays."""
-    return (draws >= probability) | (draws >= tf.reduce_max(draws, axis=1, keepdims=True))
-
-
-def _compact(at, num_frames, kept):
-    """Indices [B, T] and numbers [B] with only the real frames that are kept, in their order."""
-    length = tf.shape(at)[1]
-    kept = kept & _real(num_frames, length)
-    chosen = tf.argsort(tf.range(length)[None, :] + tf.where(kept, 0, length), axis=1)
-    return tf.gather(at, chosen, batch_dims=1), tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
-
-
-def _take(frames, at, num_frames):
-    """frames[b, at[b, t]], zero from num_frames on."""
-    taken = tf.gather(frames, at, batch_dims=1)
-    return tf.where(_real(num_frames, tf.shape(at)[1])[:, :, None], taken, tf.zeros([], frames.dtype))
-
-
-# ---------------------------------------------------------------- virtual segments
-
-
-def _mixed(batch, alpha, seed):
-    """What changes when each row is mixed with another one: x = a x_i + (1 - a) x_j, a from Beta(alpha, alpha).
-
-    The partner's n_j frames are spread over the row's own n_i: frame t is mixed with frame floor(t n_j / n_i), so that all of
-    the partner is there and the row keeps its length. A row with a partner without frames (or without frames itself) stays as
-    it is. Bytes are rounded at random, so that their mean is right.
-    """
-    pairing, shares, rounding = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    rows = tf.shape(batch["labels"])[0]
-    partner = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=pairing)
-    share = _beta(rows, alpha, shares)
-    changed = {}
-    if "features" in batch:
-        changed["features"] = _combined(batch["features"], tf.gather(batch["features"], partner), share[:, None])
-    else:
-        num_frames = batch["num_frames"]
-        others = tf.gather(num_frames, partner)
-        share = tf.where((num_frames > 0) & (others > 0), share, 1.0)
-        changed["frames"] = _mixed_frames(batch["frames"], num_frames, others, partner, share, rounding)
-    for labels, weights in LABELS.items():
-        if labels in batch:
-            changed |= _mixed_labels(batch, labels, weights, partner, share[:, None])
-    if "video_labels" in batch:
-        other = tf.where(share[:, None] < 1.0, tf.gather(batch["video_labels"], partner), 0.0)
-        changed["video_labels"] = tf.maximum(batch["video_labels"], other)
-    return changed
-
-
-def _beta(rows, alpha, seed):
-    """Draws from Beta(alpha, alpha), float32 [rows]."""
-    gammas = tf.random.stateless_gamma([2, rows], seed, alpha=alpha, dtype=tf.float64)
-    total = gammas[0] + gammas[1]  # 0 by underflow where alpha is tiny
-    return tf.cast(tf.where(total > 0.0, tf.math.divide_no_nan(gammas[0], total), 1.0), tf.float32)
-
-
-def _combined(own, other, share):
-    return share * own + (1.0 - share) * other
-
-
-def _mixed_frames(frames, num_frames, others, partner, share, seed):
-    length = tf.shape(frames)[1]
-    spread = tf.range(length)[None, :] * others[:, None] // tf.maximum(num_frames, 1)[:, None]
-    at = partner[:, None] * length + tf.minimum(spread, length - 1)
-    flat = tf.reshape(frames, [-1, tf.shape(frames)[2]])  # [B * T, D]
-    own, other = tf.cast(frames, tf.float32), tf.cast(tf.gather(flat, at), tf.float32)
-    mixed = _combined(own, other, share[:, None, None]) + _uniform(tf.shape(frames), seed)
-    mixed = tf.where((share < 1.0)[:, None, None], tf.minimum(tf.floor(mixed), 255.0), own)
-    return tf.where(_real(num_frames, length)[:, :, None], tf.cast(mixed, frames.dtype), tf.zeros([], frames.dtype))
-
-
-def _mixed_labels(batch, labels, weights, partner, share):
-    """Labels y and weights w such that a loss linear in w and in y (cross entropy) is a of the row's + 1 - a of the partner's.
-
-    w = a w_i + (1 - a) w_j; y = (a w_i y_i + (1 - a) w_j y_j) / w, 0 where w is 0.
-    """
-    y, w = batch[labels], batch.get(weights)
-    if w is None:
-        return {labels: _combined(y, tf.gather(y, partner), share)}
-    weight = _combined(w, tf.gather(w, partner), share)
-    weighted = _combined(w * y, tf.gather(w * y, partner), share)
-    return {labels: tf.math.divide_no_nan(weighted, weight), weights: weight}
-
-
-# ---------------------------------------------------------------- noise
-
-
-def _noisy(batch, deviation, seed):
-    """Features with Gaussian noise; bytes with a noise of whole bytes of the same mean 0 and the same deviation."""
-    changed = {}
-    if "features" in batch:
-        noise = tf.random.stateless_normal(tf.shape(batch["features"]), seed, stddev=deviation)
-        changed["features"] = batch["features"] + noise
-    for number, (frames, count) in enumerate(_frames_of(batch)):
-        x, stream = batch[frames], tf.random.experimental.stateless_fold_in(seed, number)
-        noisy = tf.cast(x, tf.int16) + _byte_noise(tf.shape(x), deviation, stream)
-        noisy = tf.cast(tf.clip_by_value(noisy, 0, 255), x.dtype)
-        changed[frames] = tf.where(_real(batch[count], tf.shape(x)[1])[:, :, None], noisy, tf.zeros([], x.dtype))
-    return changed
-
-
-def _byte_noise(shape, deviation, seed):
-    """Whole bytes, int16, of mean 0 and standard deviation `deviation` units.
-
-    Small ones are -1, 0 or 1, as often as the deviation asks for; a Gaussian rounded would be 0 nearly always. Larger ones are
-    a rounded Gaussian, narrower by the variance 1/12 that rounding adds.
-    """
-    variance = (deviation * BYTES_PER_UNIT) ** 2
-    if variance <= 0.5:
-        draws = _uniform(shape, seed)
-        return tf.cast(draws < variance / 2, tf.int16) - tf.cast(draws >= 1 - variance / 2, tf.int16)
-    gaussian = tf.random.stateless_normal(shape, seed, stddev=math.sqrt(variance - 1 / 12))
-    return tf.cast(tf.clip_by_value(tf.round(gaussian), -255.0, 255.0), tf.int16)

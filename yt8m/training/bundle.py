@@ -57,17 +57,17 @@ def write(path, train_dir, prefix):
 def _write_weights(prefix, target):
     """Writes the weights and the position of a checkpoint as one that checkpoints.load_weights and position read."""
     reader = tf.train.load_checkpoint(prefix)
-    found = {"model": {}, "average": {}, "step": None, "stage": None, "stage_step": None}
+    state = {"model": {}, "average": {}, "step": None, "stage": None, "stage_step": None}
     for key in reader.get_variable_to_shape_map():
         group, _, path = key.removesuffix(_VALUE).partition("/")
-        if key.endswith(_VALUE) and group in found:
+        if key.endswith(_VALUE) and group in state:
             variable = tf.Variable(reader.get_tensor(key))
             if path:
-                found[group][_unescaped(path)] = variable
+                state[group][_unescaped(path)] = variable
             else:
-                found[group] = variable
-    found["model"] |= found.pop("average")
-    checkpoint = tf.train.Checkpoint(**found)
+                state[group] = variable
+    state["model"] |= state.pop("average")
+    checkpoint = tf.train.Checkpoint(**state)
     checkpoint.save_counter.assign(1)  # whoever restores the whole of a checkpoint looks for it, and write() makes none
     checkpoint.write(target)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
-from yt8m.training.optimizers import averages
+from yt8m.training.averages import averages
 
 NAME = "model.ckpt"
 BEST, BEST_FILE = "best", "best.json"
@@ -135,10 +135,6 @@ class Checkpoints:
     def best(self):
         """What keep_best last noted, or None."""
         return read_best(self.train_dir)
-
-    def delete_all(self):
-        """Empties the train_dir of what training wrote (--start_new_model)."""
-        remove_run(self.train_dir)
 
 
 def remove_run(train_dir):

@@ -6,17 +6,12 @@ in it is one number: batches done.
 """
 
 import dataclasses
-import json
-import os
 import signal
-import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from yt8m.errors import UserError
-from yt8m.metrics import ranking
+from yt8m.training.progress import Progress
 
 
 @dataclasses.dataclass
@@ -49,58 +44,6 @@ class Length:
     batch_size: int
     save_steps: int
     log_steps: int
-
-
-def choose_strategy(devices=0):
-    """The tf.distribute strategy for the machine.
-
-    Args:
-        devices: devices to use; 0 means every GPU, or one CPU. More than one without GPUs makes that many logical CPUs.
-
-    Raises:
-        UserError: more devices asked for than there are.
-    """
-    if "TF_CONFIG" in os.environ:
-        try:
-            json.loads(os.environ["TF_CONFIG"])
-        except ValueError as error:
-            raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']}: not JSON ({error}).") from None
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus and devices > len(gpus):
-        raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs.")
-    if not gpus and devices > 1:
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-        return tf.distribute.MirroredStrategy(
-            [f"CPU:{index}" for index in range(devices)], cross_device_ops=tf.distribute.ReductionToOneDevice()
-        )
-    names = [f"GPU:{index}" for index in range(devices or len(gpus))]
-    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
-
-
-def distribute(strategy, batches):
-    """Deals the rows of each global batch out to the replicas.
-
-    Args:
-        strategy: the strategy.
-        batches: function of worker=(index, count) -> tf.data.Dataset of the rows index::count of every global batch.
-
-    Returns:
-        An iterable of (distributed) batches.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if replicas == 1:
-        return batches(worker=(0, 1))
-
-    def local(context):
-        each = replicas // context.num_input_pipelines
-        first = context.input_pipeline_id * each
-        return tf.data.Dataset.choose_from_datasets(
-            [batches(worker=(first + index, replicas)) for index in range(each)], tf.data.Dataset.range(each).repeat()
-        )
-
-    return strategy.distribute_datasets_from_function(local)
 
 
 def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counters):
@@ -141,7 +84,7 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
 
     compiled = tf.function(step, jit_compile=True) if xla else step
 
-    def one(iterator):
+    def counted_step(iterator):
         batch = next(iterator)
         loss, predictions, quantities = strategy.run(compiled, args=(batch,))
         loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
@@ -154,8 +97,8 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
     def train_steps(iterator, count):
         loss_sum = tf.constant(0.0)
         for _ in tf.range(count - 1):
-            loss_sum += one(iterator)[0]
-        loss, *shown = one(iterator)
+            loss_sum += counted_step(iterator)[0]
+        loss, *shown = counted_step(iterator)
         return loss_sum + loss, *tf.nest.map_structure(lambda values: strategy.experimental_local_results(values)[0], shown)
 
     return train_steps
@@ -234,64 +177,3 @@ def save(checkpoints, hooks, callbacks, epoch, progress, only_save=False):
             logs.update(action(int(checkpoints.step.numpy())) or {})
     callbacks.on_epoch_end(epoch, logs)
     progress.pause()
-
-
-class Progress:
-    """Prints a line and writes TensorBoard scalars: loss, learning rate, Hit@1, PERR, GAP, examples/s, time left."""
-
-    def __init__(self, optimizer, checkpoints, length, writer):
-        self.optimizer, self.checkpoints, self.total_steps = optimizer, checkpoints, length.total_steps
-        self.batch_size, self.writer, self.logs = length.batch_size, writer, {}
-        self.pause()
-
-    def pause(self):
-        """Starts the clock anew: what happened since the last report is not training."""
-        self.clock, self.clock_step = time.monotonic(), int(self.checkpoints.stage_step.numpy())
-
-    def report(self, loss, predictions, labels, quantities=None):
-        """Reports the last steps.
-
-        Args:
-            loss: mean label loss of the steps since the last report.
-            predictions, labels: [B, C] of the last batch (of the first device).
-            quantities: {name: value} that the objective shows beside them.
-
-        Returns:
-            The values by name.
-
-        Raises:
-            UserError: the loss is no longer finite.
-        """
-        now = int(self.checkpoints.stage_step.numpy())
-        if not np.isfinite(loss):
-            raise UserError(f"step {now}: the loss is {loss}. Lower --base_learning_rate, or use --precision=float32.")
-        steps_a_second = (now - self.clock_step) / max(time.monotonic() - self.clock, 1e-9)
-        self.pause()
-        labels = (labels > 0).astype(np.float32)
-        self.logs = {
-            "loss": loss,
-            "learning_rate": float(self.optimizer.learning_rate),
-            "hit_at_one": float(ranking.hit_at_one(predictions, labels)),
-            "perr": float(ranking.perr(predictions, labels)),
-            "gap": float(ranking.global_average_precision(predictions, labels)),
-            "examples_per_second": steps_a_second * self.batch_size,
-            **(quantities or {}),
-        }
-        left = "" if self.total_steps is None else f" | {duration((self.total_steps - now) / steps_a_second)} left"
-        print(
-            f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
-            f"Hit@1: {self.logs['hit_at_one']:.2f} PERR: {self.logs['perr']:.2f} GAP: {self.logs['gap']:.2f} | "
-            f"Examples/sec: {self.logs['examples_per_second']:.0f}{left}",
-            flush=True,
-        )
-        with self.writer.as_default(step=int(self.checkpoints.step.numpy())):
-            for name, value in self.logs.items():
-                tf.summary.scalar(f"train/{name}", value)
-        return self.logs
-
-
-def duration(seconds):
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
