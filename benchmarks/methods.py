@@ -21,8 +21,8 @@ import numpy as np
 import report
 
 from yt8m import config, recipes
+from yt8m.cli.pseudo_labels import COMMAND as PSEUDO_LABELS
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.pseudo_labels import pseudo_labels as pseudo_labels_tool
 from yt8m.recipes.defaults import SAMPLE_VIDEOS_A_STEP
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer
@@ -181,8 +181,9 @@ def pseudo_labels(runs):
     scores, folder, pattern = runs.path("scores"), runs.path("pseudo"), runs.sample.train_pattern
     store(runs, base, pattern, scores)
     with contextlib.redirect_stdout(io.StringIO()):
-        pseudo_labels_tool.main([f"--scores={scores}", f"--data_pattern={pattern}", f"--output_dir={folder}", "--top=300",
-                   f"--num_classes={runs.sample.num_classes}"])  # fmt: skip
+        arguments = {"scores": scores, "data_pattern": pattern, "output_dir": folder, "top": 300}
+        arguments["num_classes"] = runs.sample.num_classes
+        PSEUDO_LABELS.run([f"--{name}={value}" for name, value in arguments.items()], "yt8m pseudo-labels")
     for share in (0.25, 0.5):
         blend = {"pseudo_labels": folder, "pseudo_data_pattern": pattern, "pseudo_share": share}
         runs.run(f"pseudo-labels, {share:.0%} of a batch", ATTENTION, start=start, **blend)

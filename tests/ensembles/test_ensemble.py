@@ -8,8 +8,9 @@ import pytest
 from scipy import optimize
 from scipy.stats import rankdata
 
+from tests import commands
 from tests.testing import make_segments
-from yt8m.ensembles import ensemble
+from yt8m.cli.ensemble import COMMAND
 from yt8m.ensembles import lists as ensemble_lists
 from yt8m.ensembles import stores as ensemble_stores
 from yt8m.ensembles import weights as ensemble_weights
@@ -71,7 +72,7 @@ def expected_lists(scores, n, labels=LABELS):
 
 
 def run(*arguments):
-    ensemble.main([str(argument) for argument in arguments])
+    COMMAND.run([str(argument) for argument in arguments], "yt8m ensemble")
 
 
 @pytest.fixture
@@ -616,11 +617,7 @@ def test_bad_submissions(tmp_path):
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
-    from yt8m import command_line
-
-    with pytest.raises(SystemExit) as end:
-        command_line.run(ensemble.main, ["ensemble.py", "nowhere", "--output_file=x.csv"])
-    assert str(end.value).startswith("ensemble.py: error: nowhere does not exist.")
-    with pytest.raises(SystemExit) as end:
-        command_line.run(ensemble.main, ["ensemble.py", "--help"])
-    assert end.value.code == 0 and "--fit_on" in capsys.readouterr().out
+    ended = commands.run("ensemble", "nowhere", "--output_file=x.csv")
+    assert ended.startswith("yt8m ensemble: error: nowhere does not exist.")
+    assert commands.run("ensemble", "--help") == 0
+    assert "--fit_on" in capsys.readouterr().out

@@ -5,8 +5,9 @@ import os
 import numpy as np
 import pytest
 
+from tests import commands
 from tests.testing import make_video, write_frame_shards
-from yt8m import command_line
+from yt8m.cli.pseudo_labels import COMMAND
 from yt8m.errors import UserError
 from yt8m.pseudo_labels import pseudo_labels
 from yt8m.pseudo_labels.pseudo_labels import Selection, from_store, from_submission
@@ -99,7 +100,7 @@ def on_disk(folder, files):
 
 
 def run(*arguments):
-    pseudo_labels.main([str(argument) for argument in arguments])
+    COMMAND.run([str(argument) for argument in arguments], "yt8m pseudo-labels")
 
 
 SMALL = ("--feature_sizes=16,8", "--num_classes=10")
@@ -386,6 +387,5 @@ def test_a_video_that_is_there_twice(data, tmp_path):
 
 
 def test_from_a_shell_an_error_is_one_line(capsys):
-    with pytest.raises(SystemExit) as caught:
-        command_line.run(pseudo_labels.main, ["pseudo_labels.py", "--top=1"])
-    assert str(caught.value).startswith("pseudo_labels.py: error: ") and "\n" not in str(caught.value)
+    ended = commands.run("pseudo-labels", "--top=1")
+    assert ended.startswith("yt8m pseudo-labels: error: ") and "\n" not in ended

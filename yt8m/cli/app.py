@@ -10,8 +10,9 @@ from yt8m.errors import UserError
 
 # Title -> {command: its module in yt8m.cli}, as `yt8m --help` lists them; the line beside a command begins its module.
 GROUPS = {
-    "Learn": {"train": "train"},
-    "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval", "beam": "beam"},
+    "Learn": {"train": "train", "pseudo-labels": "pseudo_labels"},
+    "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
+    "Combine and scale": {"ensemble": "ensemble", "beam": "beam"},
     "Use elsewhere": {"export": "export"},
     "Data": {"sample": "sample"},
 }
