@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import time
 
 import numpy as np
@@ -42,18 +43,18 @@ def data(tmp_path_factory):
     def video(name, rated):
         length = int(rng.integers(10, 22))
         labels = rng.choice(CLASSES, 2, replace=False)
-        unrated = make_video(name, length, labels=labels)
+        plain = make_video(name, length, labels=labels)
         truth = rng.choice(labels, -(-length // 5))
         for segment, label in enumerate(truth):
-            unrated.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
+            plain.frames["rgb"][segment * 5 : segment * 5 + 5, 3 * label : 3 * label + 3] = 255
         if not rated:
-            return unrated
+            return plain
         ratings = [(5 * segment, label, float(truth[segment] == label)) for segment in range(2) for label in labels]
-        return make_video_with(unrated, ratings)
+        return make_video_with(plain, ratings)
 
-    unlabelled = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
+    unrated = [[video(f"u{shard}{number}", False) for number in range(12)] for shard in range(2)]
     rated = [[video(f"r{shard}{number}", True) for number in range(10)] for shard in range(3)]
-    return write_frame_shards(folder / "train", unlabelled, "train"), write_frame_shards(folder / "rated", rated)
+    return write_frame_shards(folder / "train", unrated, "train"), write_frame_shards(folder / "rated", rated)
 
 
 def make_video_with(video, ratings):
@@ -137,6 +138,22 @@ def test_finished_steps_are_not_done_again(data, finished, capsys):
     assert "training step" not in output and "E-step" not in output
     for name, time_of in before.items():
         assert os.path.getmtime(os.path.join(folder, name)) == time_of
+
+
+def test_a_process_that_was_moved_goes_on(data, finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "moved")
+    assert commands.run("train", *arguments(data, tmp_path / "moved")) is None
+    output = capsys.readouterr().out
+    assert "training step" not in output and "E-step" not in output
+
+
+def test_candidates_have_their_folders_from_the_start():
+    plan = em.make_plan("run", "videos*", "rated*", lambda *folders: folders, iterations=2, folds=3)
+    assert plan.initial == ("F", "run/initial", "")
+    assert plan.candidates == tuple(
+        tuple((f"F{n}", f"run/iteration-{i}/F{n}", f"run/iteration-{i}/labels-{n}") for n in (1, 2)) for i in (1, 2)
+    )
+    assert (plan.threshold, plan.folds, plan.fold) == (0.9, 3, 0)
 
 
 def test_another_plan_or_another_models_labels_are_refused(data, finished, tmp_path):
