@@ -11,6 +11,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from yt8m.files import write_text
+
 
 def arguments(doc):
     """Parser of `--quick`, `--data DIR`, `--json FILE`; a benchmark may add to it."""
@@ -70,9 +72,7 @@ def show(title, rows, path=None):
         )
     Console(width=140).print(table)
     if path:
-        with open(path + ".part", "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "rows": rows}, file, indent=1)
-        os.replace(path + ".part", path)
+        write_text(path, json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
 def machine():

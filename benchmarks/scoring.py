@@ -26,6 +26,7 @@ from yt8m import models
 from yt8m.config import ModelConfig
 from yt8m.readers import datasets
 from yt8m.scoring import infer
+from yt8m.segments import segments_of, window_indices
 from yt8m.training import predict
 from yt8m.training.data import frame_spec
 
@@ -56,7 +57,7 @@ def main():
 
 def inference_rows(pattern, folder, repeats):
     """Rows of whole inference runs, shards to CSV."""
-    segments = sum(len(predict.segments_of(batch["num_frames"])[0]) for batch in batches("FrameLevelLogisticModel", pattern))
+    segments = sum(len(segments_of(batch["num_frames"])[0]) for batch in batches("FrameLevelLogisticModel", pattern))
     most = max(1, round(segments * KEPT))
     scorers = {name: scorer(name) for name in ("FrameLevelLogisticModel", "MultiAttentionModel")}
     kernel, bias = (weight.numpy() for weight in scorers["FrameLevelLogisticModel"][0].weights)
@@ -152,7 +153,7 @@ def context_row(title, pattern, repeats):
     ask, expansion = predict.make_predict(model), 3  # of paper 002
     batch = next(iter(batches("ContextAwareModel", pattern)))
     frames, num_frames = (batch[key].numpy()[:CONTEXT_VIDEOS] for key in ("frames", "num_frames"))
-    rows, _, at, counts = predict.window_indices(num_frames, expansion)
+    rows, _, at, counts = window_indices(num_frames, expansion)
     rates = {"once a video": [], "once a segment": []}
     for repeat in range(repeats + 1):
         start = time.perf_counter()

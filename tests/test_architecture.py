@@ -7,9 +7,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "yt8m"
 LEVELS = [
     {"errors"},
+    {"files", "segments"},
     {"registry", "config", "plots"},
     {"flags"},
-    {"layers", "losses", "readers", "metrics"},
+    {"metrics"},
+    {"layers", "losses", "readers"},
     {"base_model"},
     {"video_level_models"},
     {"frame_level_models"},

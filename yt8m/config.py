@@ -3,12 +3,10 @@
 import dataclasses
 import json
 import os
-import tempfile
 
 from yt8m.errors import UserError
+from yt8m.files import write_text
 
-_UMASK = os.umask(0o022)
-os.umask(_UMASK)
 MODEL_FILE = "model_flags.json"
 MODEL_ROOT = "/tmp/yt8m_model"  # the starter's default train_dir; runs without --train_dir live below it
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
@@ -135,28 +133,6 @@ class TrainConfig:
     distillation_weight: float = 0.5
     start_time_weight: float = 0.0
     augmentation: dict = dataclasses.field(default_factory=dict)
-
-
-def write_text(path, text):
-    """Writes a text file whole: to a temporary name in the same folder, then renamed.
-
-    Raises:
-        UserError: the folder cannot be made or written.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp lets only the owner read
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}). Name a folder that can be written.") from error
 
 
 def write_model_config(train_dir, config):

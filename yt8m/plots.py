@@ -2,15 +2,14 @@
 
 import dataclasses
 import io
-import os
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from yt8m.errors import UserError
-
-SEGMENT_SIZE = 5
+from yt8m.files import replacing
+from yt8m.segments import SEGMENT_SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,7 @@ def where(path, panels):
     """Writes a PNG with one row a panel: segment scores as steps, the truth shaded, attention as a thin area below.
 
     Args:
-        path: file to write; written under a temporary name and renamed.
+        path: file to write.
         panels: list of Panel.
 
     Raises:
@@ -52,12 +51,8 @@ def where(path, panels):
         _draw_panel(axes, panel)
     figure.axes[0].legend(loc="upper right", fontsize=7, ncols=3)
     figure.axes[-1].set_xlabel("seconds")
-    temporary = f"{path}.part"
-    try:
-        figure.savefig(temporary, format="png", dpi=110)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}). Name a folder that can be written.") from error
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def _draw_panel(axes, panel):

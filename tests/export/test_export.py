@@ -14,11 +14,12 @@ from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_video, write_frame_
 from yt8m import config as configs
 from yt8m import models
 from yt8m.errors import UserError
-from yt8m.export import export, litert, signatures
+from yt8m.export import formats, litert, signatures
 from yt8m.readers.records import encode_video, encode_video_features
+from yt8m.segments import window_indices
 from yt8m.training.checkpoints import Checkpoints
 from yt8m.training.optimizers import make_optimizer
-from yt8m.training.predict import make_predict, segment_scores, window_indices
+from yt8m.training.predict import make_predict, segment_scores
 
 CLASSES, MAX_FRAMES = 7, 30
 KINDS = {
@@ -64,7 +65,7 @@ def expected_grid(model, batch, expansion, slots):
 
 def saved(model, functions, folder):
     """The functions as they are read back from a SavedModel."""
-    export.save(model, functions, str(folder))
+    formats.save(model, functions, str(folder))
     return tf.saved_model.load(str(folder)).signatures
 
 
@@ -373,16 +374,9 @@ def test_bad_flags_are_one_line_and_leave_nothing(flag, line, data, flags_of, tm
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_classes_that_the_model_does_not_predict(data):
-    _, config = build("LogisticModel", label_ids=(1, 2, 3, 4, 6, 0, 9), num_classes=10)
-    with pytest.raises(UserError, match=r"1 of its 2 classes \(5"):
-        export.serving_classes(config, data["ids"])
-    assert export.serving_classes(config) == ((1, 2, 3, 4, 6, 0, 9), (0, 1, 2, 3, 4, 5, 6))
-
-
 def test_docs_name_every_format_and_signature():
     text = (pathlib.Path(__file__).parents[2] / "docs" / "export.md").read_text()
-    for name in (*export.FORMATS, "serving_default", "segments", "mediapipe", "starter"):
+    for name in (*formats.FORMATS, "serving_default", "segments", "mediapipe", "starter"):
         assert f"`{name}`" in text
 
 

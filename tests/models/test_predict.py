@@ -7,6 +7,7 @@ import yt8m
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, models
 from yt8m.readers import datasets
+from yt8m.segments import mean_features
 from yt8m.training import predict as scoring
 from yt8m.training.data import frame_spec, segment_spec
 
@@ -84,19 +85,9 @@ def test_context_is_the_video(pattern):
     np.testing.assert_allclose(models.predict(model, batch), direct, atol=1e-6)
 
 
-def test_windows_by_hand():
-    rows, starts, frames, counts = scoring.window_indices([7, 5], expansion=1)
-    assert rows.tolist() == [0, 0, 1]
-    assert starts.tolist() == [0, 5, 0]
-    assert counts.tolist() == [6, 3, 5]
-    assert frames[0, :6].tolist() == [0, 1, 2, 3, 4, 5]
-    assert frames[1, :3].tolist() == [4, 5, 6]
-    assert frames[2, :5].tolist() == [0, 1, 2, 3, 4]
-
-
 def test_mean_features_are_those_of_the_reader(pattern):
     _, model_config = build("LogisticModel")
     spec = segment_spec(model_config, pattern)
     means = next(iter(datasets.evaluation_batches(spec, 10)))["features"].numpy()
     frames = next(iter(datasets.evaluation_batches(config.dataclasses.replace(spec, as_video_features=False), 10)))
-    np.testing.assert_allclose(scoring.mean_features(frames["frames"].numpy(), frames["num_frames"].numpy()), means, atol=1e-5)
+    np.testing.assert_allclose(mean_features(frames["frames"].numpy(), frames["num_frames"].numpy()), means, atol=1e-5)

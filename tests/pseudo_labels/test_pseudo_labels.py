@@ -9,8 +9,12 @@ from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m.cli.pseudo_labels import COMMAND
 from yt8m.errors import UserError
-from yt8m.pseudo_labels import pseudo_labels
-from yt8m.pseudo_labels.pseudo_labels import Selection, from_store, from_submission
+from yt8m.metrics import Ratings
+from yt8m.pseudo_labels import stores as by_scores
+from yt8m.pseudo_labels import writing
+from yt8m.pseudo_labels.selection import Selection
+from yt8m.pseudo_labels.stores import from_store
+from yt8m.pseudo_labels.submissions import from_submission
 from yt8m.readers import datasets, sidecars, stores
 from yt8m.scoring.submission import write_submission
 
@@ -126,7 +130,7 @@ SMALL = ("--feature_sizes=16,8", "--num_classes=10")
 )
 @pytest.mark.parametrize("scores_at_a_time", [1 << 22, 20])
 def test_equals_a_sort_of_everything(data, selection, scores_at_a_time, monkeypatch):
-    monkeypatch.setattr(pseudo_labels, "_SCORES_AT_A_TIME", scores_at_a_time)
+    monkeypatch.setattr(by_scores, "_SCORES_AT_A_TIME", scores_at_a_time)
     found, expected = data.chosen(selection), data.sorted_pairs(selection)
     assert found.keys() == expected.keys()
     np.testing.assert_allclose([found[pair] for pair in expected], list(expected.values()), atol=1e-6)
@@ -166,12 +170,12 @@ def test_a_score_of_0_is_no_positive_and_equal_negatives_come_from_everywhere(tm
 
 
 def test_scattered_rows_come_back():
-    rows = np.append(np.arange(1000), [2**31, pseudo_labels._PRIME - 1])
-    scattered = pseudo_labels._scattered(rows)
-    np.testing.assert_array_equal(pseudo_labels._gathered(scattered), rows)
+    rows = np.append(np.arange(1000), [2**31, by_scores._PRIME - 1])
+    scattered = by_scores._scattered(rows)
+    np.testing.assert_array_equal(by_scores._gathered(scattered), rows)
     assert len(set(scattered.tolist())) == len(rows) and scattered.min() >= 0 and scattered.max() < 2**32 - 1
     with pytest.raises(UserError, match="more than"):
-        pseudo_labels._scattered(np.array([pseudo_labels._PRIME]))
+        by_scores._scattered(np.array([by_scores._PRIME]))
 
 
 # ---------------------------------------------------------------- by a submission
@@ -270,16 +274,17 @@ def test_the_report_counts(data, tmp_path, capsys):
     positives = [pair for pair, score in expected.items() if score]
     negatives = [pair for pair, score in expected.items() if not score]
     rated = [(*positives[0], 1), (*positives[1], 0), (*positives[2], 1), (*negatives[0], 0), ("zzzz", 0, 4, 1)]
-    ratings = datasets.Ratings(*(np.array(column) for column in zip(*rated)))
+    segments, classes, scores = zip(*((f"{id}:{start}", label, score) for id, start, label, score in rated))
+    ratings = Ratings(np.array(segments), np.array(classes), np.array(scores))
     chosen = from_store(data.store, files, LABEL_IDS, selection)
-    report = pseudo_labels.write(tmp_path / "labels", files, chosen, 10, LABEL_IDS, {}, ratings)
+    report = writing.write(tmp_path / "labels", files, chosen, 10, LABEL_IDS, {}, ratings)
     assert report.positives == {4: 3, 9: 3, 2: 3} and report.num_positives == 9 and report.negatives == len(negatives)
     assert (report.rated_positives, report.right_positives) == (3, 2)
     assert (report.rated_negatives, report.right_negatives) == (1, 1)
     assert (report.videos, report.annotated_videos) == (9, len({id for id, _, _ in expected}))
     assert report.sidecar_bytes == sidecars.size_of(tmp_path / "labels")
     assert report.feature_bytes == sum(map(os.path.getsize, files))
-    pseudo_labels.show(report, compared=True)
+    writing.show(report, compared=True)
     assert "0.667" in capsys.readouterr().out
 
 

@@ -225,12 +225,12 @@ def test_a_video_with_several_segments_is_parsed_once(rated, monkeypatch):
 def test_read_ratings_needs_no_frames(rated, tmp_path):
     videos, pattern = rated
     ratings = datasets.read_ratings(pattern)
-    assert ratings.video_ids.tolist() == ["aaaa"] * 4 + ["cccc"] * 4
-    np.testing.assert_array_equal(ratings.start_times, [10, 0, 10, 15, 10, 12, 90, 5])
-    np.testing.assert_array_equal(ratings.labels, [1, 2, 2, 8, 1, 1, 1, 7])
+    starts = [10, 0, 10, 15, 10, 12, 90, 5]
+    assert ratings.segment_ids.tolist() == [f"{id}:{start}" for id, start in zip(["aaaa"] * 4 + ["cccc"] * 4, starts)]
+    np.testing.assert_array_equal(ratings.classes, [1, 2, 2, 8, 1, 1, 1, 7])
     np.testing.assert_array_equal(ratings.scores, [1, 1, 0, 1, 1, 1, 0, 0])
     bare = write_frame_shards(tmp_path / "bare", [[dataclasses.replace(video, frames={}) for video in videos]])
-    np.testing.assert_array_equal(datasets.read_ratings(bare).labels, ratings.labels)
+    np.testing.assert_array_equal(datasets.read_ratings(bare).classes, ratings.classes)
 
 
 def test_no_rated_segment_at_all(many):

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from yt8m.errors import UserError
 from yt8m.readers import index
@@ -144,3 +145,34 @@ def test_only_the_last_shards_stay_open(monkeypatch):
     assert shards.get("a") is first
     shards.get("c")
     assert shards.get("a") is first and [path for path, _ in shards._shards] == ["c", "a"]
+
+
+@pytest.mark.parametrize("length", [2**31, 2**40, 2**60, 2**62, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("number, at", [(0, 0), (2, 16 + 5 + 16)])
+def test_a_length_that_the_file_cannot_hold_never_reaches_the_reader(shard, length, number, at):
+    """TensorFlow's reader asks for the memory, and ends the process where it gets none."""
+    header = length.to_bytes(8, "little")
+    data = bytearray(shard.read_bytes())
+    data[at : at + 12] = header + masked_crc32c(header).to_bytes(4, "little")
+    shard.write_bytes(data)
+    with pytest.raises(UserError, match=f"truncated: it ends within record {number} .*at byte {at}"):
+        index.index_shard(shard)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tfrecord")
+    with pytest.raises(UserError, match=r"pipe.*Check the path"):
+        index.index_shard(tmp_path / "pipe.tfrecord")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [np.array([1.5, 2.5]), np.array(["a"]), np.array([[3]]), np.array([2**62, -(2**62)]), np.array([True]), np.int64(7)],
+)
+def test_a_cached_index_of_another_kind_is_made_again(shard, content):
+    right = index.index_shard(shard).lengths
+    (cached,) = index.cache_folder("index").glob("*.npy")
+    np.save(cached, content)
+    index._lengths.cache_clear()
+    np.testing.assert_array_equal(index.index_shard(shard).lengths, right)
+    np.testing.assert_array_equal(np.load(cached), right)

@@ -245,3 +245,58 @@ def test_write_shard_leaves_nothing_unfinished(tmp_path):
 
 def test_make_segments_is_five_seconds():
     np.testing.assert_array_equal(make_segments([(15, 1, 1)]).end_times, [20])
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, 5.0, -0.01])
+def test_scores_outside_0_to_1_are_refused(score):
+    record = records.encode_video(make_video("v", ratings=[(0, 1, 1.0), (5, 1, score)]))
+    for read in (records.decode_context, decode):
+        with pytest.raises(UserError, match=rf"segment score of {score:g}; a score is from 0"):
+            read(record)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_no_numbers_are_refused(value):
+    features = {"mean_rgb": np.array([0, value, 1], np.float32), "mean_audio": np.zeros(2, np.float32)}
+    record = records.encode_video_features("v", [1], features)
+    with pytest.raises(UserError, match="has 1 values of `mean_rgb` that are no finite numbers"):
+        records.decode_video_features(record, list(features), [3, 2])
+
+
+def test_ids_that_are_not_utf_8_are_refused_and_never_alike():
+    example = tf.train.SequenceExample.FromString(records.encode_video(make_video("v")))
+    for value in (b"\xff\xfe", b"\xfe\xff"):
+        example.context.feature["id"].bytes_list.value[:] = [value]
+        with pytest.raises(UserError, match=r"has the id b'\\x.*not UTF-8"):
+            decode(example.SerializeToString())
+
+
+def damaged(record, rng):
+    """A record with some bytes changed, left out or repeated."""
+    record = bytearray(record)
+    for _ in range(rng.integers(1, 4)):
+        at = rng.integers(len(record))
+        match rng.integers(4):
+            case 0:
+                record[at] = rng.integers(256)
+            case 1:
+                del record[at : at + rng.integers(1, 20)]
+            case 2:
+                record[at:at] = record[at : at + rng.integers(1, 20)]
+            case 3:
+                record = record[: at + 1]
+    return bytes(record) or b"\x00"
+
+
+def test_damaged_records_end_in_a_line_or_in_a_video():
+    rng, refused = np.random.default_rng(1), 0
+    frames = records.encode_video(make_video("frames", 4, [1, 2], [(0, 1, 1.0)]))
+    features = records.encode_video_features("features", [1], dict(zip(FEATURE_NAMES, map(np.zeros, FEATURE_SIZES))))
+    for _ in range(1500):
+        for record, read in ((frames, records.decode_video), (features, records.decode_video_features)):
+            try:
+                read(damaged(record, rng), FEATURE_NAMES, FEATURE_SIZES)
+            except UserError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert 300 < refused < 3000

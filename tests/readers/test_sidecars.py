@@ -3,6 +3,7 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tests.testing import make_segments, make_video, write_frame_shards
 from yt8m.errors import UserError
+from yt8m.files import temporary_name
 from yt8m.readers import records
 from yt8m.readers.index import open_shard
 from yt8m.readers.sidecars import (
@@ -97,7 +99,7 @@ def test_size_is_that_of_the_sidecars_alone(folder, features):
     size = write_sidecar(folder, changed(shard="other.tfrecord", num_records=0), [])
     assert size == os.path.getsize(folder / "other.tfrecord")
     (folder / "report.json").write_text('{"sidecar": 1}')
-    (folder / f"{SHARD}.1234.tmp").write_bytes((folder / SHARD).read_bytes())
+    Path(temporary_name(folder / SHARD)).write_bytes((folder / SHARD).read_bytes())
     assert size_of(folder) == size + os.path.getsize(folder / SHARD)
     assert size_of(features) == 0
     refused("cannot read folder .*missing.*Name a folder", size_of, folder / "missing")
@@ -308,7 +310,7 @@ def test_a_source_that_is_not_for_json(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    refused("cannot write sidecar .*file/test0000.tfrecord", write_sidecar, tmp_path / "file", HEADER, ANNOTATIONS)
+    refused("file/test0000.tfrecord: cannot be written", write_sidecar, tmp_path / "file", HEADER, ANNOTATIONS)
 
 
 # ---------------------------------------------------------------- a folder of them

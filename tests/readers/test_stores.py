@@ -10,7 +10,7 @@ import pytest
 
 from yt8m.errors import UserError
 from yt8m.readers import stores
-from yt8m.readers.stores import StoreConfig, create_store, dequantise, open_store, quantise
+from yt8m.readers.stores import StoreConfig, create_store, decode_scores, encode_scores, open_store
 
 RUN = {"models": [{"model": "LogisticModel", "checkpoint": "run/model.ckpt-3", "weight": 1.0}], "segment_shifts": 0}
 CONFIG = StoreConfig("segments", (7, 3, 500), run=RUN)
@@ -46,8 +46,8 @@ def test_round_trip(tmp_path, kind, dtype):
     assert found.ids.tolist() == IDS
     assert found.starts is None if kind == "videos" else found.starts.tolist() == STARTS
     assert isinstance(found.values, np.memmap) and found.values.dtype == dtype
-    np.testing.assert_array_equal(found.values, quantise(draw(4), dtype))
-    np.testing.assert_array_equal(found.scores(slice(1, 3)), dequantise(quantise(draw(4), dtype), dtype)[1:3])
+    np.testing.assert_array_equal(found.values, encode_scores(draw(4), dtype))
+    np.testing.assert_array_equal(found.scores(slice(1, 3)), decode_scores(encode_scores(draw(4), dtype), dtype)[1:3])
     assert found.scores().dtype == np.float32
 
 
@@ -70,18 +70,18 @@ def test_bytes_do_not_depend_on_how_rows_were_added(store):
 
 
 def test_quantisation():
-    assert quantise([0, 1, 0.5, 0.00004, 0.00006, 1.000001, -1e-9], "uint16").tolist() == [0, 9999, 5000, 0, 1, 9999, 0]
+    assert encode_scores([0, 1, 0.5, 0.00004, 0.00006, 1.000001, -1e-9], "uint16").tolist() == [0, 9999, 5000, 0, 1, 9999, 0]
     levels = np.arange(10000, dtype=np.uint16)
-    np.testing.assert_array_equal(quantise(dequantise(levels, "uint16"), "uint16"), levels)
+    np.testing.assert_array_equal(encode_scores(decode_scores(levels, "uint16"), "uint16"), levels)
     halves = np.array([0, 1e-7, 0.1, 1], np.float16)
-    np.testing.assert_array_equal(quantise(dequantise(halves, "float16"), "float16"), halves)
+    np.testing.assert_array_equal(encode_scores(decode_scores(halves, "float16"), "float16"), halves)
     for dtype in stores.SCALES:
         for bad in (np.nan, np.inf, -0.1, 1.1):
             with pytest.raises(UserError, match="expected probabilities"):
-                quantise([0.5, bad], dtype)
-        assert quantise(np.zeros((0, 3)), dtype).shape == (0, 3)
+                encode_scores([0.5, bad], dtype)
+        assert encode_scores(np.zeros((0, 3)), dtype).shape == (0, 3)
     with pytest.raises(UserError, match="'int8'"):
-        quantise([0.5], "int8")
+        encode_scores([0.5], "int8")
 
 
 def test_a_shard_is_there_when_it_is_complete(store):
@@ -113,7 +113,7 @@ def test_many_rows_fit_the_header(tmp_path):
     store = create_store(tmp_path, StoreConfig("videos", (1,)))
     with store.writer(SHARD) as writer:
         writer.add(np.full(123_456, "v"), None, np.full((123_456, 1), 0.5))
-    assert store.read(SHARD).scores().shape == (123_456, 1) and store.read(SHARD).scores()[-1] == dequantise(5000, "uint16")
+    assert store.read(SHARD).scores().shape == (123_456, 1) and store.read(SHARD).scores()[-1] == decode_scores(5000, "uint16")
 
 
 @pytest.mark.parametrize(

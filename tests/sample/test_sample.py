@@ -17,7 +17,8 @@ from tests import commands
 from yt8m.errors import UserError
 from yt8m.sample import generator, oracle
 from yt8m.sample import sample as samples
-from yt8m.sample.generator import Settings, World, dequantise, make_video
+from yt8m.sample.generator import Settings, World, make_video
+from yt8m.segments import dequantise
 
 TINY = Settings(
     num_train_videos=130, num_rated_videos=6, num_held_out_videos=16, num_test_videos=14, num_classes=20, num_segment_classes=6,
@@ -301,11 +302,6 @@ def test_a_silent_video_has_one_constant_vector():
     world = World(Settings(silent=1.0))
     audio = np.concatenate([make_video(world, "train", index).frames[:, 1024:] for index in range(3)])
     assert (audio == audio[0]).all()
-
-
-def test_quantise_inverts_dequantise():
-    frames = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(generator.quantise(dequantise(frames)), frames)
 
 
 # ---------------------------------------------------------------- cache

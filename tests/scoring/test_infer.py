@@ -411,7 +411,7 @@ def test_shards_without_a_record(runs, tmp_path):
 
 def test_the_functions_of_a_library_user(runs, pattern, tmp_path):
     trained = restore.newest(str(runs / "frame"))
-    infer.segments(trained.model, trained.config, pattern, tmp_path / "a.csv", ids_file(runs, range(7)), 10, 4)
+    infer.segments(trained.model, trained.config, pattern, tmp_path / "a.csv", tuple(range(7)), 10, 4)
     assert run(runs, pattern, tmp_path / "b.csv", "--segment_max_pred=10", "--batch_size=4") is None
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     infer.videos(trained.model, trained.config, pattern, tmp_path / "videos.csv", top_k=2)

@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
+from yt8m import files
 from yt8m.errors import UserError
 from yt8m.metrics import segment_mean_average_precision
-from yt8m.scoring import submission
 from yt8m.scoring.submission import read_submission, write_submission, write_video_predictions
 
 
@@ -149,10 +149,10 @@ def test_lines_before_a_bad_one_are_delivered(tmp_path):
 def test_a_file_that_cannot_be_read_or_written_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"missing\.csv"):
         list(read_submission(tmp_path / "missing.csv"))
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_submission(tmp_path, [1], [["ab:0"]])
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_submission(tmp_path / "file" / "submission.csv", [1], [["ab:0"]])
     assert os.listdir(tmp_path) == ["file"]
 
@@ -161,8 +161,8 @@ def test_a_file_that_cannot_be_read_or_written_is_a_user_error(tmp_path):
 def test_a_full_disk_is_a_user_error_and_keeps_the_old_file(tmp_path, monkeypatch):
     path = written(tmp_path, "7,old:0\n")
     real_open = open
-    monkeypatch.setattr(submission, "open", lambda name, *a, **k: real_open("/dev/full", *a, **k), raising=False)
-    with pytest.raises(UserError, match=r"cannot write .*submission\.csv: No space left"):
+    monkeypatch.setattr(files, "open", lambda name, *a, **k: real_open("/dev/full", *a, **k), raising=False)
+    with pytest.raises(UserError, match=r"submission\.csv: cannot be written \(No space left"):
         write_submission(path, [7], [["new:0"]])
     assert path.read_text() == "7,old:0\n"
 
@@ -239,3 +239,31 @@ def test_bad_video_predictions_leave_no_file(tmp_path, ids, predictions, message
     assert os.listdir(tmp_path) == []
     with pytest.raises(UserError, match="top_k=0"), write_video_predictions(tmp_path / "p.csv", top_k=0):
         pass
+
+
+UNSAFE = ["a,b", "a b", "a\nb", "a\tb", "a\0b", "a\x7fb", 'a"b', "a'b", "=1+1", "+a", "@a", "-1+1", "-a|b", "a\u2028b", ""]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_ids_that_break_a_csv_or_are_formulas_are_refused_in_both_formats(name, tmp_path):
+    path = tmp_path / "out.csv"
+    for segments in ([f"{name}:5"], np.array(["good:0", f"{name}:5"])):
+        with pytest.raises(UserError, match="expected `<id>:<start>`"):
+            write_submission(path, [3], [segments])
+    for ids in ([name], np.array([name.encode()], object)):
+        with pytest.raises(UserError, match=r"video id .* cannot stand in a CSV file"), write_video_predictions(path) as write:
+            write(ids, np.ones((1, 2)))
+    assert not os.listdir(tmp_path)
+    if name.strip() and not set(name) & set(" \n\t\u2028"):
+        path.write_text(f"Class,Segments\n3,{name}:5\n")
+        with pytest.raises(UserError, match=r"line 2"):
+            list(read_submission(path))
+
+
+@pytest.mark.parametrize("name", ["abcd", "-abc", "-", "_a", "a=b", "a+b", "a@b", "ünï", "a:b", "a-1+2"])
+def test_other_ids_are_written_and_read(name, tmp_path):
+    write_submission(tmp_path / "out.csv", [3], [np.array(["good:0", f"{name}:5"])])
+    assert [segments.tolist() for _, segments in read_submission(tmp_path / "out.csv")] == [["good:0", f"{name}:5"]]
+    with write_video_predictions(tmp_path / "videos.csv") as write:
+        write([name], np.ones((1, 2)))
+    assert (tmp_path / "videos.csv").read_text().splitlines()[1].startswith(f"{name},")

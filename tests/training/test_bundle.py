@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -126,6 +127,32 @@ def test_a_dangerous_member_is_refused_and_nothing_is_left(member, tmp_path):
     with pytest.raises(UserError, match="not a plain file of its own"):
         bundle.extract(path, tmp_path / "a" / "there")
     assert sorted(os.listdir(tmp_path)) == ["a", "x.tgz"] and not os.listdir(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_extension_headers_are_refused_before_they_are_read_into_memory(kind, tmp_path):
+    size = 1 << 30
+    info = special("x", kind, size=size)
+    with gzip.open(tmp_path / "x.tgz", "wb", compresslevel=1) as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="not a plain file of its own"):
+        bundle.extract(tmp_path / "x.tgz", tmp_path / "folder")
+    assert tracemalloc.get_traced_memory()[1] < 5 << 20
+    tracemalloc.stop()
+    assert os.listdir(tmp_path) == ["x.tgz"]
+
+
+def test_what_follows_the_archive_is_not_unpacked_without_end(tmp_path):
+    archive(tmp_path / "x.tgz", ("model_flags.json", b"{}"))
+    with gzip.open(tmp_path / "x.tgz", "ab", compresslevel=1) as file:
+        for _ in range(20):
+            file.write(bytes(1 << 20))
+    with pytest.raises(UserError, match="unpacks to more than a model has"):
+        bundle.extract(tmp_path / "x.tgz", tmp_path / "folder", max_bytes=1 << 20, max_files=10)
+    assert os.listdir(tmp_path) == ["x.tgz"]
 
 
 def test_a_name_twice_is_refused(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 import yt8m
 from tests.testing import FEATURE_SIZES
+from yt8m.segments import segments_of
 from yt8m.training import predict as scoring
 
 CONTEXT = {
@@ -84,7 +85,7 @@ def slow_scores(model, videos, expansion, shifts):
 @pytest.mark.parametrize(("expansion", "shifts"), [(0, 2), (1, 6)])
 def test_shifts_equal_a_loop_over_windows(model, videos, expansion, shifts):
     batch, predict = batch_of(videos, 30 if model.KIND != "sequence" else None), scoring.make_predict(model)
-    rows, starts = scoring.segments_of(batch["num_frames"])
+    rows, starts = segments_of(batch["num_frames"])
     assert list(zip(rows, starts)) == [(row, start) for row, n in enumerate(LENGTHS) for start in range(0, n, 5)]
     scores = scoring.scores_at(
         model, predict, batch["frames"], batch["num_frames"], rows, starts, expansion, shifts, MAX_FRAMES, chunk=4
@@ -120,12 +121,3 @@ def test_the_context_is_encoded_once(videos, monkeypatch):
     monkeypatch.setattr(predict, "context", lambda *inputs: calls.append(len(inputs[0])) or encode(*inputs))
     scoring.segment_scores(model, predict, batch_of(videos), shifts=3, chunk=2)
     assert calls == [len(LENGTHS)]
-
-
-@pytest.mark.parametrize(("head", "tail"), [(0, 0), (2, 0), (0, 1), (6, 2), (3, 50)])
-def test_skipped_segments(head, tail):
-    rows, starts = scoring.segments_of([23, 5, 1, 60, 300], head, tail)
-    expected = []
-    for row, count in enumerate((5, 1, 1, 12, 60)):
-        expected += [(row, 5 * segment) for segment in range(head, count - tail)]
-    assert list(zip(rows, starts)) == expected

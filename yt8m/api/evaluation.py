@@ -51,7 +51,7 @@ def evaluate(**given):
 def _evaluate_checkpoint(given, folder, trained):
     """Metrics of one checkpoint, printed and written."""
     config = dataclasses.replace(trained.config, label_loss=given.get("label_loss") or trained.config.label_loss)
-    sample = None if given.get("eval_data_pattern") else sources.sample_of(trained.config)
+    sample = None if given.get("eval_data_pattern") else restore.sample_of(trained.config)
     segments, batch_size = given.get("segment_labels", False), given.get("batch_size", 128)
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
@@ -88,7 +88,7 @@ def evaluate_submission(**given):
     if not submission or not (pattern or cached):
         folder = sources.folder_of_run(given)
         submission = submission or os.path.join(folder, "predictions.csv")
-        sample = sources.sample_of(configs.read_model_config(folder))
+        sample = restore.sample_of(configs.read_model_config(folder))
     of_sample = sample and not pattern and not cached
     if cached:
         pattern = None

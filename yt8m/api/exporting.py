@@ -9,8 +9,10 @@ import tensorflow as tf
 from yt8m import flags
 from yt8m.errors import UserError
 from yt8m.export import export
+from yt8m.export.formats import DEFAULT_FORMATS, FORMATS
 from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import checks, sources
+from yt8m.scoring.classes import columns_of, predicted_label_ids, scored_label_ids
 from yt8m.training import restore
 
 
@@ -36,17 +38,15 @@ def export_model(**given):
     overwrite = given.get("overwrite", False)
     export.check_output_dir(output, overwrite)
     trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
-    sample = sources.sample_of(trained.config)
+    sample = restore.sample_of(trained.config)
     calibration = given.get("calibration_data_pattern") or (sample.rated_pattern if sample else "")
     ids_file = given.get("segment_label_ids_file")
-    if ids_file is None and trained.config.label_ids is None:
-        ids_file = sources.label_ids_file(given, sample)
-    label_ids, columns = export.serving_classes(trained.config, ids_file)
+    label_ids = scored_label_ids([trained.config], ids_file) or predicted_label_ids(trained.config)
     options = export.ExportConfig(
         output_dir=output,
         formats=_formats(given, calibration),
         label_ids=label_ids,
-        columns=columns,
+        columns=tuple(columns_of(trained.config, label_ids)),
         top_k=given.get("top_k", 20),
         eval_data_pattern=given.get("eval_data_pattern") or (sample.held_out_pattern if sample else ""),
         calibration_data_pattern=calibration,
@@ -61,10 +61,10 @@ def export_model(**given):
 
 def _formats(given, calibration):
     """--formats, or the default ones; UserError for an unknown one."""
-    chosen = tuple(dict.fromkeys(given.get("formats") or export.DEFAULT_FORMATS))
-    unknown = [name for name in chosen if name not in export.FORMATS]
+    chosen = tuple(dict.fromkeys(given.get("formats") or DEFAULT_FORMATS))
+    unknown = [name for name in chosen if name not in FORMATS]
     if unknown:
-        raise UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(export.FORMATS)}.")
+        raise UserError(f"--formats={unknown[0]}: unknown. Use some of {', '.join(FORMATS)}.")
     if not given.get("formats") and not calibration:
         print("int8 is left out: there is no --calibration_data_pattern.")
         return tuple(name for name in chosen if name != "int8")

@@ -7,6 +7,7 @@ from yt8m.errors import UserError
 from yt8m.readers.datasets import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, workers
+from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.infer import Member
 from yt8m.training import bundle, restore
 
@@ -42,9 +43,9 @@ def inference(**given):
     if given.get("output_model_tgz"):
         bundle.write(given["output_model_tgz"], folders[0], first.prefix)
         print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
-    sample = None if given.get("input_data_pattern") else sources.sample_of(first.config)
+    sample = None if given.get("input_data_pattern") else restore.sample_of(first.config)
     job = _job(given, output, sample, first.config)
-    scorer = _scorer(given, first.config, members)
+    scorer = _scorer(given, members)
     if given.get("segment_labels"):
         infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
         _print_next(job, sample)
@@ -99,13 +100,11 @@ def _one_each(given, name, count):
     return values
 
 
-def _scorer(given, config, members):
-    """The Scorer of all members; `config` is of the first."""
-    ids_file = given.get("segment_label_ids_file")
-    if given.get("segment_labels") and ids_file is None and all(member.config.label_ids is None for member in members):
-        ids_file = sources.label_ids_file(given, sources.sample_of(config))
+def _scorer(given, members):
+    """The Scorer of all members."""
     kind = "segments" if given.get("segment_labels") else "videos"
-    return infer.Scorer(members, kind, ids_file, *(given.get(name, 0) for name in SEGMENT_FLAGS))
+    label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"), kind)
+    return infer.Scorer(members, kind, label_ids, *(given.get(name, 0) for name in SEGMENT_FLAGS))
 
 
 def _job(given, output, sample, config):

@@ -98,3 +98,7 @@ def known_failure(error):
         if sign in text:
             return f"{what}: {text.splitlines()[0][:300]}"
     return None
+
+
+if __name__ == "__main__":
+    main()

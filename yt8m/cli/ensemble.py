@@ -32,9 +32,9 @@ def arguments():
 
 def main(options):
     """Makes the ensemble."""
-    from yt8m.ensembles import ensemble
+    from yt8m.ensembles import command
 
-    ensemble.run(options)
+    command.run(options)
 
 
 COMMAND = ArgumentCommand(__doc__, arguments, main)

@@ -34,9 +34,9 @@ def arguments():
 
 def main(options):
     """Makes the sidecars."""
-    from yt8m.pseudo_labels import pseudo_labels
+    from yt8m.pseudo_labels import command
 
-    pseudo_labels.run(options)
+    command.run(options)
 
 
 COMMAND = ArgumentCommand(__doc__, arguments, main)

@@ -28,14 +28,14 @@ class Lists:
     def __init__(self, paths, label_ids=None):
         self.paths = list(paths)
         named = [_classes(path) for path in self.paths]
-        everywhere = dict.fromkeys(label for own in named for label in own)
+        everywhere = dict.fromkeys(label for of_file in named for label in of_file)
         self.label_ids = list(everywhere if label_ids is None else label_ids)
         unknown = [label for label in self.label_ids if label not in everywhere]
         if unknown or not self.label_ids:
             what = f"class {unknown[0]} is in none of the files" if unknown else "the files name no class"
             raise UserError(f"{what} ({', '.join(self.paths)}). Name submission CSV files that have it.")
-        for path, own in zip(self.paths, named):
-            lacking = len(set(self.label_ids) - set(own))
+        for path, of_file in zip(self.paths, named):
+            lacking = len(set(self.label_ids) - set(of_file))
             if lacking:
                 print(f"Note: {path} lists nothing for {lacking} of {len(self.label_ids)} classes: no points there.")
 
@@ -57,10 +57,10 @@ class _Classes:
     def take(self, label):
         """The class's segments; none where the file does not name it."""
         while label not in self._held:
-            found = next(self._lines, None)
-            if found is None:
+            line = next(self._lines, None)
+            if line is None:
                 return np.array([], str)
-            self._held[found[0]] = found[1]
+            self._held[line[0]] = line[1]
         return self._held.pop(label)
 
     def finish(self):
@@ -85,9 +85,9 @@ def rank_average(lists, weights, n):
     """
     codes, segments = pd.factorize(np.concatenate(lists))
     size, points, begin = max(map(len, lists)), np.zeros(len(segments)), 0
-    for weight, own in zip(weights, lists):
-        part = pd.Series(codes[begin : begin + len(own)])
-        begin += len(own)
+    for weight, ranked in zip(weights, lists):
+        part = pd.Series(codes[begin : begin + len(ranked)])
+        begin += len(ranked)
         first = ~part.duplicated().to_numpy()
         points[part.to_numpy()[first]] += weight * (size - np.flatnonzero(first))
     best = np.argsort(-points, kind="stable")[:n]
@@ -116,16 +116,16 @@ class Evaluation:
         if label not in self._rated:
             return
         self._ensemble[label] = self._only_rated(label, ranked)
-        for k, own in enumerate(lists):
-            self._alone[k][label] = self._only_rated(label, own)
+        for k, of_member in enumerate(lists):
+            self._alone[k][label] = self._only_rated(label, of_member)
             others = [i for i in range(len(lists)) if i != k]
             if others:
                 ranked = rank_average([lists[i] for i in others], [weights[i] for i in others], self._n)
                 self._without[k][label] = self._only_rated(label, ranked)
 
     def result(self):
-        """(MAP of the ensemble, MAP of each member, MAP without each member)."""
-        return self._map(self._ensemble), [self._map(own) for own in self._alone], [self._map(own) for own in self._without]
+        """Lists of MAPs: of the ensemble alone, of each member, of the ensemble without each member."""
+        return [self._map(self._ensemble)], [*map(self._map, self._alone)], [*map(self._map, self._without)]
 
     def _only_rated(self, label, ranked):
         return [segment for segment in ranked[: self._n].tolist() if segment in self._rated[label]]

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import write_text
 
 VERSION = 1
 LEAST_PROBABILITY = 5e-5  # half a step of a score stored as round(p * 9999): what a stored 0 or 1 is taken for
@@ -54,8 +54,8 @@ def fit(probabilities, labels, classes, num_classes, prior=30.0, tolerance=1e-5,
     order = np.argsort(classes, kind="stable")
     ends = np.cumsum(np.bincount(classes, minlength=num_classes))
     for c in np.unique(classes):
-        own = order[ends[c - 1] if c else 0 : ends[c]]
-        weights[:, c] = _fit_class(likelihoods[own], prior, tolerance, max_iterations)
+        of_class = order[ends[c - 1] if c else 0 : ends[c]]
+        weights[:, c] = _fit_class(likelihoods[of_class], prior, tolerance, max_iterations)
     return weights
 
 
@@ -84,8 +84,8 @@ def write(path, members, label_ids, weights, about):
     Raises:
         UserError: the file cannot be written.
     """
-    by_class = {str(label): [round(float(w), 6) for w in own] for label, own in zip(label_ids, weights.T)}
-    lines = ",\n".join(f"  {json.dumps(label)}: {json.dumps(own)}" for label, own in by_class.items())
+    by_class = {str(label): [round(float(w), 6) for w in of_class] for label, of_class in zip(label_ids, weights.T)}
+    lines = ",\n".join(f"  {json.dumps(label)}: {json.dumps(of_class)}" for label, of_class in by_class.items())
     head = json.dumps({"version": VERSION, **about, "members": members}, indent=1)[:-2]
     write_text(path, f'{head},\n "weights": {{\n{lines}\n }}\n}}\n')
 
@@ -105,21 +105,21 @@ def read(path, label_ids, runs=None):
         with open(path, encoding="utf-8") as file:
             stored = json.load(file)
         members, by_class = [member["run"] for member in stored["members"]], stored["weights"]
-        found = {int(label): np.array(own, np.float64) for label, own in by_class.items()}
-        if stored["version"] != VERSION or any(own.shape != (len(members),) for own in found.values()):
+        fitted = {int(label): np.array(of_class, np.float64) for label, of_class in by_class.items()}
+        if stored["version"] != VERSION or any(of_class.shape != (len(members),) for of_class in fitted.values()):
             raise ValueError("another version, or weights that are not one a member")
     except OSError as error:
         raise UserError(f"--weights={path}: cannot be read ({error.strerror}). Name a file of --weights_output.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--weights={path}: no file of --weights_output ({error}). Fit the weights again.") from error
     _check_members(path, members, runs)
-    missing = [label for label in label_ids if label not in found]
+    missing = [label for label in label_ids if label not in fitted]
     if missing:
         raise UserError(
             f"--weights={path}: no weights for {len(missing)} of {len(label_ids)} classes ({missing[0]}, ...). "
             "Fit them for these classes."
         )
-    weights = np.stack([found[label] for label in label_ids], axis=1)
+    weights = np.stack([fitted[label] for label in label_ids], axis=1)
     _check(weights, f"--weights={path}")
     return weights
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from yt8m import models
 from yt8m.errors import UserError
 from yt8m.export.signatures import window_probabilities
-from yt8m.training.predict import SEGMENT_SIZE
+from yt8m.segments import SEGMENT_SIZE, starts_of
 
 FORMATS = ("float32", "float16", "int8", "dynamic")
 _LOOPS = {"While", "StatelessWhile"}
@@ -53,7 +53,7 @@ def functions(model, config):
 
     @tf.function(input_signature=frames(config.max_frames))
     def video(frames, num_frames):
-        starts = np.arange(0, config.max_frames, SEGMENT_SIZE, dtype=np.int32)
+        starts = starts_of(config.max_frames).astype(np.int32)
         batch = {"frames": frames, "num_frames": num_frames, "segment_rows": np.zeros_like(starts), "start_times": starts}
         return {"probabilities": models.predict(model, batch)[None]}
 
@@ -221,7 +221,7 @@ def calibration_inputs(model, batch, max_frames):
     if model.KIND == "sequence":
         return {"video": whole}
     context = np.asarray(model.encode_context(batch))
-    segments = [{"context_embedding": context[row : row + 1], **one} for row, one in zip(batch["segment_rows"], windows)]
+    segments = [{"context_embedding": context[row : row + 1], **window} for row, window in zip(batch["segment_rows"], windows)]
     return {"context": whole, "segment": segments}
 
 

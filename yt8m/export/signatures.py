@@ -3,11 +3,11 @@
 import tensorflow as tf
 
 from yt8m import models
-from yt8m.training.predict import SEGMENT_SIZE
+from yt8m.segments import BYTES_PER_UNIT, MAX_VALUE, MIN_VALUE, OFFSET, SCALE, SEGMENT_SIZE
 
 
 def segment_windows(frames, num_frames, expansion):
-    """predict.window_indices and the windows themselves, in TensorFlow.
+    """segments.window_indices and the windows themselves, in TensorFlow.
 
     Args:
         frames: uint8 [B, T, D].
@@ -32,11 +32,11 @@ def segment_windows(frames, num_frames, expansion):
 
 
 def mean_features(frames, num_frames):
-    """predict.mean_features in TensorFlow: uint8 [N, W, D] and how many frames are real [N] -> float32 [N, D]."""
+    """segments.mean_features in TensorFlow: uint8 [N, W, D] and how many frames are real [N] -> float32 [N, D]."""
     real = tf.range(tf.shape(frames)[1])[None, :] < num_frames[:, None]
     sums = tf.reduce_sum(tf.where(real[:, :, None], tf.cast(frames, tf.float32), 0.0), axis=1)
     means = sums / tf.cast(tf.maximum(num_frames, 1), tf.float32)[:, None]
-    return means * (4 / 255) + (4 / 512 - 2)
+    return means * SCALE + OFFSET
 
 
 def quantized(features):
@@ -44,7 +44,7 @@ def quantized(features):
 
     What was dequantised from bytes comes back as the same bytes.
     """
-    return tf.cast((tf.clip_by_value(features, -2.0, 2.0) + 2.0) * (255 / 4), tf.uint8)
+    return tf.cast((tf.clip_by_value(features, MIN_VALUE, MAX_VALUE) - MIN_VALUE) * BYTES_PER_UNIT, tf.uint8)
 
 
 def window_probabilities(model, windows, counts):
@@ -97,11 +97,11 @@ def top_segments(probabilities, num_frames, label_ids, columns, top_k):
     real = tf.range(tf.shape(scores)[1])[None, :] * SEGMENT_SIZE < num_frames[:, None]
     flat = tf.reshape(tf.where(real[:, :, None], scores, -1.0), [tf.shape(scores)[0], -1])  # [B, S, n] -> [B, S n]
     best, at = tf.math.top_k(tf.pad(flat, [[0, 0], [0, top_k]], constant_values=-1.0), top_k)
-    found = best >= 0
+    there = best >= 0
     return {
-        "start_times": tf.where(found, at // len(columns) * SEGMENT_SIZE, -1),
-        "class_ids": tf.where(found, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
-        "scores": tf.where(found, best, 0.0),
+        "start_times": tf.where(there, at // len(columns) * SEGMENT_SIZE, -1),
+        "class_ids": tf.where(there, tf.gather(tf.constant(label_ids, tf.int32), at % len(columns)), -1),
+        "scores": tf.where(there, best, 0.0),
     }
 
 

@@ -12,6 +12,7 @@ from yt8m.layers.position_encoding import PositionEncoding
 from yt8m.layers.segment_mean import SegmentMean
 from yt8m.layers.transformer_block import TransformerBlock
 from yt8m.registry import register
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.video_level_models import make_head
 
 FUSIONS = ("early", "late")
@@ -87,7 +88,7 @@ class BiGruModel(SequenceModel):
         units=512,
         num_layers=2,
         reset_after=False,
-        segment_size=5,
+        segment_size=SEGMENT_SIZE,
         normalize=True,
         video_level_classifier_model="LogisticModel",
         head_options=None,
@@ -160,7 +161,7 @@ class TransformerModel(SequenceModel):
         position="none",
         max_length=300,
         epsilon=1e-6,
-        segment_size=5,
+        segment_size=SEGMENT_SIZE,
         normalize=True,
         video_level_classifier_model="LogisticModel",
         head_options=None,

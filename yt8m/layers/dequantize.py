@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from yt8m.layers.frame_mask import frame_mask
 from yt8m.registry import register
+from yt8m.segments import MAX_VALUE, MIN_VALUE, scale_and_offset
 
 
 def l2_normalize(x, axis=-1, epsilon=1e-12):
@@ -27,15 +28,15 @@ class Dequantize(layers.Layer):
     Source: utils.Dequantize of the starter code (google/youtube-8m); its bias of half a step is kept.
     """
 
-    def __init__(self, normalize=False, min_value=-2.0, max_value=2.0, **kwargs):
+    def __init__(self, normalize=False, min_value=MIN_VALUE, max_value=MAX_VALUE, **kwargs):
         super().__init__(**kwargs)
         self.normalize = normalize
         self.min_value = min_value
         self.max_value = max_value
 
     def call(self, frames, num_frames):
-        scale = self.max_value - self.min_value
-        x = ops.cast(frames, "float32") * (scale / 255.0) + (self.min_value + scale / 512.0)
+        scale, offset = scale_and_offset(self.min_value, self.max_value)
+        x = ops.cast(frames, "float32") * scale + offset
         if self.normalize:
             x = l2_normalize(x)
         real = frame_mask(num_frames, ops.shape(frames)[1])

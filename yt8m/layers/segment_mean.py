@@ -6,6 +6,7 @@ from keras import layers, ops
 from yt8m.errors import UserError
 from yt8m.layers.frame_mask import frame_mask
 from yt8m.registry import register
+from yt8m.segments import SEGMENT_SIZE
 
 
 @register("layer")
@@ -23,7 +24,7 @@ class SegmentMean(layers.Layer):
     Source: "average pooling every five time steps" of paper 004, sections 4.3 and 4.4; the partial segment is ours.
     """
 
-    def __init__(self, segment_size=5, **kwargs):
+    def __init__(self, segment_size=SEGMENT_SIZE, **kwargs):
         super().__init__(**kwargs)
         if segment_size < 1:
             raise UserError(f"segment_size={segment_size}: use at least 1 frame.")

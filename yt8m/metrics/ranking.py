@@ -123,8 +123,8 @@ def pair_average_precisions(classes, scores, labels, num_positives):
     ends = np.cumsum(np.bincount(classes, minlength=len(num_positives)))
     precisions = np.full(len(num_positives), np.nan)
     for c in np.flatnonzero(num_positives):
-        own = order[ends[c - 1] if c else 0 : ends[c]]
-        precisions[c] = average_precision(scores[own], labels[own], num_positives[c])
+        of_class = order[ends[c - 1] if c else 0 : ends[c]]
+        precisions[c] = average_precision(scores[of_class], labels[of_class], num_positives[c])
     return precisions
 
 
@@ -263,8 +263,8 @@ def _average_precision_at(scores, rows, num_positives, ties="order"):
     rising, wanted = np.sort(scores), np.sort(scores[rows])[::-1]
     at_least = len(rising) - np.searchsorted(rising, wanted, side="left")
     if ties == "group":
-        found = len(rows) - np.searchsorted(wanted[::-1], wanted, side="left")
-        return float(np.sum(found / at_least) / num_positives)
+        positives = len(rows) - np.searchsorted(wanted[::-1], wanted, side="left")
+        return float(np.sum(positives / at_least) / num_positives)
     above = len(rising) - np.searchsorted(rising, wanted, side="right")
     if np.any(at_least - above > 1):
         positive = np.zeros(len(scores), bool)
@@ -283,8 +283,8 @@ def _dense_class_precisions(chunks, positives):
     for first in range(0, num_classes, _CLASSES_AT_A_TIME):
         columns = np.concatenate([chunk[:, first : first + _CLASSES_AT_A_TIME].T for chunk in chunks], axis=1)
         for c, scores in enumerate(np.ascontiguousarray(columns), start=first):
-            own = rows[ends[c - 1] if c else 0 : ends[c]]
-            precisions[c] = _average_precision_at(scores, own, len(own))
+            of_class = rows[ends[c - 1] if c else 0 : ends[c]]
+            precisions[c] = _average_precision_at(scores, of_class, len(of_class))
     return precisions
 
 

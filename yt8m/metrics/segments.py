@@ -27,7 +27,7 @@ class Ratings:
 
 @dataclasses.dataclass(frozen=True)
 class SegmentPrecisions:
-    """What `segment_average_precisions` found.
+    """The result of `segment_average_precisions`.
 
     Attributes:
         mean: MAP over `per_class`, nan when that is empty.
@@ -73,7 +73,7 @@ def segment_average_precisions(ranked, ratings, n=100_000):
     if n < 1:
         raise UserError(f"n={n}: use 1 or more.")
     rated = _by_class(ratings)
-    num_positives = {c: sum(own.values()) for c, own in rated.items()}
+    num_positives = {c: sum(of_class.values()) for c, of_class in rated.items()}
     per_class = {c: 0.0 for c in sorted(rated) if num_positives[c]}
     listed, num_found = set(), 0
     for c, segment_ids in ranked.items() if isinstance(ranked, Mapping) else ranked:
@@ -81,10 +81,10 @@ def segment_average_precisions(ranked, ratings, n=100_000):
             raise UserError(f"class {c} is listed twice: put its segments into one list.")
         listed.add(c)
         if c in rated:
-            found = _rated_labels(segment_ids, rated[c], n)
-            num_found += len(found)
+            ranked_labels = _rated_labels(segment_ids, rated[c], n)
+            num_found += len(ranked_labels)
             if c in per_class:
-                per_class[c] = average_precision_from_ranks(np.flatnonzero(found) + 1, num_positives[c])
+                per_class[c] = average_precision_from_ranks(np.flatnonzero(ranked_labels) + 1, num_positives[c])
     return SegmentPrecisions(
         mean=float(np.mean(list(per_class.values()))) if per_class else float("nan"),
         per_class=per_class,
@@ -180,8 +180,8 @@ def _rated_labels(segment_ids, rated, n):
         segment_ids = segment_ids.tolist()
     if segment_ids and isinstance(segment_ids[0], bytes):
         segment_ids = list(map(_text, segment_ids))
-    found = dict.fromkeys(compress(segment_ids, map(rated.__contains__, segment_ids)))
-    return [rated[segment_id] for segment_id in found]
+    in_order = dict.fromkeys(compress(segment_ids, map(rated.__contains__, segment_ids)))
+    return [rated[segment_id] for segment_id in in_order]
 
 
 def _may_be_among(segment_ids, wanted):

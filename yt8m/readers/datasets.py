@@ -17,11 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.metrics.segments import Ratings
 from yt8m.readers import records
 from yt8m.readers.index import index_shard, open_shard, version
 from yt8m.readers.labels import LabelMap, multi_hot
 from yt8m.readers.sidecars import open_sidecar, sidecar_path
 from yt8m.readers.stores import open_store
+from yt8m.segments import SEGMENT_SIZE, mean_features
 
 _ALIGNMENT = 64  # TensorFlow takes over numpy memory without a copy when it is aligned so
 
@@ -67,7 +69,7 @@ class DataSpec:
     id_feature: str = "id"
     max_frames: int = 300
     segment_labels: bool = False
-    segment_size: int = 5
+    segment_size: int = SEGMENT_SIZE
     segment_expansion: int = 0
     whole_videos: bool = False
     context: bool = False
@@ -138,16 +140,6 @@ class DataSpec:
     def window_size(self):
         """W, frames of a rated segment's window."""
         return self.segment_size + 2 * self.segment_expansion
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Ratings:
-    """All rated (segment, class) pairs, as parallel arrays: video_ids str, start_times and labels int64, scores float32."""
-
-    video_ids: np.ndarray
-    start_times: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray
 
 
 def shards(spec):
@@ -285,26 +277,24 @@ def blended(first, second):
 def read_ratings(pattern, id_feature="id", pattern_flag="data_pattern"):
     """The ratings in the shards, read from the records' contexts alone (their frames may be missing).
 
+    Returns:
+        metrics.segments.Ratings; segment_ids str, classes int64, scores float32.
+
     Raises:
         UserError: no file, a damaged shard or record, or no rating at all.
     """
-    ids, found = [], []
+    ids, rated = [], []
     for path in match_files(pattern, pattern_flag):
         shard = open_shard(path)
         for number in range(len(shard)):
             with _naming(path, number):
                 video = records.decode_context(shard.record(number), id_feature)
             if video.segments is not None:
-                found.append(video.segments)
-                ids += [video.id] * len(video.segments.labels)
-    if not found:
+                rated.append(video.segments)
+                ids += [f"{video.id}:{start}" for start in video.segments.start_times.tolist()]
+    if not rated:
         raise UserError(f"no rated segment in --{pattern_flag}='{pattern}': needs version-3 validate shards.")
-    return Ratings(
-        np.array(ids),
-        np.concatenate([s.start_times for s in found]),
-        np.concatenate([s.labels for s in found]),
-        np.concatenate([s.scores for s in found]),
-    )
+    return Ratings(np.array(ids), np.concatenate([s.labels for s in rated]), np.concatenate([s.scores for s in rated]))
 
 
 def user_error_from(error):
@@ -631,11 +621,11 @@ def _aligned_zeros(shape, dtype):
 
 
 def _frame_means(spec, windows):
-    """float32 [B, D]: means over the real frames, dequantised as x * 4/255 - 2 + 4/512."""
+    """float32 [B, D]: means over the real frames, as segments.mean_features'."""
     means = np.zeros((len(windows), sum(spec.feature_sizes)), np.float32)
     for row, window in zip(means, windows):
-        row[:] = np.concatenate([feature.mean(axis=0, dtype=np.float64) for feature in window])
-    return means * np.float32(4 / 255) - np.float32(2 - 4 / 512)
+        row[:] = np.concatenate([mean_features(feature, len(feature)) for feature in window])
+    return means
 
 
 def _stacked_features(spec, videos):

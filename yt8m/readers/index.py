@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from yt8m.errors import UserError
+from yt8m.files import replacing
 
 _BEFORE, _AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
@@ -45,13 +47,15 @@ def index_shard(path):
     `cache_folder("index")` under the file's path, size and modification time.
 
     Raises:
-        UserError: no such file; it is truncated or corrupt (says at which record and byte).
+        UserError: no such file, or no regular one; it is truncated or corrupt (says at which record and byte).
     """
     path = str(path)
     try:
         stat = tf.io.gfile.stat(path)
     except tf.errors.OpError as error:
         raise _unreadable(path, _first_line(error)) from error
+    if not is_remote(path) and not os.path.isfile(path):
+        raise UserError(f"cannot read shard {path}: it is a folder, a pipe or a device. Check the path: name TFRecord files.")
     lengths = _lengths(path if is_remote(path) else os.path.abspath(path), stat.length, stat.mtime_nsec)
     ends = np.cumsum(lengths + _BEFORE + _AFTER)
     return ShardIndex(path, ends - lengths - _AFTER, lengths)
@@ -150,12 +154,30 @@ def _lengths(path, file_length, mtime):
 
 
 def _verified_lengths(path, file_length):
+    if not is_remote(path):
+        _check_headers(path, file_length)
     lengths = _streamed(path, tf.data.TFRecordDataset(path).map(_length).batch(4096))
     lengths = np.concatenate([np.zeros(0, np.int64), *lengths])
     end = lengths.sum() + len(lengths) * (_BEFORE + _AFTER)
     if end != file_length:  # TensorFlow takes the beginning of a length for the end of the file
         raise UserError(_truncated(path, len(lengths), end))
     return lengths
+
+
+def _check_headers(path, file_length):
+    """Refuses a record that is longer than what is left of the file: TensorFlow's reader would ask for that much memory."""
+    at = record = 0
+    with open(path, "rb") as file:
+        while at + _BEFORE + _AFTER <= file_length:
+            file.seek(at)
+            header = file.read(_BEFORE)
+            if masked_crc32c(header[:8]) != int.from_bytes(header[8:], "little"):
+                return  # TensorFlow's reader stops there, and says so
+            length = int.from_bytes(header[:8], "little")
+            if length > file_length - at - _BEFORE - _AFTER:
+                raise UserError(_truncated(path, record, at))
+            at += length + _BEFORE + _AFTER
+            record += 1
 
 
 def _truncated(path, record, byte):
@@ -208,24 +230,17 @@ def _load(cached, file_length):
     """The cached lengths, or None where there are none that add up to the file's length."""
     try:
         lengths = np.load(cached)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, MemoryError):
         return None
-    return lengths if lengths.ndim == 1 and lengths.sum() + len(lengths) * (_BEFORE + _AFTER) == file_length else None
+    if not isinstance(lengths, np.ndarray) or lengths.ndim != 1 or lengths.dtype != np.int64 or (lengths < 0).any():
+        return None
+    return lengths if lengths.sum() + len(lengths) * (_BEFORE + _AFTER) == file_length else None
 
 
 def _save(cached, lengths):
     """Best effort: without a writable cache folder the shard is indexed again next time."""
-    unfinished = cached.with_name(f"{cached.stem}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "wb") as file:
-            np.save(file, lengths)
-        os.replace(unfinished, cached)
-    except OSError:
-        return
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(UserError, OSError), replacing(cached) as file:
+        np.save(file, lengths)
 
 
 def _unreadable(path, reason):

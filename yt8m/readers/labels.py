@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.files import replacing_path
 
 DEFAULT_SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
 
@@ -123,14 +124,14 @@ def _local(path_or_url):
     if (folder / name).exists():
         return str(folder / name)
     print(f"Fetching {path_or_url} (cached in {folder}).", flush=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = f"{name}.{os.getpid()}.tmp"
-        keras.utils.get_file(fname=unfinished, origin=path_or_url, cache_dir=str(folder), cache_subdir="")
-        os.replace(folder / unfinished, folder / name)
-    except Exception as error:  # urllib's, http's and the file system's many ways to fail
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"cannot fetch {path_or_url}: {reason}. Download the file yourself and give its path instead.") from error
+    with replacing_path(folder / name) as unfinished:
+        try:
+            keras.utils.get_file(fname=os.path.basename(unfinished), origin=path_or_url, cache_dir=str(folder), cache_subdir="")
+        except Exception as error:  # urllib's, http's and the file system's many ways to fail
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"cannot fetch {path_or_url}: {reason}. Download the file yourself and give its path instead."
+            ) from error
     return str(folder / name)
 
 

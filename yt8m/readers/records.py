@@ -1,16 +1,15 @@
 """YouTube-8M's records, both ways: bytes to plain arrays and back."""
 
 import functools
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.files import replacing_path
+from yt8m.segments import SEGMENT_SIZE
 
-SEGMENT_SECONDS = 5
 _CONTEXT_FLOATS = {"segment_scores", "start_time_seconds", "end_time_seconds"}  # floats that frame-level records carry
 
 
@@ -94,17 +93,19 @@ def encode_video_features(id, labels, features, id_feature="id"):
 
 
 def write_shard(path, serialized_records):
-    """Writes serialized records to a TFRecord file, under a temporary name until it is whole; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with tf.io.TFRecordWriter(str(unfinished)) as writer:
-            for record in serialized_records:
-                writer.write(record)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Writes serialized records to a TFRecord file, which appears when it is whole; makes the folder.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with replacing_path(path) as unfinished:
+        try:
+            with tf.io.TFRecordWriter(unfinished) as writer:
+                for record in serialized_records:
+                    writer.write(record)
+        except tf.errors.OpError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: cannot be written ({reason}). Free some space, or name a place to write to.") from error
 
 
 def _bytes(value):
@@ -197,7 +198,28 @@ def decode_video_features(record, feature_names, feature_sizes, id_feature="id")
     features = _strided_floats(context.payload, feature_names, feature_sizes)
     if features is None:
         features = _parsed_floats(context, feature_names, feature_sizes)
+    check_finite(features)
     return VideoFeatures(context.id(id_feature), features, context.ints("labels"))
+
+
+def decode_id(value):
+    """A record's id, bytes, as str.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise UserError(f"has the id {value!r}, which is not UTF-8. Rewrite the record.") from None
+
+
+def check_finite(features):
+    """Raises a UserError that names a feature, of {name: float array}, with a value that is no finite number."""
+    for name, values in features.items():
+        wrong = values[~np.isfinite(values)]
+        if len(wrong):
+            raise UserError(f"has {len(wrong)} values of `{name}` that are no finite numbers ({wrong[0]}). Rewrite the record.")
 
 
 def check_labels(labels, num_classes):
@@ -230,7 +252,7 @@ class _Context:
         if len(values) != 1:
             texts = [key for key, feature in self.feature.items() if len(feature.bytes_list.value) == 1]
             raise UserError(f"has no id `{name}`; it has {_names(texts)}. Set --id_feature.")
-        return values[0].decode("utf-8", "replace")
+        return decode_id(values[0])
 
     def ints(self, name):
         return np.array(self.feature[name].int64_list.value if name in self.feature else (), np.int64)
@@ -241,11 +263,15 @@ class _Context:
             return None
         labels = self.ints("segment_labels")
         scores = self.feature["segment_scores"].float_list.value if "segment_scores" in self.feature else ()
-        ends = ends if len(ends) else starts + SEGMENT_SECONDS
+        ends = ends if len(ends) else starts + SEGMENT_SIZE
         if not len(starts) == len(ends) == len(labels) == len(scores):
             counts = f"{len(starts)} start times, {len(ends)} end times, {len(labels)} labels and {len(scores)} scores"
             raise UserError(f"has {counts} of rated segments; these must be as many. Rewrite the record.")
-        return Segments(starts, ends, labels, np.array(scores, np.float32))
+        scores = np.array(scores, np.float32)
+        wrong = scores[~((scores >= 0) & (scores <= 1))]  # nan too
+        if len(wrong):
+            raise UserError(f"has a segment score of {wrong[0]:g}; a score is from 0 (not there) to 1. Rewrite the record.")
+        return Segments(starts, ends, labels, scores)
 
 
 class _Unusual(Exception):

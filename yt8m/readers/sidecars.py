@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.files import is_temporary
 from yt8m.readers import records
 from yt8m.readers.index import open_shard
 from yt8m.readers.labels import LabelMap
@@ -156,12 +157,8 @@ def write_sidecar(folder, header, annotations):
     _check_replaceable(path)
     serialized = [_encode_header(header)]
     serialized += [_encode_annotation(id, segments) for id, segments in _checked(header, annotations)]
-    try:
-        records.write_shard(path, serialized)
-        return path.stat().st_size
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"cannot write sidecar {path}: {reason}. Name a folder that can be written.") from error
+    records.write_shard(path, serialized)
+    return path.stat().st_size
 
 
 def open_sidecar(folder, shard_path):
@@ -248,7 +245,7 @@ def size_of(folder):
         UserError: no such folder.
     """
     try:
-        files = [entry for entry in os.scandir(folder) if entry.is_file() and not entry.name.endswith(".tmp")]
+        files = [entry for entry in os.scandir(folder) if entry.is_file() and not is_temporary(entry.name)]
     except OSError as error:
         raise UserError(f"cannot read folder {folder}: {error.strerror}. Name a folder of sidecars.") from error
     return sum(entry.stat().st_size for entry in files if _starts_as_sidecar(entry.path))

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import replacing, write_text
+from yt8m.segments import SEGMENT_SIZE
 
 STORE_FILE, VERSION = "store.json", 1
 SCALES = {"uint16": 9999, "float16": 1}  # a stored value is score * scale; 9999 is paper 002's
@@ -34,7 +35,7 @@ class StoreConfig:
     Attributes:
         kind: "segments" or "videos": what a row is.
         label_ids: the label id of each column.
-        dtype: "uint16" or "float16", see quantise.
+        dtype: "uint16" or "float16", see encode_scores.
         segment_size: seconds of a segment.
         run: what made the scores, in JSON's types: models, weights, flags. Two runs mix only where it is equal.
     """
@@ -42,7 +43,7 @@ class StoreConfig:
     kind: str
     label_ids: tuple
     dtype: str = "uint16"
-    segment_size: int = 5
+    segment_size: int = SEGMENT_SIZE
     run: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -91,7 +92,7 @@ class StoredScores:
 
     def scores(self, rows=slice(None)):
         """The scores of some rows, float32 [n, C]."""
-        return dequantise(self.values[rows], self.values.dtype.name)
+        return decode_scores(self.values[rows], self.values.dtype.name)
 
 
 class ScoreStore:
@@ -131,21 +132,11 @@ class ScoreStore:
         Raises:
             UserError: rows of another shape, scores that are no probabilities, or the files cannot be written.
         """
-        ends = {ending: f".{os.getpid()}.partial" for ending in (_SCORES, _ROWS)}
-        parts = {ending: self._path(shard, ending) + end for ending, end in ends.items()}
-        try:
-            with self._explained(), open(parts[_SCORES], "wb") as file:
-                writer = _ShardWriter(file, self.config)
-                yield writer
-                writer.finish()
-            with self._explained():
-                writer.rows().to_csv(parts[_ROWS], index=False, lineterminator="\n")
-                for ending in (_SCORES, _ROWS):
-                    os.replace(parts[ending], self._path(shard, ending))
-        finally:
-            for part in parts.values():
-                with contextlib.suppress(OSError):
-                    os.remove(part)
+        with replacing(self._path(shard, _ROWS), "w") as rows, replacing(self._path(shard, _SCORES)) as scores:
+            writer = _ShardWriter(scores, self.config)
+            yield writer
+            writer.finish()
+            writer.rows().to_csv(rows, index=False, lineterminator="\n")
 
     def read(self, shard):
         """The StoredScores of a shard, given by its path or its basename.
@@ -183,13 +174,6 @@ class ScoreStore:
             raise _damaged(path, f"its columns are {','.join(map(str, table.columns))}, not {','.join(columns)}")
         return table
 
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"cannot write {self.folder}: {error.strerror}. Free some space or name another folder.") from error
-
 
 class _ShardWriter:
     """Appends rows to an open file; see ScoreStore.writer."""
@@ -207,7 +191,7 @@ class _ShardWriter:
             raise UserError(f"scores of shape {list(scores.shape)} for {len(ids)} ids: expected {list(shape)}.")
         if (starts is None) != (self._config.kind == "videos") or (starts is not None and len(starts) != len(ids)):
             raise UserError(f"{len(ids)} ids: expected as many start times in a store of segments, None in one of videos.")
-        values = np.ascontiguousarray(quantise(scores, self._config.dtype))
+        values = np.ascontiguousarray(encode_scores(scores, self._config.dtype))
         self._file.write(values.data)
         self._ids += ids.tolist()
         if starts is not None:
@@ -280,7 +264,7 @@ def check_basenames(shards):
             raise UserError(f"{other} and {path} have one name, by which a store knows them. Use a store for each folder.")
 
 
-def quantise(scores, dtype):
+def encode_scores(scores, dtype):
     """Scores as they are stored.
 
     Args:
@@ -300,7 +284,7 @@ def quantise(scores, dtype):
     return np.rint(scores * np.float32(SCALES[dtype])).astype(np.uint16)
 
 
-def dequantise(values, dtype):
+def decode_scores(values, dtype):
     """float32 scores of stored values of the dtype."""
     _check_dtype(dtype)
     scores = np.asarray(values).astype(np.float32)
@@ -315,15 +299,15 @@ def _check_dtype(dtype):
 def first_difference(there, given, prefix=""):
     """Where two JSON objects differ first, as `field is A, not B`; None where they are equal."""
     for key in [*there, *(key for key in given if key not in there)]:
-        one, other = there.get(key), given.get(key)
-        if one == other:
+        ours, theirs = there.get(key), given.get(key)
+        if ours == theirs:
             continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            return first_difference(one, other, f"{prefix}{key}.")
-        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-            at = next(i for i, (a, b) in enumerate(zip(one, other)) if a != b)
-            return first_difference({f"{key}[{at}]": one[at]}, {f"{key}[{at}]": other[at]}, prefix)
-        return f"{prefix}{key} is {_shown(one)}, not {_shown(other)}"
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            return first_difference(ours, theirs, f"{prefix}{key}.")
+        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+            at = next(i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b)
+            return first_difference({f"{key}[{at}]": ours[at]}, {f"{key}[{at}]": theirs[at]}, prefix)
+        return f"{prefix}{key} is {_shown(ours)}, not {_shown(theirs)}"
     return None
 
 

@@ -4,6 +4,7 @@ import os
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.sample.sample import ensure_sample
 from yt8m.training import checkpoints
@@ -44,7 +45,7 @@ def folder_of_run(given):
 
 def note_latest(folder):
     """Notes the run that the other commands mean when they get no --train_dir."""
-    configs.write_text(os.path.join(configs.MODEL_ROOT, LATEST), os.path.abspath(folder) + "\n")
+    write_text(os.path.join(configs.MODEL_ROOT, LATEST), os.path.abspath(folder) + "\n")
 
 
 def earlier_model(given):
@@ -84,22 +85,12 @@ def sample_to_train_on(given, base):
     return ensure_sample(base.sample if base else "small")
 
 
-def sample_of(model_config):
-    """The built-in Sample that a model was trained on, or None."""
-    return ensure_sample(model_config.sample) if model_config.sample else None
-
-
-def label_ids_file(given, sample):
-    """File or URL of the segment classes: --segment_label_ids_file, else the sample's, else YouTube-8M's."""
-    default = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
-    return given.get("segment_label_ids_file") or default
-
-
 def segment_label_ids(given, sample):
-    """Ids of the segment classes where a training needs them, else None."""
-    if given.get("segment_classes_only") or given.get("segment_class_weight", 1) != 1:
-        return tuple(labels.read_label_ids(label_ids_file(given, sample)))
-    return None
+    """Ids of the segment classes where a training needs them, else None: of the file, else the sample's, else YouTube-8M's."""
+    if not given.get("segment_classes_only") and given.get("segment_class_weight", 1) == 1:
+        return None
+    default = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
+    return labels.read_label_ids(given.get("segment_label_ids_file") or default)
 
 
 def expected(given):

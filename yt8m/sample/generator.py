@@ -28,9 +28,9 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.sample import vocabulary
+from yt8m.segments import SEGMENT_SIZE, quantise, starts_of
 
 RGB, AUDIO = 1024, 128
-SEGMENT = 5
 RATINGS = 5  # a rated video
 SPLITS = ("train", "rated", "held_out", "test")
 
@@ -42,7 +42,6 @@ MODES, CROSSED, FOREIGN = (0, 1), (2, 3), (4, 5)
 # Frames a video in multiples of their mean, at these quantiles (measured: 129, 175, 234, 300 of 230; 30% have the most).
 _LENGTH_QUANTILES = ((0, 0.05, 0.25, 0.5, 0.7, 1), (0.3, 0.56, 0.76, 1.02, 1.3, 1.3))
 _ONE_FRAME_EVERY = 250  # train videos
-_QUANTISED = 255 / 4  # bytes a unit
 
 
 @dataclass(frozen=True)
@@ -290,9 +289,9 @@ def video_id(number):
 
 def segments_there(on):
     """Per second to per segment: bool [T, C] -> bool [ceil(T / 5), C], true where more than half of the segment is."""
-    starts = np.arange(0, len(on), SEGMENT)
+    starts = starts_of(len(on))
     seconds = np.add.reduceat(on.astype(np.int32), starts, axis=0)
-    sizes = np.minimum(len(on) - starts, SEGMENT)
+    sizes = np.minimum(len(on) - starts, SEGMENT_SIZE)
     return 2 * seconds > sizes[:, None]
 
 
@@ -301,7 +300,7 @@ def _length(rng, mean, index, rated):
     if not rated and index % _ONE_FRAME_EVERY == _ONE_FRAME_EVERY - 1:
         return 1
     length = round(mean * multiple) + int(rng.random() < 0.0002)
-    return max(length, SEGMENT * RATINGS) if rated else length
+    return max(length, SEGMENT_SIZE * RATINGS) if rated else length
 
 
 def _focus(world, rng, topic, rated):
@@ -379,24 +378,16 @@ def _frames(world, rng, topic, entities, variants):
     return quantise(frames)
 
 
-def quantise(values):
-    """float32 -> uint8, the inverse of x * 4/255 - 2 + 4/512, clipped."""
-    return np.clip(np.rint((values + np.float32(2 - 4 / 512)) * np.float32(_QUANTISED)), 0, 255).astype(np.uint8)
-
-
-def dequantise(frames):
-    """uint8 -> float32 x * 4/255 - 2 + 4/512."""
-    return frames.astype(np.float32) * np.float32(4 / 255) + np.float32(4 / 512 - 2)
-
-
 def _rate(world, rng, labels, focus, entities, variants, there, length):
     """Five ratings (start, class, score) of whole segments, by start and class."""
     s = world.settings
-    whole = length // SEGMENT
+    whole = length // SEGMENT_SIZE
     ratable = [int(c) for c in labels if c in world.segment_classes]
     others = [c for c in ratable if c != focus]
     free = {c: list(range(whole)) for c in ratable}
-    fooling = np.where((entities >= 0) & (variants >= NUM_MODES), entities, -1)[: whole * SEGMENT].reshape(whole, SEGMENT)
+    fooling = np.where((entities >= 0) & (variants >= NUM_MODES), entities, -1)[: whole * SEGMENT_SIZE].reshape(
+        whole, SEGMENT_SIZE
+    )
     ratings = []
     for _ in range(RATINGS):
         c = int(rng.choice(others)) if others and rng.random() < s.other_rated else focus
@@ -407,5 +398,5 @@ def _rate(world, rng, labels, focus, entities, variants, there, length):
             candidates = hard
         segment = int(rng.choice(candidates))
         free[c].remove(segment)
-        ratings.append((segment * SEGMENT, c, float(there[segment, c] != (rng.random() < s.rater_error))))
+        ratings.append((segment * SEGMENT_SIZE, c, float(there[segment, c] != (rng.random() < s.rater_error))))
     return sorted(ratings)

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from yt8m.sample.generator import CROSSED, FOREIGN, MODES, NUM_MODES, RGB, SEGMENT, VARIANTS, chance_there, dequantise
+from yt8m.sample.generator import CROSSED, FOREIGN, MODES, NUM_MODES, RGB, VARIANTS, chance_there
+from yt8m.segments import SEGMENT_SIZE, dequantise, starts_of
 
 _MEAN_INTERVAL = 14.0  # seconds
 _PRODUCTS = 20_000_000  # numbers held at once
@@ -95,8 +96,8 @@ def _energies(states, scenes, behind):
 
 
 def _by_segment(presence):
-    starts = np.arange(0, len(presence), SEGMENT)
-    return np.add.reduceat(presence, starts, axis=0) / np.minimum(len(presence) - starts, SEGMENT)[:, None]
+    starts = starts_of(len(presence))
+    return np.add.reduceat(presence, starts, axis=0) / np.minimum(len(presence) - starts, SEGMENT_SIZE)[:, None]
 
 
 def _priors(world):

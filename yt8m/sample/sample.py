@@ -9,9 +9,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.files import replacing_folder
 from yt8m.sample import vocabulary
-from yt8m.sample.generator import RGB, SEGMENT, SPLITS, Settings, World, dequantise, make_video
+from yt8m.sample.generator import RGB, SPLITS, Settings, World, make_video
+from yt8m.segments import SEGMENT_SIZE, dequantise
 
 VERSION = 1  # of the generator: another number makes a new sample
 MANIFEST = "sample.json"
@@ -48,7 +47,6 @@ SIZES = {
     ),
 }
 _SHARD = 125  # videos
-_DAY = 24 * 3600
 # Attribute of Sample -> where in the folder.
 _PATHS = {
     "train_pattern": "frame_level/train*.tfrecord",
@@ -185,48 +183,20 @@ def make_sample(folder, settings, size="custom", progress=True, replace=False):
         raise UserError(f"{folder} is there already. Name a folder that does not exist.")
     print(f"Making the {size} built-in sample in {folder} (once).", flush=True)
     started = time.monotonic()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder.parent}: cannot be written ({error.strerror}). Name another folder.") from error
-    try:
-        unfinished.chmod(0o755)
-        _build(unfinished, settings, size, progress)
-        sample = _publish(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with replacing_folder(folder, keep=_is_whole) as unfinished:
+        _build(Path(unfinished), settings, size, progress)
     bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"Made in {time.monotonic() - started:.0f} s, {bytes_ / 1e6:.0f} MB.", flush=True)
-    return sample
+    return read_sample(folder)
 
 
-def _remove_abandoned(folder):
-    """Removes what builds of the same sample left that were killed a day ago or earlier."""
-    for path in folder.parent.glob(f".{folder.name}.*.unfinished"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _DAY:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _publish(unfinished, folder):
-    """Renames the finished build to its place, unless another process was first with a whole one."""
-    for _ in range(3):
-        try:
-            os.rename(unfinished, folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            with contextlib.suppress(UserError):
-                return read_sample(folder)
-            damaged = unfinished.with_suffix(f".{os.getpid()}.unfinished")
-            with contextlib.suppress(OSError):
-                os.rename(folder, damaged)
-            shutil.rmtree(damaged, ignore_errors=True)
-        else:
-            return read_sample(folder)
-    raise UserError(f"{folder}: cannot be replaced. Delete it and try again.")
+def _is_whole(folder):
+    """Whether a folder holds a sample: another process was first."""
+    try:
+        read_sample(folder)
+    except UserError:
+        return False
+    return True
 
 
 def _build(folder, settings, size, progress):
@@ -290,7 +260,7 @@ def _record(video, rated, labelled, frames=True):
     segments = None
     if rated and video.ratings:
         starts, classes, scores = (np.array(column) for column in zip(*video.ratings))
-        segments = Segments(starts, starts + SEGMENT, classes, scores.astype(np.float32))
+        segments = Segments(starts, starts + SEGMENT_SIZE, classes, scores.astype(np.float32))
     features = {"rgb": video.frames[:, :RGB], "audio": video.frames[:, RGB:]} if frames else {}
     return Video(video.id, features, video.labels if labelled else np.zeros(0, np.int64), segments)
 
@@ -309,7 +279,7 @@ class _Known:
             self.oracle[video.id] = probabilities[:, self.classes].astype(np.float32)
             for start, c, score in video.ratings:
                 scores, ratings = self.rated[c]
-                scores.append(np.float32(probabilities[start // SEGMENT, c]))
+                scores.append(np.float32(probabilities[start // SEGMENT_SIZE, c]))
                 ratings.append(score)
 
     def chance_map(self):

@@ -14,12 +14,11 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from yt8m import config as configs
 from yt8m.errors import UserError
-from yt8m.readers import datasets, labels
+from yt8m.readers import datasets
 from yt8m.readers.index import is_remote
 from yt8m.readers.shard_batches import shard_batches
-from yt8m.sample.sample import ensure_sample
+from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.scorer import Member, Scorer
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
@@ -45,30 +44,26 @@ class Ensemble:
     skip_tail: int = 0
 
     def with_label_ids(self, ids_file):
-        """The same with the label ids of a file; None: as inference.py has it. Restores the models: what is wrong shows here.
+        """This Ensemble with the label ids of a file, or of classes.scored_label_ids where none is given.
+
+        Restores the models: what is wrong with them shows here.
 
         Raises:
             UserError: as restoring and Scorer.
         """
         members = self._members()
-        if ids_file is None and all(member.config.label_ids is None for member in members):
-            size = members[0].config.sample
-            sample = ensure_sample(size) if size else None
-            ids_file = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
-        return dataclasses.replace(self, label_ids=tuple(self._scorer(members, ids_file).label_ids))
+        label_ids = scored_label_ids([member.config for member in members], ids_file)
+        return dataclasses.replace(self, label_ids=self._scorer(members, label_ids).label_ids)
 
     def scorer(self):
         """The Scorer of label_ids."""
-        with tempfile.TemporaryDirectory() as folder:
-            ids_file = os.path.join(folder, "label_ids.csv")
-            configs.write_text(ids_file, "".join(f"{label}\n" for label in self.label_ids))
-            return self._scorer(self._members(), ids_file)
+        return self._scorer(self._members(), self.label_ids)
 
     def _members(self):
         return [_restored(folder, weight) for folder, weight in zip(self.train_dirs, self.weights)]
 
-    def _scorer(self, members, ids_file):
-        return Scorer(members, "segments", ids_file, self.shifts, self.skip_head, self.skip_tail)
+    def _scorer(self, members, label_ids):
+        return Scorer(members, "segments", label_ids, self.shifts, self.skip_head, self.skip_tail)
 
 
 class ScoreShard(beam.DoFn):
@@ -93,8 +88,8 @@ class ScoreShard(beam.DoFn):
                     names.append(np.array([f"{videos[row]}:{start}" for row, start in zip(rows, starts)], dtype=str))
                     if count + len(rows) >= 1 << self._row_bits:
                         raise UserError(f"shard {path} has more than {(1 << self._row_bits) - 1} segments: divide it.")
-                    for column, own in enumerate(np.ascontiguousarray(scores.T)):
-                        yield column, (own, first + count)
+                    for column, of_class in enumerate(np.ascontiguousarray(scores.T)):
+                        yield column, (of_class, first + count)
                     count += len(rows)
         yield beam.pvalue.TaggedOutput("names", (number, np.concatenate([np.zeros(0, "U1"), *names])))
 
@@ -146,7 +141,7 @@ class Write(beam.DoFn):
     def process(self, _, best, names):
         best, names = dict(best), dict(names)
         shards = [names[number] for number in range(len(names))]
-        sizes = np.array([len(own) for own in shards])
+        sizes = np.array([*map(len, shards)])
         if not sizes.sum():
             raise UserError("no record in --input_data_pattern: the shards are empty. Give other shards.")
         before, every = np.cumsum(sizes) - sizes, np.concatenate(shards)
@@ -205,10 +200,10 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
                 )
             )
     except Exception as error:
-        found = datasets.user_error_from(error)
-        if found is None:
+        cause = datasets.user_error_from(error)
+        if cause is None:
             raise
-        raise UserError(str(found).split(" [while running")[0]) from error
+        raise UserError(str(cause).split(" [while running")[0]) from error
     print(f"Wrote {output_file}: the best segments of {len(ensemble.label_ids)} classes in {len(files)} shards.")
 
 

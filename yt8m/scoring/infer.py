@@ -11,7 +11,7 @@ from yt8m.scoring.scorer import Member, Scorer
 from yt8m.scoring.topk import TopSegments
 
 
-def segments(model, config, pattern, output_file, ids_file=None, max_pred=100_000, batch_size=128):
+def segments(model, config, pattern, output_file, label_ids=None, max_pred=100_000, batch_size=128):
     """Writes `Class,Segments`: for every class the best segments of all videos, at most max_pred.
 
     Args:
@@ -19,11 +19,11 @@ def segments(model, config, pattern, output_file, ids_file=None, max_pred=100_00
         config: its ModelConfig.
         pattern: frame-level shards.
         output_file: CSV.
-        ids_file: file or URL of the label ids to write; None: all.
+        label_ids: of the classes to write; None: all.
         max_pred: segments a class.
         batch_size: videos at a time.
     """
-    rank_segments(Scorer([Member(model, config)], ids_file=ids_file), Job(pattern, output_file, batch_size), max_pred)
+    rank_segments(Scorer([Member(model, config)], label_ids=label_ids), Job(pattern, output_file, batch_size), max_pred)
 
 
 def videos(model, config, pattern, output_file, top_k=20, batch_size=128):

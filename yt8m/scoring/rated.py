@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
-from yt8m.config import write_text
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.metrics.segments import Ratings, segment_average_precisions
 from yt8m.readers import datasets
 from yt8m.scoring.submission import read_submission
@@ -30,10 +30,10 @@ def read(pattern, id_feature="id", cache=None):
         print(f"Ratings: {cache}")
         return _read_cache(cache)
     rated = datasets.read_ratings(pattern, id_feature, pattern_flag="eval_data_pattern")
-    segments = np.array([f"{video}:{start}" for video, start in zip(rated.video_ids, rated.start_times)])
     if cache:
-        write_text(cache, "".join(f"{s},{c},{score}\n" for s, c, score in zip(segments, rated.labels, rated.scores)))
-    return Ratings(segments, rated.labels, rated.scores)
+        rows = zip(rated.segment_ids, rated.classes, rated.scores)
+        write_text(cache, "".join(f"{segment},{label},{score}\n" for segment, label, score in rows))
+    return rated
 
 
 def _read_cache(cache):

@@ -15,8 +15,8 @@ from yt8m.errors import UserError
 from yt8m.readers import datasets, records
 from yt8m.readers.index import is_remote, open_shard
 from yt8m.readers.shard_batches import shard_batches
-from yt8m.readers.stores import StoreConfig, check_basenames, create_store, dequantise
-from yt8m.training.predict import SEGMENT_SIZE, segments_of
+from yt8m.readers.stores import StoreConfig, check_basenames, create_store, decode_scores
+from yt8m.segments import SEGMENT_SIZE, segments_of
 
 _STORED_ROWS_AT_A_TIME = 8192
 
@@ -73,7 +73,7 @@ class Scan:
         self._scorer, self._job, self._store = scorer, job, None
         self._progress, self._videos, self._left_out, self._without = Progress(scorer.kind), 0, 0, 0
         self.files = datasets.match_files(job.pattern, "input_data_pattern")
-        self.made_by = scorer.run() if job.scores_output or job.worker else {}
+        self.made_by = scorer.provenance() if job.scores_output or job.worker else {}
         if job.scores_output:
             check_basenames(self.files)
             config = StoreConfig(scorer.kind, scorer.label_ids, job.scores_dtype, SEGMENT_SIZE, self.made_by)
@@ -119,7 +119,7 @@ class Scan:
                 videos = np.array([name.decode() for name in batch["ids"].numpy()], object)
                 rows, starts, scores = self._scorer.scores(batch)
                 if writer:
-                    scores = dequantise(writer.add(videos[rows], starts, scores), self._job.scores_dtype)
+                    scores = decode_scores(writer.add(videos[rows], starts, scores), self._job.scores_dtype)
                 put(videos[rows], starts, scores)
                 count += len(rows)
                 self._videos += len(videos)

@@ -11,9 +11,10 @@ import numpy as np
 from yt8m import models
 from yt8m.config import ModelConfig
 from yt8m.errors import UserError
-from yt8m.readers import labels
+from yt8m.scoring.classes import columns_of, common_label_ids, predicted_label_ids
+from yt8m.segments import mean_features, segments_of
 from yt8m.training.data import frame_spec, video_spec
-from yt8m.training.predict import make_predict, mean_features, scores_at, segments_of
+from yt8m.training.predict import make_predict, scores_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +43,20 @@ class Scorer:
     Args:
         members: Members, one or more; they may be of any kinds.
         kind: "segments" or "videos": what a row is.
-        ids_file: file or URL of the label ids that are scored; None: those of the member that has the fewest.
+        label_ids: the classes that are scored; None: those of the member that has the fewest.
         shifts: as in predict.scores_at.
         skip_head, skip_tail: segments at the beginning and the end of a video that are not scored. Paper 002: the first 6 and
             the last 2 are never rated.
 
     Attributes:
-        label_ids: of the columns of the scores.
+        label_ids: of the columns of the scores, a tuple.
 
     Raises:
         UserError: bad weights, members that read different features, a class that a member does not predict, or a model that
             does not score such rows.
     """
 
-    def __init__(self, members, kind="segments", ids_file=None, shifts=0, skip_head=0, skip_tail=0):
+    def __init__(self, members, kind="segments", label_ids=None, shifts=0, skip_head=0, skip_tail=0):
         self.kind, self.shifts, self.skip_head, self.skip_tail = kind, shifts, skip_head, skip_tail
         weights = [member.weight for member in members]
         if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
@@ -65,8 +66,10 @@ class Scorer:
         if kind == "videos":
             for member in members:
                 models.check_scores_videos(member.config.model)
-        self.label_ids = _common_classes(self._members, ids_file)
-        self._columns = [_columns(member.config, self.label_ids) for member in self._members]
+        if label_ids is None:
+            label_ids = common_label_ids([member.name for member in members], [member.config for member in members])
+        self.label_ids = tuple(label_ids)
+        self._columns = [_selection(member, self.label_ids) for member in self._members]
         self._predicts = [make_predict(member.model) for member in self._members]
 
     def spec(self, pattern=""):
@@ -93,7 +96,7 @@ class Scorer:
         rows, starts = segments_of(num_frames, self.skip_head, self.skip_tail)
         return rows, starts, self._of_segments(frames, num_frames, rows, starts)
 
-    def run(self):
+    def provenance(self):
         """What made the scores, in JSON's types: equal for equal models and settings, wherever they lie."""
         members = [
             {
@@ -156,52 +159,21 @@ def _check_features(members, kind):
     for field in (*(["frame_features"] if kind == "videos" else []), "feature_names", "feature_sizes", "id_feature"):
         name = "segment_feature_names" if field == "feature_names" and kind == "segments" else field
         for member in members[1:]:
-            one, other = getattr(first.config, name), getattr(member.config, name)
-            if one != other:
-                raise UserError(
-                    f"--train_dir: {first.name} has --{field}={_flag(one)}, {member.name} has {_flag(other)}. The models of an "
-                    "ensemble must read the same records."
-                )
+            expected, given = getattr(first.config, name), getattr(member.config, name)
+            if given != expected:
+                values = f"{first.name} has --{field}={_flag(expected)}, {member.name} has {_flag(given)}"
+                raise UserError(f"--train_dir: {values}. The models of an ensemble must read the same records.")
 
 
 def _flag(value):
     return ",".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _predicted(config):
-    """The label id of each column of a model's predictions."""
-    return list(config.label_ids or range(config.num_classes))
-
-
-def _common_classes(members, ids_file):
-    """The label ids to score, all of which every member predicts."""
-    if ids_file:
-        ids = list(labels.read_label_ids(ids_file))
-    else:
-        ids = _predicted(min((member.config for member in members), key=lambda config: config.num_outputs))
-    for member in members:
-        predicted = set(_predicted(member.config))
-        missing = [label for label in ids if label not in predicted]
-        if missing and ids_file:
-            raise UserError(
-                f"--segment_label_ids_file={ids_file}: {len(missing)} of its {len(ids)} classes ({missing[0]}, ...) are none of "
-                f"the {len(predicted)} of {member.name}. Name the file that goes with the model's data."
-            )
-        if missing:
-            raise UserError(
-                f"--train_dir: {member.name} does not predict {len(missing)} of the {len(ids)} classes of another "
-                f"({missing[0]}, ...). Give a --segment_label_ids_file of classes that all of them predict."
-            )
-    return ids
-
-
-def _columns(config, ids):
-    """The columns of a model's predictions for the label ids; a slice where these are all, in their order."""
-    predicted = _predicted(config)
-    if predicted == ids:
+def _selection(member, label_ids):
+    """What selects the label ids' columns of a member's predictions; a slice where these are all, in their order."""
+    if predicted_label_ids(member.config) == label_ids:
         return slice(None)
-    column = {label: index for index, label in enumerate(predicted)}
-    return np.array([column[label] for label in ids])
+    return np.array(columns_of(member.config, label_ids, member.name))
 
 
 def _fingerprint(model):

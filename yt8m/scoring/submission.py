@@ -3,16 +3,21 @@
 import contextlib
 import gzip
 import os
+import re
 import zlib
 
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.files import replacing
 from yt8m.metrics.ranking import top_k_classes
 
 SUBMISSION_HEADER = "Class,Segments"
 VIDEO_HEADER = "VideoId,LabelConfidencePairs"
 _LONGEST_SEGMENT = 256  # an array of ids takes the width of its longest
+# A video's id in a CSV file of either kind: without what ends a field or a line, and not what a spreadsheet takes for a formula.
+_ID = re.compile(r"""(?:[^\s\x00-\x1f\x7f,"'=+@-][^\s\x00-\x1f\x7f,"']*|-[\w-]*)""")
+_ID_RULE = "without white space, commas, quotes and control characters, and beginning with none of = + @"
 
 
 def write_submission(path, class_ids, ranked, n=100_000):
@@ -34,7 +39,7 @@ def write_submission(path, class_ids, ranked, n=100_000):
     if repeated:
         raise UserError(f"class {min(repeated)} is given twice: give each class once.")
     count = 0
-    with _NewFile(path) as file:
+    with replacing(path, "w") as file:
         file.write(SUBMISSION_HEADER + "\n")
         for segment_ids in ranked:
             if count == len(class_ids):
@@ -111,48 +116,16 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         columns = top_k_classes(predictions, top_k)
         labels = columns if labels_of_columns is None else labels_of_columns[columns]
         confidences = np.take_along_axis(predictions, columns, axis=1)
-        for video_id, own_labels, own_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
-            pairs = (f"{label} {confidence:g}" for label, confidence in zip(own_labels, own_confidences))
-            file.write(f"{_text(video_id)},{' '.join(pairs)}\n")
+        for video_id, its_labels, its_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
+            pairs = (f"{label} {confidence:g}" for label, confidence in zip(its_labels, its_confidences))
+            name = _text(video_id)
+            if not _ID.fullmatch(name):
+                raise UserError(f"video id {_shown(name)} cannot stand in a CSV file: expected one {_ID_RULE}. Rename the video.")
+            file.write(f"{name},{' '.join(pairs)}\n")
 
-    with _NewFile(path) as file:
+    with replacing(path, "w") as file:
         file.write(VIDEO_HEADER + "\n")
         yield write
-
-
-class _NewFile:
-    """A text file that takes its name when it is complete; nothing is left behind when it is not."""
-
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        self.temporary = f"{self.path}.{os.getpid()}.partial"
-
-    def __enter__(self):
-        with self._explained():
-            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            self.file = open(self.temporary, "w", encoding="utf-8", newline="\n")
-        return self
-
-    def write(self, text):
-        with self._explained():
-            self.file.write(text)
-
-    def __exit__(self, error_type, error, traceback):
-        try:
-            with self._explained():
-                self.file.close()
-                if error_type is None:
-                    os.replace(self.temporary, self.path)
-        finally:
-            with contextlib.suppress(OSError):
-                os.remove(self.temporary)
-
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}. Free some space or name another file.") from error
 
 
 def _lines(path):
@@ -180,7 +153,7 @@ def _joined(segment_ids, n, class_id):
         for segment in segment_ids:
             if not _is_segment(_text(segment)):
                 raise UserError(
-                    f"segment {_text(segment)!r} of class {class_id}: expected `<id>:<start>` without spaces or commas."
+                    f"segment {_shown(_text(segment))} of class {class_id}: expected `<id>:<start>`, the id {_ID_RULE}."
                 )
     return line
 
@@ -231,10 +204,12 @@ def _plain_bounds(text):
     """(starts, lengths) of the segments in ASCII with single spaces and one colon a segment; None if it is anything else."""
     spaces = np.flatnonzero(text == ord(" "))
     colons = np.flatnonzero(text == ord(":"))
-    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 127 or (text == ord(",")).any():
+    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 126:
         return None
     starts, ends = np.append(0, spaces + 1), np.append(spaces, len(text))
     if np.any(colons <= starts) or np.any(colons + 1 >= ends) or (ends - starts).max() > _LONGEST_SEGMENT:
+        return None
+    if any((text == ord(mark)).any() for mark in ",\"'") or np.isin(text[starts], np.frombuffer(b"=+@-", np.uint8)).any():
         return None
     for place in range(1, (ends - colons).max()):
         digits = text[np.minimum(colons + place, ends - 1)]
@@ -245,8 +220,7 @@ def _plain_bounds(text):
 
 def _is_segment(text):
     video_id, _, start = text.rpartition(":")
-    plain = "," not in text and text.split() == [text] and len(text) <= _LONGEST_SEGMENT
-    return plain and bool(video_id) and start.isascii() and start.isdigit()
+    return len(text) <= _LONGEST_SEGMENT and bool(_ID.fullmatch(video_id)) and start.isascii() and start.isdigit()
 
 
 def _shown(text):

@@ -92,8 +92,8 @@ class TopSegments:
         entries = _encode(scores.ravel()[kept], indices[columns])
         ends = np.cumsum(counts)
         for c in np.flatnonzero(counts):
-            own = entries[ends[c] - counts[c] : ends[c]]
-            self._append(first + c, own[own > lowest[c]])
+            of_class = entries[ends[c] - counts[c] : ends[c]]
+            self._append(first + c, of_class[of_class > lowest[c]])
 
     def _append(self, c, entries):
         """Adds at most `slack` entries to class c."""

@@ -18,6 +18,7 @@ import zipfile
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.files import replacing
 from yt8m.readers.stores import first_difference
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
@@ -31,7 +32,7 @@ def partial_path(output_file, index, count):
 
 
 def write_partial(path, score):
-    """Writes a partial result under a temporary name and renames it.
+    """Writes a partial result; the file appears when it is whole.
 
     Args:
         path: partial_path(...).
@@ -41,26 +42,15 @@ def write_partial(path, score):
     Raises:
         UserError: the file cannot be written.
     """
-    temporary = f"{path}.{os.getpid()}.partial"
-    try:
-        with _explained(path):
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            file = zipfile.ZipFile(temporary, "w")
-        with file:
-            header, sizes, ids, starts, best = score()
-            with _explained(path):
-                _add(file, "header", np.array(json.dumps({"version": VERSION, **header})))
-                for name, values in (("sizes", sizes), ("ids", ids), ("starts", starts)):
-                    _add(file, name, values)
-                for index, label in enumerate(header["label_ids"]):
-                    rows, scores = best.top(index)
-                    _add(file, f"rows.{label}", rows.astype(np.uint32))
-                    _add(file, f"scores.{label}", scores)
-        with _explained(path):
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
+    with replacing(path) as new, zipfile.ZipFile(new, "w") as file:
+        header, sizes, ids, starts, best = score()
+        _add(file, "header", np.array(json.dumps({"version": VERSION, **header})))
+        for name, values in (("sizes", sizes), ("ids", ids), ("starts", starts)):
+            _add(file, name, values)
+        for index, label in enumerate(header["label_ids"]):
+            rows, scores = best.top(index)
+            _add(file, f"rows.{label}", rows.astype(np.uint32))
+            _add(file, f"scores.{label}", scores)
 
 
 def merge(output_file, count, max_pred=None):
@@ -149,11 +139,3 @@ def _add(file, name, values):
     """Appends an array to an open .npz file."""
     with file.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)
-
-
-@contextlib.contextmanager
-def _explained(path):
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}. Free some space or name another file.") from error

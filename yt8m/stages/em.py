@@ -6,6 +6,7 @@ import os
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.readers import datasets
 from yt8m.stages import by_name, em_files, evaluate
 from yt8m.stages.estep import e_step
@@ -164,7 +165,7 @@ def train(plan, candidate, callbacks):
             return None
         if stage.stage == "mstep" and stage is not candidate.stages[-1]:
             after = validate(plan, model, candidate.model)["map"]
-            configs.write_text(after_mstep_file, json.dumps(after) + "\n")
+            write_text(after_mstep_file, json.dumps(after) + "\n")
     metrics = validate(plan, model, candidate.model)
     result = {
         "name": candidate.name,
@@ -173,7 +174,7 @@ def train(plan, candidate, callbacks):
         "map": metrics["map"],
         "auc": metrics["auc"],
     }
-    configs.write_text(result_file, json.dumps(result) + "\n")
+    write_text(result_file, json.dumps(result) + "\n")
     return result
 
 

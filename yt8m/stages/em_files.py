@@ -11,6 +11,7 @@ from rich.table import Table
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import replacing_folder, write_text
 from yt8m.training import checkpoints as ckpt
 
 PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"
@@ -30,7 +31,7 @@ def note_plan(plan):
     if theirs is None:
         if ckpt.latest(plan.train_dir):
             raise UserError(f"--stage=em: --train_dir={plan.train_dir} holds a run of another stage. Name a fresh one.")
-        configs.write_text(path, json.dumps(ours, indent=1) + "\n")
+        write_text(path, json.dumps(ours, indent=1) + "\n")
         return
     theirs = without_folders(theirs)
     changed = [name for name in ours if ours[name] != theirs.get(name)]
@@ -60,18 +61,15 @@ def without_folders(values):
 
 def publish(plan, source):
     """Makes the train_dir stand for the run `source`: its chosen checkpoint and model_flags.json."""
-    target, unfinished = os.path.join(plan.train_dir, ckpt.BEST), os.path.join(plan.train_dir, ckpt.BEST + ".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(os.path.join(source, ckpt.BEST), unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(unfinished, target)
+    with replacing_folder(os.path.join(plan.train_dir, ckpt.BEST)) as unfinished:
+        shutil.copytree(os.path.join(source, ckpt.BEST), unfinished, dirs_exist_ok=True)
     configs.write_model_config(plan.train_dir, configs.read_model_config(source))
     print(f"The better model of the last iteration, {os.path.relpath(source, plan.train_dir)}, stands for {plan.train_dir} now.")
 
 
 def write_report(plan, rows):
     """em_report.json and TensorBoard scalars of the iterations so far."""
-    configs.write_text(os.path.join(plan.train_dir, REPORT), json.dumps(rows, indent=1) + "\n")
+    write_text(os.path.join(plan.train_dir, REPORT), json.dumps(rows, indent=1) + "\n")
     for row in rows:
         with tf.summary.create_file_writer(os.path.join(plan.train_dir, "em", row["name"])).as_default(step=row["iteration"]):
             for name in ("map", "auc", "after_mstep", "num_labels", "precision"):

@@ -7,12 +7,13 @@ import os
 
 import numpy as np
 
-from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.readers import datasets
-from yt8m.readers.records import SEGMENT_SECONDS, Segments
+from yt8m.readers.records import Segments
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages import evaluate
 from yt8m.stages.em_files import RESULT, read_json
 from yt8m.training import restore
@@ -63,7 +64,7 @@ def e_step(plan, run, folders):
             f"--em_threshold={plan.threshold}: no segment scores above it, so there is nothing to learn from. Use a lower one, "
             "or train the first model longer."
         )
-    configs.write_text(result_file, json.dumps(results, indent=1) + "\n")
+    write_text(result_file, json.dumps(results, indent=1) + "\n")
     return results
 
 
@@ -92,7 +93,7 @@ def positives(starts, chosen, label_ids):
     if not len(segments):
         return None
     begin = starts[segments].astype(np.int64)
-    return Segments(begin, begin + SEGMENT_SECONDS, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
+    return Segments(begin, begin + SEGMENT_SIZE, label_ids[classes].astype(np.int64), np.ones(len(begin), np.float32))
 
 
 def is_annotated(folder, path, source):

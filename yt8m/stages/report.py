@@ -9,6 +9,7 @@ from rich.table import Table
 
 from yt8m import config as configs
 from yt8m import models
+from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints
@@ -27,7 +28,7 @@ def begin(train_dir):
 
 def finish(train_dir):
     """Notes that the run is finished, so that eval.py need not wait for more checkpoints."""
-    configs.write_text(os.path.join(train_dir, FINISHED), f"{checkpoints.chosen(train_dir)}\n")
+    write_text(os.path.join(train_dir, FINISHED), f"{checkpoints.chosen(train_dir)}\n")
 
 
 def finished(train_dir):
@@ -54,7 +55,7 @@ def add_stage(train_dir, stage, model, config, sample):
     metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
     evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.chosen(train_dir))[0], metrics, segments=True)
     kept = {} if stage in (configs.STAGES[0], "em") else read(train_dir)
-    configs.write_text(os.path.join(train_dir, REPORT), json.dumps({**kept, stage: metrics["map"]}) + "\n")
+    write_text(os.path.join(train_dir, REPORT), json.dumps({**kept, stage: metrics["map"]}) + "\n")
 
 
 def table(results, chance, oracle, title):

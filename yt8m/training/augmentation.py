@@ -10,6 +10,7 @@ import math
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.training.feature_noise import noisy_features
 from yt8m.training.frame_order import backwards, choose_flips, chosen_frames, frames_of, take_frames
 from yt8m.training.virtual_segments import mixed_rows
@@ -94,7 +95,7 @@ class Augmentation:
 _SEGMENTS_ARE_ROWS = "{flag}: the rows are rated segments. Use it with --stage=pretrain, --augment_drop_frames for segments."
 
 
-def augmented(dataset, options, seed, start_step=0, segment_size=5, num_parallel=1):
+def augmented(dataset, options, seed, start_step=0, segment_size=SEGMENT_SIZE, num_parallel=1):
     """A dataset of augmented batches.
 
     Args:
@@ -126,7 +127,7 @@ def augmented(dataset, options, seed, start_step=0, segment_size=5, num_parallel
     return numbered.map(augment_batch, **parallel).prefetch(2)
 
 
-def augment(batch, options, seed, segment_size=5):
+def augment(batch, options, seed, segment_size=SEGMENT_SIZE):
     """One augmented batch: first frames are reversed and left out, then rows are mixed, then noise is added.
 
     Of a video that runs backwards and has rated segments, a last part that fills no segment is cut off: the others keep their

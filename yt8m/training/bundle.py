@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
+from yt8m.files import move_files, replacing, temporary_folder, write_text
 from yt8m.training import checkpoints
 
 MARK = "extracted_bundle"  # lists the files of a bundle in the folder that it was extracted to
@@ -28,7 +29,7 @@ def write(path, train_dir, prefix):
     bytes.
 
     Args:
-        path: .tgz to write, under a temporary name until it is whole.
+        path: .tgz to write.
         train_dir: folder of the run.
         prefix: the checkpoint.
 
@@ -37,21 +38,12 @@ def write(path, train_dir, prefix):
     """
     config.read_model_config(train_dir)
     path = os.path.abspath(os.path.expanduser(path))
-    unfinished = f"{path}.{os.getpid()}.part"
-    try:
-        with tempfile.TemporaryDirectory() as folder, _removed_on_error(unfinished):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
-            name = os.path.basename(prefix)
-            _write_weights(prefix, os.path.join(folder, name))
-            with open(os.path.join(folder, _STATE), "w", encoding="utf-8") as file:
-                file.write(f'model_checkpoint_path: "{name}"\n')
-            _pack(unfinished, folder)
-            os.replace(unfinished, path)
-    except OSError as error:
-        raise UserError(
-            f"--output_model_tgz={path}: cannot be written ({error.strerror}). Name a file in a folder that can be."
-        ) from error
+    with tempfile.TemporaryDirectory() as folder, replacing(path, what=f"--output_model_tgz={path}") as file:
+        shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
+        name = os.path.basename(prefix)
+        _write_weights(prefix, os.path.join(folder, name))
+        write_text(os.path.join(folder, _STATE), f'model_checkpoint_path: "{name}"\n')
+        _pack(file, folder)
 
 
 def _write_weights(prefix, target):
@@ -77,12 +69,11 @@ def _unescaped(path):
     return re.sub(r"\.([.S])", lambda match: "/" if match[1] == "S" else ".", path)
 
 
-def _pack(path, folder):
-    """Writes the files of a folder as a .tgz without times and owners."""
+def _pack(file, folder):
+    """Writes the files of a folder to an open file, as a .tgz without times and owners."""
     with (
-        open(path, "wb") as file,
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as tar,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as tar,  # sizes without extension headers
     ):
         for name in sorted(os.listdir(folder)):
             member = tarfile.TarInfo(name)
@@ -113,11 +104,11 @@ def extract(path, folder, max_bytes=16 << 30, max_files=1000):
     if not os.path.isfile(path):
         raise UserError(f"--input_model_tgz={path}: no such file. Name a .tgz that inference.py --output_model_tgz wrote.")
     _check_replaceable(folder)
-    unfinished = f"{folder}.{os.getpid()}.part"
-    with _removed_on_error(unfinished):
-        os.makedirs(unfinished)
+    with temporary_folder(folder, f"--untar_model_dir={folder}") as unfinished:
         try:
             _unpack(path, unfinished, max_bytes, max_files)
+        except _Refused as error:
+            raise UserError(f"--input_model_tgz={path}: {error}, as bundles have. Do not use this archive.") from error
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"--input_model_tgz={path}: damaged, or no .tgz ({error}). Copy or write it again.") from error
         _check_complete(path, unfinished)
@@ -145,26 +136,28 @@ def _move(unfinished, folder):
         for name in reversed(earlier):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(folder, name))
-    os.makedirs(folder, exist_ok=True)
-    config.write_text(mark, "\n".join(names) + "\n")
-    for name in names:
-        os.replace(os.path.join(unfinished, name), os.path.join(folder, name))
-    os.rmdir(unfinished)
+    write_text(mark, "\n".join(names) + "\n")
+    move_files(unfinished, folder, names)
 
 
 def _unpack(path, folder, max_bytes, max_files):
     """Writes the members of an archive; refuses it before it writes one that is no plain file with a plain name."""
+    with gzip.open(path) as zipped:
+        stream = _Capped(zipped, path, max_bytes + 1024 * max_files + (1 << 20))  # headers and padding; the archive's end
+        _unpack_stream(stream, path, folder, max_bytes, max_files)
+        while stream.read(1 << 20):  # to the end of the file, where gzip compares its checksum
+            pass
+
+
+def _unpack_stream(stream, path, folder, max_bytes, max_files):
     data_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python 3.10.12, 3.11.4, 3.12
     seen, total = set(), 0
-    with gzip.open(path) as zipped, tarfile.open(fileobj=zipped, mode="r:") as tar:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
         for member in tar:
             total += member.size
             plain = member.isreg() and not member.issparse() and member.size >= 0 and _PLAIN_NAME.fullmatch(member.name)
             if not plain or member.name in seen:
-                raise UserError(
-                    f"--input_model_tgz={path}: member {member.name[:100]!r} is not a plain file of its own in the archive's top "
-                    "folder, as bundles have. Do not use this archive."
-                )
+                raise _Refused(f"member {member.name[:100]!r} is not a plain file of its own in the archive's top folder")
             if total > max_bytes or len(seen) >= max_files:
                 raise UserError(
                     f"--input_model_tgz={path}: extracts to more than {max_bytes:,} bytes or {max_files:,} files, too many for a "
@@ -174,7 +167,35 @@ def _unpack(path, folder, max_bytes, max_files):
             data_filter(member, folder)
             with open(os.path.join(folder, member.name), "xb") as file:
                 shutil.copyfileobj(tar.extractfile(member), file, 1 << 20)
-        zipped.read(1 << 20)  # to the end of the file, where gzip compares its checksum
+
+
+class _Refused(Exception):
+    """What an archive has that no bundle has."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a bundle: refused by its header, before tarfile reads what an extension header announces into memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            raise _Refused(f"member {member.name[:100]!r} is not a plain file of its own in the archive's top folder")
+        return member
+
+
+class _Capped:
+    """A stream that gives no more than so many bytes; one with more is refused with a UserError."""
+
+    def __init__(self, stream, path, max_bytes):
+        self._stream, self._path, self._left = stream, path, max_bytes
+
+    def read(self, size):
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise UserError(f"--input_model_tgz={self._path}: unpacks to more than a model has. Do not use this archive.")
+        return content
 
 
 def _check_complete(path, folder):
@@ -192,16 +213,3 @@ def _check_complete(path, folder):
         checkpoints.position(prefix)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(f"{wanted}: {os.path.basename(prefix)} cannot be read ({str(error).splitlines()[0][:200]}).") from error
-
-
-@contextlib.contextmanager
-def _removed_on_error(path):
-    """Removes an unfinished file or folder when what is inside fails."""
-    try:
-        yield
-    except BaseException:
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        elif os.path.exists(path):
-            os.unlink(path)
-        raise

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
+from yt8m.files import write_text
 from yt8m.training.averages import averages
 
 NAME = "model.ckpt"
@@ -126,7 +127,7 @@ class Checkpoints:
             if os.path.exists(flags):
                 shutil.copy(flags, folder)
             best = {"checkpoint": kept, "step": step, "metric": metric, "value": value}
-        config.write_text(os.path.join(folder, BEST_FILE), json.dumps({**best, "judged": step}) + "\n")
+        write_text(os.path.join(folder, BEST_FILE), json.dumps({**best, "judged": step}) + "\n")
         for path in glob.glob(os.path.join(glob.escape(folder), f"{NAME}-*")):
             if not os.path.basename(path).startswith(best["checkpoint"] + "."):
                 os.unlink(path)

@@ -4,9 +4,8 @@ import math
 
 import tensorflow as tf
 
+from yt8m.segments import BYTES_PER_UNIT
 from yt8m.training.frame_order import frames_of, real_frames
-
-BYTES_PER_UNIT = 255 / 4  # one unit of a dequantised feature, whose range is -2 to 2, in bytes
 
 
 def noisy_features(batch, deviation, seed):

@@ -4,8 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m import models
-
-SEGMENT_SIZE = 5
+from yt8m.segments import mean_features, segments_of, windows_at, windows_of
 
 
 class Predict:
@@ -51,57 +50,6 @@ class Predict:
 def make_predict(model):
     """A Predict: a compiled `batch dict -> float32 [rows, C]` in inference mode."""
     return Predict(model)
-
-
-def segments_of(num_frames, skip_head=0, skip_tail=0):
-    """The 5-second segments of each video; a last one shorter than 5 seconds counts as one.
-
-    Args:
-        num_frames: int [B], real frames of each video.
-        skip_head, skip_tail: segments at the beginning and at the end of each video that are left out.
-
-    Returns:
-        rows int [N], the video of each segment; starts int [N], its start in seconds.
-    """
-    segments = -(-np.asarray(num_frames, np.int64) // SEGMENT_SIZE)  # [B]
-    left = np.maximum(segments - skip_head - skip_tail, 0)
-    rows = np.repeat(np.arange(len(segments)), left)  # [N]
-    starts = (np.arange(left.sum()) - np.repeat(np.cumsum(left) - left, left) + skip_head) * SEGMENT_SIZE
-    return rows, starts
-
-
-def windows_at(starts, lengths, expansion=0, shift=0):
-    """The frames of the windows [start + shift - expansion, start + shift + 5 + expansion), as far as the video has them.
-
-    Args:
-        starts: int [N].
-        lengths: int [N], real frames of each segment's video.
-        expansion: frames added before and after.
-        shift: frames by which the windows are later than the segments.
-
-    Returns:
-        frames int [N, 5 + 2 expansion], indices of a window's frames, real ones first (the rest repeat the first); counts
-        int32 [N], its real frames: 0 where it lies outside the video (its indices then may, too).
-    """
-    first = np.maximum(starts + shift - expansion, 0)
-    counts = np.maximum(np.minimum(starts + shift + SEGMENT_SIZE + expansion, lengths) - first, 0)
-    offsets = np.arange(SEGMENT_SIZE + 2 * expansion)
-    return first[:, None] + np.where(offsets < counts[:, None], offsets, 0), counts.astype(np.int32)
-
-
-def window_indices(num_frames, expansion=0):
-    """The frames that belong to each 5-second segment of each video, `expansion` more on either side.
-
-    Args:
-        num_frames: int [B], real frames of each video.
-        expansion: frames added before and after, as far as the video has them.
-
-    Returns:
-        rows, starts as segments_of's; frames, counts as windows_at's.
-    """
-    num_frames = np.asarray(num_frames, np.int64)
-    rows, starts = segments_of(num_frames)
-    return rows, starts, *windows_at(starts, num_frames[rows], expansion)
 
 
 def segment_scores(model, predict, batch, expansion=0, chunk=2048, shifts=0):
@@ -180,7 +128,7 @@ def _window_scores(model, predict, context, frames, rows, indices, counts, chunk
     scores = []
     for begin in range(0, len(rows), chunk):
         part = slice(begin, begin + chunk)
-        windows, num_frames = _windows(frames, rows[part], indices[part], counts[part]), counts[part]
+        windows, num_frames = windows_of(frames, rows[part], indices[part], counts[part]), counts[part]
         if model.KIND == "context":
             scores.append(predict.segments(context, rows[part], windows, num_frames))
         elif model.KIND == "video":
@@ -188,16 +136,3 @@ def _window_scores(model, predict, context, frames, rows, indices, counts, chunk
         else:
             scores.append(predict({"frames": windows, "num_frames": num_frames}))
     return np.concatenate(scores)
-
-
-def _windows(frames, rows, indices, counts):
-    """uint8 [N, W, D]: the windows of windows_at, zeros behind their real frames."""
-    windows = frames[rows[:, None], indices]
-    windows[np.arange(windows.shape[1]) >= counts[:, None]] = 0
-    return windows
-
-
-def mean_features(windows, counts):
-    """Means of dequantised frames: uint8 [N, W, D], zeros behind the counts [N] real frames -> float32 [N, D]."""
-    means = windows.sum(axis=1, dtype=np.float32) / counts[:, None].astype(np.float32)
-    return means * np.float32(4 / 255) + np.float32(4 / 512 - 2)

@@ -27,10 +27,10 @@ class Trained:
     prefix: str
     step: int
 
-    @property
-    def sample(self):
-        """The built-in sample that it was trained on, or None."""
-        return ensure_sample(self.config.sample) if self.config.sample else None
+
+def sample_of(model_config):
+    """The built-in Sample that a model was trained on, made now where it is not in the cache; None: on named data."""
+    return ensure_sample(model_config.sample) if model_config.sample else None
 
 
 def build(model_config):

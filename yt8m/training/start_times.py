@@ -3,9 +3,10 @@
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.segments import SEGMENT_SIZE
 
 
-def start_time_loss(model, batch, segment_size=5, epsilon=1e-6):
+def start_time_loss(model, batch, segment_size=SEGMENT_SIZE, epsilon=1e-6):
     """How much a class's attention lies on the frames of its rated positive segments, and not on those of the negative ones.
 
     A rated pair is a segment of a video and a class. The class looks through that set of the model's attentions, m*, that

@@ -1,0 +1,42 @@
+"""Ensembles of submissions against a loop, and bad ones."""
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.ensembles.rows import LABELS, brute_force_lists, read, run
+from yt8m.ensembles import lists as ensemble_lists
+from yt8m.errors import UserError
+
+
+@pytest.mark.parametrize("weights", [None, (1, 2, 1), (0, 1, 3)])
+def test_rank_average_of_submissions(tmp_path, submissions, weights, capsys):
+    paths, lists = submissions
+    given = [] if weights is None else ["--weights=" + ",".join(map(str, weights))]
+    run(*paths, f"--output_file={tmp_path}/out.csv", "--max_pred=140", *given)
+    expected = {label: brute_force_lists([own.get(label, []) for own in lists], weights or (1, 1, 1), 140) for label in LABELS}
+    assert read(tmp_path / "out.csv") == expected
+    assert list(read(tmp_path / "out.csv")) == list(lists[0])
+    assert f"{paths[1]} lists nothing for 1 of 3 classes" in capsys.readouterr().out
+
+
+def test_a_repeated_segment_counts_once():
+    lists = [np.array(["a:0", "b:0", "a:0"]), np.array(["b:0"])]
+    assert ensemble_lists.rank_average(lists, (1, 1), 9).tolist() == brute_force_lists([x.tolist() for x in lists], (1, 1), 9)
+    assert ensemble_lists.rank_average(lists, (1, 1), 9).tolist() == ["b:0", "a:0"]
+
+
+def test_bad_submissions(tmp_path):
+    (tmp_path / "a.csv").write_text("30,abcd:0\n4,abcd:0\n")
+    (tmp_path / "b.csv").write_text("30,abcd:0\n4,abcd\n")
+    (tmp_path / "none.csv").write_text("Class,Segments\n")
+    (tmp_path / "ids.csv").write_text("5\n")
+    output = f"--output_file={tmp_path}/out.csv"
+    with pytest.raises(UserError, match=r"b\.csv, line 2: 'abcd' is not a segment"):
+        run(tmp_path / "a.csv", tmp_path / "b.csv", output)
+    with pytest.raises(UserError, match=r"class 5 is in none of the files"):
+        run(tmp_path / "a.csv", output, f"--segment_label_ids_file={tmp_path}/ids.csv")
+    with pytest.raises(UserError, match="name no class"):
+        run(tmp_path / "none.csv", output)
+    assert not os.path.exists(tmp_path / "out.csv")

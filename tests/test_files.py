@@ -1,0 +1,110 @@
+"""Whole files and folders: what is there at the end, what is left when something fails, and what is said."""
+
+import errno
+import os
+import stat
+import time
+
+import pytest
+
+from yt8m import files
+from yt8m.errors import UserError
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "a.bin"
+    with files.replacing(path) as file:
+        file.write(b"1")
+        assert not path.exists() and len(os.listdir(path.parent)) == 1
+    assert path.read_bytes() == b"1" and os.listdir(path.parent) == ["a.bin"]
+
+
+def test_text_is_written_as_it_is(tmp_path):
+    files.write_text(tmp_path / "a.txt", "é\r\n\n")
+    assert (tmp_path / "a.txt").read_bytes() == "é\r\n\n".encode()
+
+
+def test_an_error_leaves_the_earlier_file_and_passes_unchanged(tmp_path):
+    files.write_text(tmp_path / "a", "old")
+    for error in (KeyError("x"), KeyboardInterrupt(), OSError("no errno"), FileNotFoundError(errno.ENOENT, "gone", "/elsewhere")):
+        with pytest.raises(type(error)) as raised, files.replacing(tmp_path / "a", "w") as file:
+            file.write("new")
+            raise error
+        assert raised.value is error
+    assert (tmp_path / "a").read_text() == "old" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("what", [None, "--output_file=x"])
+def test_what_cannot_be_written_is_named(tmp_path, what):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    for path in (tmp_path / "file" / "a", tmp_path / "folder"):
+        with pytest.raises(UserError, match=f"^{what or path}: cannot be written [(].+[)]. Free some space, or name a place"):
+            files.write_text(path, "x", what)
+    with pytest.raises(UserError, match="cannot be written"), files.replacing_folder(tmp_path / "file" / "a", what):
+        pytest.fail("the block ran")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_a_full_disk_is_named_wherever_it_shows(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for context in (files.replacing_path, files.replacing, files.temporary_folder, files.replacing_folder):
+        with pytest.raises(UserError, match=r"a: cannot be written \(No space left on device\)"), context(tmp_path / "a"):
+            raise full
+    assert os.listdir(tmp_path) == []
+
+
+def test_rights_are_those_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "a", "")
+        with files.replacing_folder(tmp_path / "b"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o640
+    assert stat.S_IMODE(os.stat(tmp_path / "b").st_mode) == 0o750
+
+
+def test_a_folder_takes_the_place_of_an_earlier_one(tmp_path):
+    for content in ("1", "2"):
+        with files.replacing_folder(tmp_path / "a") as new:
+            files.write_text(os.path.join(new, content), "")
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["2"]
+    with pytest.raises(ZeroDivisionError), files.replacing_folder(tmp_path / "a") as new:
+        files.write_text(os.path.join(new, "3"), str(1 / 0))
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["2"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_folder_of_another_process_stays_where_it_is_to_be_kept(tmp_path, kept):
+    with files.replacing_folder(tmp_path / "a", keep=lambda path: kept and os.listdir(path) == ["theirs"]) as new:
+        files.write_text(os.path.join(new, "ours"), "")
+        files.write_text(tmp_path / "a" / "theirs", "")
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["theirs" if kept else "ours"]
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path):
+    old, young, other = (files.temporary_name(tmp_path / name) for name in ("a", "a", "b"))
+    for folder in (old, young, other):
+        os.mkdir(folder)
+    for folder in (old, other):
+        os.utime(folder, (time.time() - 100_000,) * 2)
+    with files.temporary_folder(tmp_path / "a"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, (young, other)))
+
+
+def test_files_are_moved_in_their_order(tmp_path):
+    for name in ("a", "b"):
+        files.write_text(tmp_path / "from" / name, name)
+    with pytest.raises(UserError, match="to/c: cannot be written"):
+        files.move_files(tmp_path / "from", tmp_path / "to", ["b", "c", "a"])
+    assert os.listdir(tmp_path / "to") == ["b"] and os.listdir(tmp_path / "from") == ["a"]
+
+
+def test_a_temporary_name_is_hidden_and_nobody_elses(tmp_path):
+    names = {files.temporary_name(tmp_path / "a.csv") for _ in range(100)}
+    assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
+    assert all(files.is_temporary(name) and os.path.basename(name).startswith(".a.csv.") for name in names)
+    assert not files.is_temporary("a.csv") and not files.is_temporary(".a.csv")

@@ -1,0 +1,221 @@
+"""Several runs' scores, or several submissions, made one: what `yt8m ensemble` does."""
+
+import math
+import os
+
+import numpy as np
+
+from yt8m.ensembles import comparison
+from yt8m.ensembles import weights as ensemble_weights
+from yt8m.ensembles.lists import Evaluation, Lists, rank_average
+from yt8m.ensembles.measures import Probabilities, Ranks
+from yt8m.ensembles.members import MemberStores, progress, short_names
+from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
+from yt8m.errors import UserError
+from yt8m.metrics.segments import Ratings
+from yt8m.readers import labels
+from yt8m.scoring import submission
+
+METHODS = ("mean", "rank")
+
+
+def run(args):
+    """Checks what `yt8m ensemble` was given and makes the ensemble of stores or of lists; args: its options."""
+    stores = _are_stores(args.members)
+    args.method = args.method or ("mean" if stores else "rank")
+    _check(args, stores)
+    ids = labels.read_label_ids(args.segment_label_ids_file) if args.segment_label_ids_file else None
+    (of_stores if stores else of_lists)(args, ids)
+
+
+def of_stores(args, ids):
+    """The ensemble of score stores: weights, report, then one pass that writes."""
+    members = MemberStores(args.members, ids)
+    if members.kind == "videos" and args.output_file:
+        raise UserError("--output_file: the members hold scores of videos, a submission has segments. Use --scores_output.")
+    weights, without = _weights(args, members)
+    measure = (Probabilities if args.method == "mean" else Ranks)(members)
+    if args.eval_data_pattern:
+        comparison.show(_compared_stores(args, members, measure, weights, without), args.report_output)
+    store = ensemble_store(members, weights, args.scores_output) if args.scores_output else None
+    blocks = averaged_blocks(members, measure, weights, store)
+    if args.output_file:
+        count = write_best(blocks, members.label_ids, args.output_file, args.max_pred)
+        print(f"Wrote {args.output_file}: the best of {count:,} segments for {len(members.label_ids)} classes.")
+    elif store:
+        for _ in blocks:
+            pass
+    if store:
+        print(f"Wrote {args.scores_output}: the mean of {len(args.members)} members, {len(members.shards)} shards.")
+
+
+def of_lists(args, ids):
+    """The ensemble of submission files, a class at a time."""
+    lists = Lists(args.members, ids)
+    count = len(args.members)
+    if args.weights and args.weights.endswith(".json"):
+        weights = ensemble_weights.read(args.weights, lists.label_ids, [None] * count)
+    else:
+        weights = ensemble_weights.parse(args.weights, count, len(lists.label_ids))
+    evaluation = None
+    if args.eval_data_pattern:
+        ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern", ids)
+        evaluation = Evaluation(ratings, count, args.max_pred)
+
+    def ranked():
+        for (label, of_members), of_class in zip(progress(lists, "Ranking"), weights.T):
+            best = rank_average(of_members, of_class, args.max_pred)
+            if evaluation:
+                evaluation.add(label, of_members, of_class, best)
+            yield best
+
+    if args.output_file:
+        submission.write_submission(args.output_file, lists.label_ids, ranked(), args.max_pred)
+        print(f"Wrote {args.output_file}: {len(lists.label_ids)} classes.")
+    else:
+        for _ in ranked():
+            pass
+    if evaluation:
+        comparison.show(_compared_lists(args, weights, evaluation), args.report_output)
+
+
+# ---------------------------------------------------------------- weights
+
+
+def _weights(args, members):
+    """(weights [K, C], function of k that gives those of the ensemble without member k, or None where nothing weighs)."""
+    count = len(members.folders)
+
+    def left_over(k):
+        rest = weights.copy()
+        rest[k] = 0
+        return rest if rest.any(axis=0).all() else None
+
+    if args.fit_on:
+        return _fitted(args, members)
+    if args.weights and args.weights.endswith(".json"):
+        weights = ensemble_weights.read(args.weights, members.label_ids, members.runs)
+    else:
+        weights = ensemble_weights.parse(args.weights, count, len(members.label_ids))
+    return weights, left_over
+
+
+def _fitted(args, members):
+    """`_weights` from ratings; without member k: fitted anew."""
+    classes, scores, values = members.pairs(_ratings(args.fit_on, args, "fit_on"), "fit_on")
+    measure = Probabilities(members)
+    probabilities = np.stack([measure.of(k, stored, classes) / measure.unit for k, stored in enumerate(values)], axis=1)
+    num_classes = len(members.label_ids)
+    weights = ensemble_weights.fit(probabilities, scores, classes, num_classes, args.fit_prior)
+    likelihoods = ensemble_weights.likelihoods_of(probabilities, scores)
+    before = ensemble_weights.log_loss(np.full_like(weights, 1 / len(weights)), likelihoods, classes)
+    after = ensemble_weights.log_loss(weights, likelihoods, classes)
+    unrated = num_classes - len(np.unique(classes))
+    print(
+        f"Fitted the weights of {num_classes - unrated} classes on {len(classes):,} rated pairs of {args.fit_on}: log loss "
+        f"{after:.4f}, with equal weights {before:.4f}." + (f" {unrated} classes without ratings: equal weights." * bool(unrated))
+    )
+    if args.weights_output:
+        about = {"fitted_on": args.fit_on, "num_pairs": len(classes), "prior": args.fit_prior}
+        names = [{"name": name, "run": run} for name, run in zip(members.folders, members.runs)]
+        ensemble_weights.write(args.weights_output, names, members.label_ids, weights, about)
+        print(f"Wrote {args.weights_output}.")
+
+    def fitted_without(k):
+        others = np.delete(probabilities, k, axis=1)
+        return np.insert(ensemble_weights.fit(others, scores, classes, num_classes, args.fit_prior), k, 0, axis=0)
+
+    return weights, fitted_without
+
+
+def _ratings(pattern, args, flag, ids=None):
+    """The Ratings in the shards; of the label ids `ids` unless these are None."""
+    from yt8m.readers import datasets
+
+    ratings = datasets.read_ratings(pattern, args.id_feature, flag)
+    if ids is None:
+        return ratings
+    kept = np.isin(ratings.classes, ids)
+    return Ratings(ratings.segment_ids[kept], ratings.classes[kept], ratings.scores[kept])
+
+
+# ---------------------------------------------------------------- comparison
+
+
+def _compared_stores(args, members, measure, weights, without):
+    """The Comparison of stores on --eval_data_pattern."""
+    ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern")
+    count, best, compared, chance = comparison.compared_stores(members, measure, weights, without, ratings)
+    title = f"MAP and AUC over {count:,} rated pairs of {args.eval_data_pattern}"
+    return comparison.Comparison(args.method, title, best, compared, chance, _warning(args))
+
+
+def _compared_lists(args, weights, evaluation):
+    """The Comparison of submission files on --eval_data_pattern."""
+    best, alone, without = (list(map(comparison.Figures, maps)) for maps in evaluation.result())
+    shares = comparison.mean_weights(weights)
+    rows = zip(short_names(args.members), shares, alone, without if len(shares) > 1 else [None])
+    title = f"MAP@{args.max_pred} on {args.eval_data_pattern}"
+    return comparison.Comparison(args.method, title, best[0], [comparison.MemberComparison(*row) for row in rows])
+
+
+def _warning(args):
+    """That weights are judged by the ratings that they were fitted on."""
+    if not args.fit_on:
+        return ""
+    from yt8m.readers import datasets
+
+    fitted, judged = (
+        {os.path.abspath(path) for path in datasets.match_files(pattern, flag)}
+        for pattern, flag in ((args.fit_on, "fit_on"), (args.eval_data_pattern, "eval_data_pattern"))
+    )
+    if not fitted & judged:
+        return ""
+    return f"The weights were fitted on {len(fitted & judged)} of these {len(judged)} shards: elsewhere expect less."
+
+
+# ---------------------------------------------------------------- checks
+
+
+def _are_stores(paths):
+    """Whether the members are folders of scores, not submission files."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise UserError(f"{path} does not exist. Name folders of scores (inference.py --scores_output) or submission files.")
+    folders = [path for path in paths if os.path.isdir(path)]
+    if folders and len(folders) < len(paths):
+        file = next(path for path in paths if path not in folders)
+        raise UserError(f"{folders[0]} is a folder of scores, {file} a submission file. Name members of one kind.")
+    seen = {}
+    for path in paths:
+        other = seen.setdefault(os.path.realpath(path), path)
+        if other is not path:
+            raise UserError(f"{path} is named twice. Give it more weight with --weights instead.")
+    return bool(folders)
+
+
+def _check(args, stores):
+    """Flags that are out of range, or do not go together."""
+    if args.method not in METHODS:
+        raise UserError(f"--method={args.method}: use one of {', '.join(METHODS)}.")
+    if args.max_pred < 1:
+        raise UserError(f"--max_pred={args.max_pred}: use 1 or more.")
+    if not 0 <= args.fit_prior < math.inf:
+        raise UserError(f"--fit_prior={args.fit_prior}: use a number of ratings from 0 up.")
+    if not stores and args.method == "mean":
+        raise UserError("--method=mean needs scores, which submission files do not hold. Use --method=rank.")
+    if not stores and (args.scores_output or args.fit_on):
+        flag = "scores_output" if args.scores_output else "fit_on"
+        raise UserError(f"--{flag} needs scores, which submission files do not hold. Name folders of scores.")
+    if args.method == "rank" and (args.scores_output or args.fit_on):
+        flag = "scores_output" if args.scores_output else "fit_on"
+        raise UserError(f"--{flag} is for probabilities, not for ranks. Use --method=mean.")
+    if args.fit_on and args.weights:
+        raise UserError("--fit_on finds the weights that --weights gives. Leave one of them out.")
+    for flag, needed in (("weights_output", "fit_on"), ("report_output", "eval_data_pattern")):
+        if getattr(args, flag) and not getattr(args, needed):
+            raise UserError(f"--{flag} needs --{needed}.")
+    if not (args.output_file or args.scores_output or args.weights_output or args.eval_data_pattern):
+        raise UserError("nothing to make. Give --output_file, --scores_output, --weights_output or --eval_data_pattern.")
+    if args.output_file and os.path.realpath(args.output_file) in map(os.path.realpath, args.members):
+        raise UserError(f"--output_file={args.output_file} is a member of the ensemble. Name another file.")
