@@ -16,7 +16,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["yt8m", "yt8m.*"]),
+    packages=[*find_packages(include=["yt8m", "yt8m.*"]), "yt8m.configs"],
+    package_dir={"yt8m.configs": "configs"},
+    package_data={"yt8m.configs": ["*.flags"]},
+    entry_points={"console_scripts": ["yt8m = yt8m.cli.app:main"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<3.16; python_version >= '3.11'",

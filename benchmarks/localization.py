@@ -13,24 +13,20 @@ import time
 
 import report
 
-from yt8m import config
+import yt8m
 from yt8m.sample.sample import ensure_sample
-from yt8m.stages import by_name, evaluate
+from yt8m.stages import report as stages_report
 
 MODELS = ("FrameLevelLogisticModel", "AttentionModel", "MultiAttentionModel")
 
 
-def run(name, seed, sample):
+def run(name, seed):
     """Trains one model; returns its MAP after each stage and the seconds it took."""
-    model_config = config.ModelConfig(name, num_classes=sample.num_classes, sample=sample.size)
-    maps, start = [], time.monotonic()
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        for stage, pattern in (("pretrain", sample.train_pattern), ("finetune", sample.rated_pattern)):
-            values = config.recipe(name, stage, sample=True)
-            stage_config = config.TrainConfig(folder, stage, pattern, seed=seed, **{**values, "save_steps": 10**6})
-            model = by_name.FUNCTIONS[stage](stage_config, model_config)
-            maps.append(evaluate.evaluate_segments(model, model_config, sample.held_out_pattern)["map"])
-    return maps, time.monotonic() - start
+        yt8m.train(model=name, seed=seed, train_dir=folder, save_steps=10**6, precision="float32")
+        maps = stages_report.read(folder)
+    return [maps["pretrain"], maps["finetune"]], time.monotonic() - start
 
 
 def main():
@@ -43,7 +39,7 @@ def main():
     half = (chance + oracle) / 2
     rows = [report.row("chance", chance, "MAP"), report.row("half of the way", half, "MAP"), report.row("oracle", oracle, "MAP")]
     for name in options.models[-1:] if options.quick else options.models:
-        results = [run(name, seed, sample) for seed in range(1, options.seeds + 1)]
+        results = [run(name, seed) for seed in range(1, options.seeds + 1)]
         before, after = ([maps[stage] for maps, _ in results] for stage in (0, 1))
         for label, values in (("pre-trained", before), ("fine-tuned", after)):
             mean = statistics.mean(values)

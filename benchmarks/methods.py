@@ -20,9 +20,10 @@ import keras
 import numpy as np
 import report
 
-from yt8m import config
+from yt8m import config, recipes
+from yt8m.cli.pseudo_labels import COMMAND as PSEUDO_LABELS
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.pseudo_labels import command as pseudo_labels_tool
+from yt8m.recipes.defaults import SAMPLE_VIDEOS_A_STEP
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer
 from yt8m.stages import by_name, em, evaluate
@@ -54,14 +55,14 @@ class Seed:
 
     def model(self, model, hyperparameters=None):
         """ModelConfig of a model on the sample."""
-        small = config.SAMPLE_HYPERPARAMETERS.get(model, {})
-        values = {**small, **(hyperparameters or {})}
+        values = {**recipes.small(model), **(hyperparameters or {})}
         return config.ModelConfig(model, values, num_classes=self.sample.num_classes, sample=self.sample.size)
 
     def stage(self, model, stage, name="", **changes):
         """TrainConfig of a stage with the recipe of the sample."""
         pattern = self.sample.rated_pattern if stage == "finetune" else self.sample.train_pattern
-        values = {**config.recipe(model, stage, sample=True), "save_steps": 10**6, "log_steps": 100, "seed": self.seed, **changes}
+        values = {**recipes.recipe(model, stage, sample=True), "save_steps": 10**6, "log_steps": 100, "seed": self.seed}
+        values |= changes
         return config.TrainConfig(self.path(name), stage, values.pop("data_pattern", pattern), **values)
 
     def run(self, name, model, stage="finetune", start="", hyperparameters=None, options=None, **changes):
@@ -110,7 +111,7 @@ def context(runs, **changes):
     agnostic, aware = f"{DBOF}, fine-tuned{how}", f"aware{how}"
     runs.run(start, DBOF, "pretrain")
     runs.run(agnostic, DBOF, start=start, **changes)
-    encoder = config.SAMPLE_HYPERPARAMETERS[DBOF]
+    encoder = recipes.small(DBOF)
     both = {"context_model": DBOF, "segment_model": DBOF, "context_options": encoder, "segment_options": encoder}
     checkpoints = {f"{part}_checkpoint": runs.path(start) for part in ("context", "segment")}
     runs.run(aware, "ContextAwareModel", hyperparameters=both, **checkpoints, **changes)
@@ -151,7 +152,7 @@ def losses(runs):
     runs.run(start, ATTENTION, "pretrain")
     runs.run(base, ATTENTION, start=start)
     runs.run("sampled negatives (eq. 2)", ATTENTION, start=start, options={"label_loss": "SampledNegativeLoss"})
-    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=0.1, batch_size=config.SAMPLE_VIDEOS_A_STEP)
+    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=0.1, batch_size=SAMPLE_VIDEOS_A_STEP)
     yield "sampled negatives (eq. 2)", base, ""
     yield "start-time loss", base, ""
 
@@ -180,8 +181,9 @@ def pseudo_labels(runs):
     scores, folder, pattern = runs.path("scores"), runs.path("pseudo"), runs.sample.train_pattern
     store(runs, base, pattern, scores)
     with contextlib.redirect_stdout(io.StringIO()):
-        pseudo_labels_tool.main([f"--scores={scores}", f"--data_pattern={pattern}", f"--output_dir={folder}", "--top=300",
-                   f"--num_classes={runs.sample.num_classes}"])  # fmt: skip
+        arguments = {"scores": scores, "data_pattern": pattern, "output_dir": folder, "top": 300}
+        arguments["num_classes"] = runs.sample.num_classes
+        PSEUDO_LABELS.run([f"--{name}={value}" for name, value in arguments.items()], "yt8m pseudo-labels")
     for share in (0.25, 0.5):
         blend = {"pseudo_labels": folder, "pseudo_data_pattern": pattern, "pseudo_share": share}
         runs.run(f"pseudo-labels, {share:.0%} of a batch", ATTENTION, start=start, **blend)

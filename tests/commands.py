@@ -1,34 +1,33 @@
 """Runs the commands as a user does, in this process or in one of their own."""
 
-import importlib.util
+import importlib
 import os
 import pathlib
 import subprocess
 import sys
 
-from yt8m import flags
+from yt8m.cli import app
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = ("--feature_names=rgb,audio", "--feature_sizes=16,8", "--num_classes=7")
+DOORS = {"segment_eval_inference": "segment-eval", "export_model": "export"}  # whose name is not the command's
 
 
-def load(name):
-    """A command's module."""
-    spec = importlib.util.spec_from_file_location(f"command_{name}", ROOT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def given(name, *arguments):
+    """{flag: value} that a command's arguments give."""
+    command = importlib.import_module(f"yt8m.cli.{app.COMMANDS[DOORS.get(name, name)]}").COMMAND
+    return command.parse([str(argument) for argument in arguments])
 
 
 def run(name, *arguments):
-    """Runs `NAME.py ARGUMENTS` in this process.
+    """Runs `NAME.py ARGUMENTS` in this process, or `yt8m NAME ARGUMENTS` where there is no such door.
 
     Returns:
         What it exits with: None when it ends well, else the status or the error line.
     """
-    module = load(name)
+    program = f"{name}.py" if (ROOT / f"{name}.py").exists() else f"yt8m {name}"
     try:
-        flags.run(module.main, module.__doc__, module.FLAGS, [f"{name}.py", *map(str, arguments)])
+        app.run(DOORS.get(name, name), [str(argument) for argument in arguments], program)
     except SystemExit as end:
         return end.code
     return None

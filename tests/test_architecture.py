@@ -3,11 +3,13 @@
 import ast
 import pathlib
 
-PACKAGE = pathlib.Path(__file__).parent.parent / "yt8m"
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "yt8m"
 LEVELS = [
     {"errors"},
     {"files", "segments"},
-    {"registry", "config", "plots", "command_line"},
+    {"registry", "config", "plots"},
+    {"flags"},
     {"metrics"},
     {"layers", "losses", "readers"},
     {"base_model"},
@@ -17,11 +19,23 @@ LEVELS = [
     {"sample"},
     {"training"},
     {"stages"},
+    {"recipes"},
     {"scoring"},
     {"ensembles", "export", "pseudo_labels"},
-    {"flags"},
+    {"api"},
+    {"cli"},
+    {"doors"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
+DOORS = sorted(path for path in ROOT.glob("*.py") if path.name != "setup.py")
+
+
+def room(path):
+    """The room that a file belongs to, None for the package's own __init__.py, whose names are loaded when they are used."""
+    if path in DOORS:
+        return "doors"
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return None if name == "__init__" else name
 
 
 def imported(path):
@@ -35,20 +49,41 @@ def imported(path):
             yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("yt8m."))
 
 
+def modules(path):
+    """Top-level names of the packages that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+        elif isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+
+
 def test_imports_point_one_way():
     wrong, seen = [], 0
-    for path in PACKAGE.rglob("*.py"):
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if room == "__init__":
+    for path in [*PACKAGE.rglob("*.py"), *DOORS]:
+        own = room(path)
+        if own is None:
             continue
         for other in imported(path):
             seen += 1
-            if RANK[other] > RANK[room] or (RANK[other] == RANK[room] and other != room):
-                wrong.append(f"{path.relative_to(PACKAGE)} imports yt8m.{other}")
+            if RANK[other] > RANK[own] or (RANK[other] == RANK[own] and other != own):
+                wrong.append(f"{path.relative_to(ROOT)} imports yt8m.{other}")
     assert not wrong
-    assert seen > 50
+    assert seen > 50 and len(DOORS) == 5
 
 
-def test_only_flags_knows_absl():
-    users = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if "absl" in path.read_text()}
-    assert users <= {"flags.py", "sample/sample.py"}
+def test_every_room_has_a_floor():
+    rooms = {room(path) for path in PACKAGE.rglob("*.py")} - {None}
+    assert rooms | {"doors"} == set(RANK)
+
+
+def test_doors_only_open_the_cli():
+    for path in DOORS:
+        assert set(imported(path)) == {"cli"}
+        assert len(path.read_text().splitlines()) < 25
+
+
+def test_only_cli_knows_the_command_line():
+    for path in PACKAGE.rglob("*.py"):
+        knows = {"absl", "argparse"} & set(modules(path)) or "sys.argv" in path.read_text()
+        assert room(path) == "cli" or not knows, path

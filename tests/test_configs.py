@@ -1,19 +1,20 @@
 """Every published recipe has a flag file, and every flag file builds what it says."""
 
 import dataclasses
-import importlib.util
 import itertools
 import pathlib
 import re
 
 import numpy as np
 import pytest
-from absl import flags as absl_flags
 
+from tests import commands
 from tests.testing import make_video, write_frame_shards
-from yt8m import config, flags
-from yt8m.training import optimizers, schedules
-from yt8m.training.restore import build
+from yt8m import config, models, recipes, registry
+from yt8m.recipes import em
+from yt8m.recipes.model import model_config as model_of
+from yt8m.recipes.stages import stage_config
+from yt8m.training import optimizers, restore, schedules
 
 ROOT = pathlib.Path(__file__).parent.parent
 # Each model of the papers' tables -> its file.
@@ -54,6 +55,14 @@ RECIPES = {
 }
 PROCESSES = {"004 Algorithm 1": "em"}  # of several models
 
+# Recipe of the defaults -> the models that have it when they are named alone; all others have the starter's.
+PAPERS_MODELS = {
+    "attention": ("AttentionModel", "MultiAttentionModel"),
+    "ceshine": ("GatedDbofModel", "NeXtVladModel", "ContextAwareModel"),
+    "netvlad": ("NetVladModel", "JointContextModel"),
+    "em": ("BiGruModel", "TransformerModel"),
+}
+
 # Trainable values, in millions, that papers give for what a file builds (000/001: of float32, 150 MB and 30 MB).
 MILLIONS = {
     "multi_attention_moe_8": (36.5, 38.5),
@@ -71,25 +80,26 @@ MILLIONS = {
 
 
 def parse(name, *arguments):
-    """train.py's flags, from the flag file `name` unless that is None."""
-    spec = importlib.util.spec_from_file_location("train_command", ROOT / "train.py")
-    command = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(command)
-    fv = absl_flags.FlagValues()
-    for define in command.FLAGS:
-        define(fv)
+    """What is given to train.py, with the flag file `name` unless that is None."""
     file = [] if name is None else [f"--flagfile={ROOT / 'configs' / name}.flags"]
-    rest = fv(["train.py", *file, *arguments])[1:]
-    assert not rest
-    return fv
+    return commands.given("train", *file, *arguments)
 
 
-def model_config(fv):
-    return flags.model_config(fv, None, None, tuple(range(1000)) if fv.segment_classes_only else None)
+def model_config(given):
+    return model_of(given, label_ids=tuple(range(1000)) if given.get("segment_classes_only") else None)
 
 
 def header(name):
     return [line for line in (ROOT / "configs" / f"{name}.flags").read_text().splitlines() if line.startswith("#")]
+
+
+def test_the_models_with_a_recipe_of_a_paper_are_these():
+    families = {name: {model for model in models.model_names() if recipe_of(model) == name} for name in recipes.RECIPES}
+    assert families == {
+        "starter": set(models.model_names()).difference(*(set(names) for names in PAPERS_MODELS.values())),
+        **{name: set(names) for name, names in PAPERS_MODELS.items()},
+        "sample": set(),
+    }
 
 
 def test_every_published_recipe_has_a_file_and_every_file_is_one():
@@ -103,10 +113,10 @@ def test_header(name):
     assert re.search(r"paper(s 000/001| 002| 003| 004), (table|section|one of)", text), "source"
     assert re.search(r"Published: .*(\d|none)", text), "score"
     assert "Not in the paper: " in text
-    commands = re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", text)
-    assert commands
-    assert commands[-1][0] == name
-    for file, rest in commands:
+    lines = re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", text)
+    assert lines
+    assert lines[-1][0] == name
+    for file, rest in lines:
         assert "--train_data_pattern=" in rest
         parse(file, *re.sub("'", "", rest).split())
 
@@ -114,13 +124,13 @@ def test_header(name):
 @pytest.mark.parametrize("name", sorted(RECIPES.values()))
 def test_recipe_builds(name):
     """The whole model where its size is checked; the others with small features and few classes, which is faster."""
-    fv = parse(name)
-    model = model_config(fv)
-    stage = flags.stage_config(fv, fv.stage or "pretrain", "dir", "*", "", None, model.model, None)
-    assert stage.base_learning_rate == fv.base_learning_rate and stage.batch_size == fv.batch_size
+    given = parse(name)
+    model = model_config(given)
+    stage = stage_config(given, given.get("stage", "pretrain"), model.model, None, "dir", "*")
+    assert stage.base_learning_rate == given["base_learning_rate"] and stage.batch_size == given["batch_size"]
     if name not in MILLIONS:
         model = dataclasses.replace(model, feature_sizes=(16, 8), label_ids=None, num_classes=7)
-    built = build(model)
+    built = restore.build(model)
     if name in MILLIONS:
         low, high = MILLIONS[name]
         assert low < sum(int(np.prod(w.shape)) for w in built.trainable_weights) / 1e6 < high
@@ -148,8 +158,8 @@ def test_recipe_builds(name):
 
 def test_the_process_of_paper_004(tmp_path):
     write_frame_shards(tmp_path, [[make_video(f"v{number}", ratings=[(0, 0, 1.0)])] for number in range(8)])
-    fv = parse("em")
-    plan = flags.em_plan(fv, "dir", model_config(fv), None, ("*", str(tmp_path / "*")), None)
+    given = parse("em", "--train_data_pattern=*", f"--rated_data_pattern={tmp_path / '*'}")
+    plan = em.plan(given, "dir", model_config(given), None)
     assert (len(plan.candidates), plan.threshold, plan.folds) == (2, 0.9, 8)
     for candidates in plan.candidates:
         assert [candidate.model.model for candidate in candidates] == ["TransformerModel"] * 2
@@ -166,17 +176,16 @@ def test_the_process_of_paper_004(tmp_path):
 def test_paper_002_fine_tunes_with_its_loss_and_folds():
     for name in RECIPES.values():
         if name.startswith(("agnostic", "aware")):
-            fv = parse(name, "--fold=3")
-            stage = flags.stage_config(fv, "finetune", "dir", "*", "", None, fv.model, None)
+            given = parse(name, "--fold=3")
+            stage = stage_config(given, "finetune", given["model"], None, "dir", "*")
             assert (stage.folds, stage.fold, stage.best_metric) == (8, 3, "auc")
-            assert model_config(fv).label_loss == "SampledNegativeLoss"
+            assert model_config(given).label_loss == "SampledNegativeLoss"
 
 
 @pytest.mark.parametrize("first, second", [("gated_dbof_3", "agnostic_gated_dbof_3"), ("nextvlad_2", "agnostic_nextvlad_2")])
 def test_fine_tuning_accepts_the_pre_trained_model(first, second):
     base = model_config(parse(first))
-    fv = parse(second)
-    tuned = flags.model_config(fv, base, None, tuple(range(1000)))
+    tuned = model_of(parse(second), base, None, tuple(range(1000)))
     assert (tuned.segment_expansion, tuned.hyperparameters) == (3, base.hyperparameters)
 
 
@@ -191,21 +200,24 @@ def test_context_models_have_the_encoders_that_their_header_trains(name):
         assert encoder.model == model.hyperparameters.get(f"{part}_model", "NetVladModel")
         options = dict(model.hyperparameters[f"{part}_options"])
         options.update(options.pop("head_options", {}))
-        given = {k: v for k, v in encoder.hyperparameters.items() if k != "video_level_classifier_model"}
-        assert options == given
+        assert options == {k: v for k, v in encoder.hyperparameters.items() if k != "video_level_classifier_model"}
 
 
 def test_the_command_line_overrides_a_file():
-    fv = parse("multi_attention_moe_8", "--stage=finetune", "--max_steps=2500")
-    stage = flags.stage_config(fv, "finetune", "dir", "*", "", None, "MultiAttentionModel", None)
+    given = parse("multi_attention_moe_8", "--stage=finetune", "--max_steps=2500")
+    stage = stage_config(given, "finetune", "MultiAttentionModel", None, "dir", "*")
     assert (stage.max_steps, stage.batch_size) == (2500, 128)
 
 
-@pytest.mark.parametrize("name", config.FAMILIES)
+def recipe_of(name):
+    return registry.get("model", name).RECIPE
+
+
+@pytest.mark.parametrize("name", [name for name in models.model_names() if recipe_of(name) != "starter"])
 @pytest.mark.parametrize("stage", config.STAGES)
 def test_a_model_named_alone_has_its_papers_settings(name, stage):
-    fv = parse(None, f"--model={name}")
-    values = flags.stage_config(fv, stage, "dir", "*", "", None, name, None)
+    given = parse(None, f"--model={name}")
+    values = stage_config(given, stage, name, None, "dir", "*")
     rate, batch, optimizer, decay, schedule, clip = {
         ("attention", "pretrain"): (8e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
         ("attention", "finetune"): (8e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
@@ -215,7 +227,7 @@ def test_a_model_named_alone_has_its_papers_settings(name, stage):
         ("netvlad", "finetune"): (2e-4, 128, "AdamOptimizer", None, "staircase", 1.0),
         ("em", "pretrain"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
         ("em", "finetune"): (2.5e-4, 512, "AdamOptimizer", None, "staircase", 1.0),
-    }[config.FAMILIES[name], "pretrain" if stage == "mstep" else stage]
+    }[recipe_of(name), "pretrain" if stage == "mstep" else stage]
     assert (values.base_learning_rate, values.batch_size, values.optimizer) == (rate, batch, optimizer)
     assert (values.weight_decay, values.schedule, values.clip_gradient_norm) == (decay, schedule, clip)
-    assert model_config(fv).segment_expansion == (3 if config.FAMILIES[name] in ("ceshine", "netvlad") else 0)
+    assert model_config(given).segment_expansion == (3 if recipe_of(name) in ("ceshine", "netvlad") else 0)

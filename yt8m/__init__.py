@@ -9,7 +9,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "build_model": "yt8m.models",
+    "evaluate": "yt8m.api",
+    "inference": "yt8m.api",
     "model_names": "yt8m.models",
+    "train": "yt8m.api",
     "UserError": "yt8m.errors",
 }
 _MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")

@@ -1,4 +1,4 @@
-"""What a run is: frozen dataclasses, the default recipe of each model and stage, and model_flags.json."""
+"""What a run is: frozen dataclasses, and model_flags.json."""
 
 import dataclasses
 import json
@@ -133,104 +133,6 @@ class TrainConfig:
     distillation_weight: float = 0.5
     start_time_weight: float = 0.0
     augmentation: dict = dataclasses.field(default_factory=dict)
-
-
-# What a flag that is not given means, by family of models and stage. Sources: "starter": the official code's defaults;
-# "attention": papers 000/001; "ceshine": paper 002; "netvlad": paper 003, which gives no lengths; "em": paper 004, which gives
-# no decay (the starter's here). An M-step goes as pre-training does. "sample": small steps for the small built-in set.
-_CESHINE = dict(optimizer="AdamWOptimizer", schedule="triangular", clip_gradient_norm=10.0, clip="global")
-_NETVLAD = dict(batch_size=128, base_learning_rate=2e-4, learning_rate_decay=0.8, learning_rate_decay_examples=1_000_000)
-_EM = dict(batch_size=512, base_learning_rate=2.5e-4, learning_rate_decay=0.95, num_epochs=5)
-RECIPES = {
-    "starter": {
-        "pretrain": dict(batch_size=1024, base_learning_rate=0.01, learning_rate_decay=0.95, num_epochs=5),
-        "finetune": dict(batch_size=1024, base_learning_rate=0.01, learning_rate_decay=0.95, num_epochs=5),
-    },
-    "attention": {
-        "pretrain": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=60_000),
-        "finetune": dict(batch_size=128, base_learning_rate=8e-4, learning_rate_decay=0.8, max_steps=2_500),
-    },
-    "ceshine": {
-        "pretrain": dict(_CESHINE, batch_size=32, base_learning_rate=3e-4, weight_decay=0.1, max_steps=100_000),
-        "finetune": dict(_CESHINE, batch_size=128, base_learning_rate=2e-4, weight_decay=0.02, max_steps=9_000),
-    },
-    "netvlad": {"pretrain": dict(_NETVLAD, num_epochs=5), "finetune": dict(_NETVLAD, max_steps=2_500)},
-    "em": {"pretrain": _EM, "finetune": _EM},
-    "sample": {
-        "pretrain": dict(batch_size=32, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=150, save_steps=50),
-        "mstep": dict(batch_size=128, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
-        "finetune": dict(batch_size=64, base_learning_rate=2e-3, learning_rate_decay=0.8, max_steps=300, save_steps=100),
-    },
-}
-FAMILIES = {
-    "AttentionModel": "attention",
-    "MultiAttentionModel": "attention",
-    "GatedDbofModel": "ceshine",
-    "NeXtVladModel": "ceshine",
-    "ContextAwareModel": "ceshine",
-    "NetVladModel": "netvlad",
-    "JointContextModel": "netvlad",
-    "BiGruModel": "em",
-    "TransformerModel": "em",
-}
-EM_THRESHOLDS = {"paper": 0.9, "sample": 0.5}  # of pseudo-labels
-# Papers 002 and 003 show their models 3 frames on either side of a segment.
-SEGMENT_EXPANSIONS = {"ceshine": 3, "netvlad": 3}
-# On the sample, models without a hidden layer need the starter's higher rate, convolutions and sequences a lower one.
-SAMPLE_LEARNING_RATES = {
-    "FrameLevelLogisticModel": 0.01,
-    "LogisticModel": 0.01,
-    "MoeModel": 0.01,
-    "CnnModel": 5e-4,
-    "TransformerModel": 2.5e-4,
-}
-# A step of these fine-tunes on whole videos, with all their rated segments.
-WHOLE_VIDEO_MODELS = ("BiGruModel", "TransformerModel", "ContextAwareModel", "JointContextModel")
-SAMPLE_VIDEOS_A_STEP = 16
-# On the sample, large models are made smaller, so that a run takes minutes, and none cuts off the ends of its short videos.
-_WHOLE = {"skip_head": 0, "skip_tail": 0}
-_SMALL_NETVLAD = {"cluster_size": 16, "hidden_size": 512}
-SAMPLE_HYPERPARAMETERS = {
-    "BiGruModel": {"units": 128, "reset_after": True},
-    "CnnLstmModel": {"units": 256, **_WHOLE},
-    "CnnModel": _WHOLE,
-    "ContextAwareModel": {
-        "context_options": {"cluster_size": 1024, "hidden_size": 512, **_WHOLE},
-        "segment_options": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, **_WHOLE},
-        "hidden_size": 512,
-    },
-    "GatedDbofModel": {"cluster_size": 1024, "hidden_size": 512, **_WHOLE},
-    "GruModel": {"units": 256},
-    "JointContextModel": {"context_options": _SMALL_NETVLAD, "segment_options": _SMALL_NETVLAD, "hidden_size": 512},
-    "LstmModel": {"units": 256},
-    "NeXtVladModel": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, **_WHOLE},
-    "NetVladModel": _SMALL_NETVLAD,
-}
-
-
-def family(model, sample):
-    """The key in RECIPES of a model's recipe on the built-in sample or on named data."""
-    return "sample" if sample else FAMILIES.get(model, "starter")
-
-
-def recipe(model, stage, sample):
-    """Default values of the training flags.
-
-    Args:
-        model: name of the model.
-        stage: one of STAGES.
-        sample: whether the run is on the built-in sample.
-
-    Returns:
-        dict of TrainConfig fields.
-    """
-    stages = RECIPES[family(model, sample)]
-    values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": 4_000_000, **stages.get(stage, stages["pretrain"])}
-    if sample:
-        values["base_learning_rate"] = SAMPLE_LEARNING_RATES.get(model, values["base_learning_rate"])
-    if sample and stage != "pretrain" and model in WHOLE_VIDEO_MODELS:
-        values["batch_size"] = SAMPLE_VIDEOS_A_STEP
-    return values
 
 
 def write_model_config(train_dir, config):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.testing import make_segments
-from yt8m.ensembles import command
+from yt8m.cli.ensemble import COMMAND
 from yt8m.metrics import segment_metrics_from_pairs
 from yt8m.readers.ratings import read_ratings
 from yt8m.readers.records import Video, encode_video, write_shard
@@ -62,7 +62,7 @@ def expected_lists(scores, n, labels=LABELS):
 
 
 def run(*arguments):
-    command.main([str(argument) for argument in arguments])
+    COMMAND.run([str(argument) for argument in arguments], "yt8m ensemble")
 
 
 RATED = [(0, 30, 1), (5, 30, 0), (10, 30, 1), (15, 30, 0), (20, 4, 1), (25, 4, 0), (30, 4, 0), (35, 17, 0), (40, 999, 1)]

@@ -4,9 +4,8 @@ import os
 
 import pytest
 
+from tests import commands
 from tests.ensembles.rows import VIDEOS, draw, run, write_store
-from yt8m import command_line
-from yt8m.ensembles import command
 from yt8m.errors import UserError
 
 
@@ -66,9 +65,7 @@ def test_bad_members(tmp_path, three):
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
-    with pytest.raises(SystemExit) as end:
-        command_line.run(command.main, ["command.py", "nowhere", "--output_file=x.csv"])
-    assert str(end.value).startswith("command.py: error: nowhere does not exist.")
-    with pytest.raises(SystemExit) as end:
-        command_line.run(command.main, ["command.py", "--help"])
-    assert end.value.code == 0 and "--fit_on" in capsys.readouterr().out
+    ended = commands.run("ensemble", "nowhere", "--output_file=x.csv")
+    assert ended.startswith("yt8m ensemble: error: nowhere does not exist.")
+    assert commands.run("ensemble", "--help") == 0
+    assert "--fit_on" in capsys.readouterr().out

@@ -6,7 +6,6 @@ import shlex
 from collections import Counter
 
 import pytest
-from absl import flags as absl_flags
 
 from tests import commands
 
@@ -30,24 +29,13 @@ def header(name):
     return "\n".join(line for line in (CONFIGS / f"{name}.flags").read_text().splitlines() if line.startswith("#"))
 
 
-def parse(command, *arguments):
-    """A command's flags."""
-    fv = absl_flags.FlagValues()
-    for define in commands.load(command).FLAGS:
-        define(fv)
-    rest = fv([f"{command}.py", *arguments])[1:]
-    assert not rest
-    return fv
-
-
 def inference_flags(name):
-    return parse("inference", f"--flagfile={CONFIGS / name}.flags")
+    return commands.given("inference", f"--flagfile={CONFIGS / name}.flags")
 
 
 def members(name):
     """The folders of --train_dir, a flag of comma-separated folders."""
-    value = inference_flags(name).train_dir
-    return value.split(",") if isinstance(value, str) else list(value)
+    return inference_flags(name)["train_dir"].split(",")
 
 
 def training_commands(name):
@@ -55,17 +43,18 @@ def training_commands(name):
     for arguments in re.findall(r"#   python train\.py (.*)", header(name)):
         arguments = [re.sub("^--flagfile=", f"--flagfile={CONFIGS.parent}/", part) for part in shlex.split(arguments)]
         recipe = re.search(r"configs/(\w+)\.flags", arguments[0])[1]
-        yield recipe, parse("train", *arguments)
+        yield recipe, commands.given("train", *arguments)
 
 
 def trained_models(name):
     """{folder: model} of what the header trains."""
     found = {}
-    for _, fv in training_commands(name):
-        found[fv.train_dir] = fv.model
-        if fv.stage == "em":
-            for number, model in enumerate(re.findall(r"(\w+Model)\(", fv.em_models), start=1):
-                found[f"{fv.train_dir}/iteration-{fv.em_iterations}/F{number}"] = model
+    for _, given in training_commands(name):
+        found[given["train_dir"]] = given["model"]
+        if given.get("stage") == "em":
+            for number, entry in enumerate(given["em_models"], start=1):
+                model = re.match(r"(\w+Model)\(", entry)[1]
+                found[f"{given['train_dir']}/iteration-{given.get('em_iterations', 2)}/F{number}"] = model
     return found
 
 
@@ -87,7 +76,7 @@ def test_each_member_is_trained_as_the_header_says(name):
     folders = members(name)
     assert len(set(folders)) == len(folders) == sum(ENSEMBLES[name].values())
     trained = trained_models(name) or {
-        f"runs/{path.stem}": parse("train", f"--flagfile={path}").model for path in CONFIGS.glob("[!e]*.flags")
+        f"runs/{path.stem}": commands.given("train", f"--flagfile={path}")["model"] for path in CONFIGS.glob("[!e]*.flags")
     }
     assert Counter(trained[folder] for folder in folders) == ENSEMBLES[name]
 
@@ -95,29 +84,29 @@ def test_each_member_is_trained_as_the_header_says(name):
 @pytest.mark.parametrize("name", ENSEMBLES)
 def test_what_a_member_begins_with_is_trained_before(name):
     made = set()
-    for _, fv in training_commands(name):
-        for source in (fv.init_checkpoint, fv.context_checkpoint, fv.segment_checkpoint):
-            assert source is None or source in made
-        if fv.pseudo_labels:
-            assert fv.pseudo_labels.split("/iteration-")[0] in made
-        made.add(fv.train_dir)
+    for _, given in training_commands(name):
+        for source in ("init_checkpoint", "context_checkpoint", "segment_checkpoint"):
+            assert source not in given or given[source] in made
+        if given.get("pseudo_labels"):
+            assert given["pseudo_labels"].split("/iteration-")[0] in made
+        made.add(given["train_dir"])
 
 
 def test_weights_are_one_a_member():
-    weights = inference_flags("ensemble_locust").weights
-    weights = weights.split(",") if isinstance(weights, str) else weights
+    weights = inference_flags("ensemble_locust")["weights"].split(",")
     assert [float(weight) for weight in weights] == [1] * 12
-    assert not inference_flags("ensemble_ceshine").weights and not inference_flags("ensemble_em").weights
+    assert not any(inference_flags(name).get("weights") for name in ("ensemble_ceshine", "ensemble_em"))
 
 
 def test_the_segments_that_paper_002_drops():
-    fv = inference_flags("ensemble_ceshine")
-    assert (fv.skip_head_segments, fv.skip_tail_segments, fv.segment_labels) == (6, 2, True)
-    assert inference_flags("ensemble_em").skip_head_segments == inference_flags("ensemble_locust").skip_head_segments == 0
+    given = inference_flags("ensemble_ceshine")
+    assert (given["skip_head_segments"], given["skip_tail_segments"], given["segment_labels"]) == (6, 2, True)
+    assert not any(inference_flags(name).get("skip_head_segments", 0) for name in ("ensemble_em", "ensemble_locust"))
 
 
 def test_folds_and_steps_are_table_3s_and_4s():
-    steps = {(recipe, fv.fold): fv.max_steps for recipe, fv in training_commands("ensemble_ceshine") if fv.stage == "finetune"}
+    tuned = [command for command in training_commands("ensemble_ceshine") if command[1].get("stage") == "finetune"]
+    steps = {(recipe, given.get("fold", 0)): given["max_steps"] for recipe, given in tuned}
     assert steps == {
         ("agnostic_nextvlad_2", 2): 12000,
         ("agnostic_nextvlad_2", 1): 8000,

@@ -5,12 +5,13 @@ import os
 import numpy as np
 import pytest
 
+from tests import commands
 from tests.testing import make_video, write_frame_shards
-from yt8m import command_line
+from yt8m.cli.pseudo_labels import COMMAND
 from yt8m.errors import UserError
 from yt8m.metrics import Ratings
-from yt8m.pseudo_labels import command, writing
 from yt8m.pseudo_labels import stores as by_scores
+from yt8m.pseudo_labels import writing
 from yt8m.pseudo_labels.selection import Selection
 from yt8m.pseudo_labels.stores import from_store
 from yt8m.pseudo_labels.submissions import from_submission
@@ -105,7 +106,7 @@ def on_disk(folder, files):
 
 
 def run(*arguments):
-    command.main([str(argument) for argument in arguments])
+    COMMAND.run([str(argument) for argument in arguments], "yt8m pseudo-labels")
 
 
 SMALL = ("--feature_sizes=16,8", "--num_classes=10")
@@ -391,6 +392,5 @@ def test_a_video_that_is_there_twice(data, tmp_path):
 
 
 def test_from_a_shell_an_error_is_one_line(capsys):
-    with pytest.raises(SystemExit) as caught:
-        command_line.run(command.main, ["command.py", "--top=1"])
-    assert str(caught.value).startswith("command.py: error: ") and "\n" not in str(caught.value)
+    ended = commands.run("pseudo-labels", "--top=1")
+    assert ended.startswith("yt8m pseudo-labels: error: ") and "\n" not in ended

@@ -9,8 +9,7 @@ import pytest
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards
-from yt8m import command_line
-from yt8m.scoring import beam
+from yt8m.cli import beam
 from yt8m.scoring.topk import TopSegments
 
 CLASSES = 7
@@ -46,23 +45,19 @@ def ids(tmp_path_factory):
 
 
 def run(*arguments):
-    """What the tool exits with."""
-    try:
-        command_line.run(beam.main, ["beam.py", *map(str, arguments)])
-    except SystemExit as end:
-        return end.code
-    return None
+    """What the command exits with."""
+    return commands.run("beam", *arguments)
 
 
 def test_without_beam_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(beam.importlib.util, "find_spec", lambda name: None)
     assert run("--train_dir=a", "--input_data_pattern=b", "--output_file=c") == (
-        "beam.py: error: Apache Beam is not installed. Run: pip install yt8m[beam]"
+        "yt8m beam: error: Apache Beam is not installed. Run: pip install yt8m[beam]"
     )
 
 
 def test_the_tool_is_imported_without_beam():
-    code = "import sys; from yt8m.scoring import beam; assert not {'apache_beam', 'tensorflow'} & set(sys.modules)"
+    code = "import sys; from yt8m.cli import beam; assert not {'apache_beam', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=commands.ROOT)
 
 
@@ -136,7 +131,7 @@ def test_parts_combine_exactly_in_any_grouping():
 def test_a_bad_argument_is_one_line(arguments, message, shards, runs, ids, tmp_path):
     common = (f"--train_dir={runs[0]}", f"--input_data_pattern={shards}", f"--segment_label_ids_file={ids}")
     ended = run(*common, f"--output_file={tmp_path / 'out.csv'}", *arguments)
-    assert ended.startswith("beam.py: error: ") and message in ended and "\n" not in ended
+    assert ended.startswith("yt8m beam: error: ") and message in ended and "\n" not in ended
     assert not list(tmp_path.iterdir())
 
 
@@ -149,5 +144,5 @@ def test_a_damaged_shard_is_one_line_and_leaves_no_file(shards, runs, ids, tmp_p
         f"--segment_label_ids_file={ids}",
         f"--output_file={tmp_path / 'out.csv'}",
     )
-    assert ended.startswith("beam.py: error: shard validate0001.tfrecord, record 0: has no feature `audio`")
+    assert ended.startswith("yt8m beam: error: shard validate0001.tfrecord, record 0: has no feature `audio`")
     assert ended.endswith(".") and "\n" not in ended and not (tmp_path / "out.csv").exists()

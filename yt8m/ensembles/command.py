@@ -1,18 +1,10 @@
-"""Several runs' scores, or several submissions, made one.
-
-  python -m yt8m.ensembles.command scores/a scores/b scores/c --output_file=submission.csv
-  python -m yt8m.ensembles.command scores/a scores/b --fit_on='DATA/validate*.tfrecord' --weights_output=weights.json
-  python -m yt8m.ensembles.command a.csv b.csv --output_file=submission.csv
-
-Members are folders of scores (inference.py --scores_output) or submission files (Class,Segments); see docs/ensembles.md.
-"""
+"""Several runs' scores, or several submissions, made one: what `yt8m ensemble` does."""
 
 import math
 import os
 
 import numpy as np
 
-from yt8m import command_line
 from yt8m.ensembles import comparison
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
@@ -27,29 +19,8 @@ from yt8m.scoring import submission
 METHODS = ("mean", "rank")
 
 
-def arguments():
-    """The command line."""
-    parser = command_line.Arguments(__doc__, prog="python -m yt8m.ensembles.command")
-    add = parser.add_argument
-    add("members", nargs="+", help="Folders of scores, or submission CSV files.")
-    add("--output_file", help="Submission CSV to write.")
-    add("--scores_output", help="Folder to write the mean to, as scores again (members: folders; --method=mean).")
-    add("--method", help="mean: of the scores; rank: of the ranks within a class. Default: mean of folders, rank of files.")
-    add("--weights", help="One a member (1,2,1), or a .json file of --weights_output. Default: all the same.")
-    add("--fit_on", help="Rated shards whose segments the members scored: weights for each class are fitted on them.")
-    add("--fit_prior", type=float, default=30.0, help="Ratings that pull a class's weights to equal ones. Default: 30.")
-    add("--weights_output", help="JSON file for the fitted weights.")
-    add("--eval_data_pattern", help="Rated shards on which each member, the ensemble, and it without each member are compared.")
-    add("--report_output", help="JSON file for that comparison.")
-    add("--segment_label_ids_file", help="File or URL of the label ids to take. Default: all that the first member has.")
-    add("--max_pred", type=int, default=100_000, help="Segments a class to write. Default: 100000.")
-    add("--id_feature", default="id", help="Name of a record's id in the rated shards. Default: id.")
-    return parser
-
-
-def main(argv):
-    """Checks the command line and makes the ensemble of stores or of lists."""
-    args = arguments().parse_args(argv)
+def run(args):
+    """Checks what `yt8m ensemble` was given and makes the ensemble of stores or of lists; args: its options."""
     stores = _are_stores(args.members)
     args.method = args.method or ("mean" if stores else "rank")
     _check(args, stores)
@@ -248,7 +219,3 @@ def _check(args, stores):
         raise UserError("nothing to make. Give --output_file, --scores_output, --weights_output or --eval_data_pattern.")
     if args.output_file and os.path.realpath(args.output_file) in map(os.path.realpath, args.members):
         raise UserError(f"--output_file={args.output_file} is a member of the ensemble. Name another file.")
-
-
-if __name__ == "__main__":
-    command_line.run(main)

@@ -1,14 +1,11 @@
 """Pseudo-labels from predictions: each class's best segments, and the worst ones of the same videos, as sidecars of the shards.
 
-    python -m yt8m.pseudo_labels.command --scores=STORE --data_pattern='test*.tfrecord' --output_dir=DIR --top=1000
-
 The predictions are a store of scores (inference.py --scores_output) or a submission (--submission_file), which has no scores.
 See docs/methods/pseudo_labels.md.
 """
 
 import dataclasses
 
-from yt8m import command_line
 from yt8m.errors import UserError
 from yt8m.pseudo_labels.selection import Selection
 from yt8m.pseudo_labels.stores import from_store
@@ -20,32 +17,8 @@ from yt8m.readers.ratings import read_ratings
 from yt8m.readers.spec import WholeVideos
 
 
-def arguments():
-    """The command line."""
-    parser = command_line.Arguments(__doc__, prog="python -m yt8m.pseudo_labels.command")
-    predictions = parser.add_mutually_exclusive_group(required=True)
-    predictions.add_argument("--scores", help="store of scores (inference.py --scores_output)")
-    predictions.add_argument("--submission_file", help="Class,Segments CSV")
-    parser.add_argument("--data_pattern", required=True, help="frame-level shards that were scored")
-    parser.add_argument("--output_dir", required=True, help="folder of the sidecars; not the one of the shards")
-    parser.add_argument("--top", type=int, default=1000, help="positives a class at most (%(default)s)")
-    parser.add_argument("--negatives", type=int, help="negatives a class at most (as many as positives)")
-    parser.add_argument("--min_score", type=float, default=0.0, help="least score of a positive")
-    parser.add_argument("--soft", action="store_true", help="a positive's score is the stored one, not 1")
-    parser.add_argument("--video_labels_only", action="store_true", help="only classes among the video's own labels")
-    parser.add_argument("--segment_label_ids_file", help="file or URL of the classes (all that were predicted)")
-    parser.add_argument("--num_classes", type=int, default=3862, help="label ids are below (%(default)s)")
-    parser.add_argument("--eval_data_pattern", help="rated shards to compare the pseudo-labels with")
-    parser.add_argument("--seed", type=int, default=0, help="of a submission's negatives")
-    parser.add_argument("--id_feature", default="id", help="name of the id in the shards (%(default)s)")
-    parser.add_argument("--feature_names", default="rgb,audio", help="features that count a video's seconds (%(default)s)")
-    parser.add_argument("--feature_sizes", default="1024,128", help="their sizes (%(default)s)")
-    return parser
-
-
-def main(argv):
-    """Makes the sidecars that the arguments ask for."""
-    options = arguments().parse_args(argv)
+def run(options):
+    """Makes the sidecars that `yt8m pseudo-labels` was asked for; options: its options."""
     selection = Selection(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Selection)})
     files = match_files(options.data_pattern)
     sidecars.check_destination(options.output_dir, files)
@@ -86,7 +59,3 @@ def _integers(text):
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise UserError(f"--feature_sizes={text}: expected integers, such as 1024,128.") from error
-
-
-if __name__ == "__main__":
-    command_line.run(main)

@@ -1,11 +1,7 @@
 """The built-in sample: a small made-up dataset in YouTube-8M's native formats, made on first use and kept.
 
-  python -m yt8m.sample.sample                                        makes the small one in the cache folder
-  python -m yt8m.sample.sample --size=medium --output_dir=DIR         a larger one, in a folder of your own
-  python -m yt8m.sample.sample --num_train_videos=3000 --mean_frames=230 --output_dir=DIR
-
-How the videos are made: yt8m/sample/generator.py. The cache folder is $YT8M_CACHE, else $XDG_CACHE_HOME/yt8m, else
-~/.cache/yt8m. DIR/sample.json lists what is in the folder.
+`yt8m sample` makes others. How the videos are made: yt8m/sample/generator.py. The cache folder is $YT8M_CACHE, else
+$XDG_CACHE_HOME/yt8m, else ~/.cache/yt8m. DIR/sample.json lists what is in the folder.
 """
 
 import contextlib
@@ -13,14 +9,11 @@ import csv
 import dataclasses
 import hashlib
 import json
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder
@@ -128,7 +121,7 @@ def read_sample(folder):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version, files, numbers = manifest["version"], manifest["files"], manifest["sample"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: no manifest of a sample ({error}). Make one with python -m yt8m.sample.sample.") from error
+        raise UserError(f"{path}: no manifest of a sample ({error}). Make one with yt8m sample.") from error
     if version != VERSION:
         raise UserError(f"{folder}: a sample of version {version}, not {VERSION}. Make it anew in another folder.")
     for name, size in files.items():
@@ -331,82 +324,3 @@ def _progress_bar(total, shown):
     with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task("Making videos", total=total)
         yield lambda count: bar.advance(task, count)
-
-
-# Flag -> (field of Settings, help). None in the flag: the size's own.
-_NUMBERS = {
-    "num_train_videos": "Videos with video-level labels only.",
-    "num_validate_videos": "Videos with rated segments: half for fine-tuning, half held out.",
-    "num_test_videos": "Videos without labels; their ratings are kept apart.",
-    "num_classes": "Label ids.",
-    "num_segment_classes": "How many of them are rated in segments.",
-    "mean_frames": "Mean frames (seconds) of a video, 20 to 230.",
-}
-
-
-def define_flags():
-    """The command's flags, in FlagValues of their own."""
-    fv = flags.FlagValues()
-    group = {"flag_values": fv, "module_name": "Sample"}
-    flags.DEFINE_string("output_dir", None, "Folder to make, with the sample in it. Default: in the cache folder.", **group)
-    flags.DEFINE_string("size", "small", f"One of {', '.join(SIZES)}; the other flags change parts of it.", **group)
-    flags.DEFINE_integer("seed", None, "Of everything that is random. Default: 1.", **group)
-    for name, text in _NUMBERS.items():
-        flags.DEFINE_integer(name, None, f"{text} Default: the size's.", **group)
-    return fv
-
-
-def settings_from_flags(fv):
-    """(Settings, name of the size or "custom") that the command line asks for.
-
-    Raises:
-        UserError: an unknown size or a number out of range.
-    """
-    if fv.size not in SIZES:
-        raise UserError(f"--size={fv.size}: use one of {', '.join(SIZES)}.")
-    given = {name: fv[name].value for name in ("seed", *_NUMBERS) if fv[name].value is not None}
-    if "num_validate_videos" in given:
-        videos = given.pop("num_validate_videos")
-        if videos < 2:
-            raise UserError(f"--num_validate_videos={videos}: use 2 or more (half are held out).")
-        given |= {"num_rated_videos": videos - videos // 2, "num_held_out_videos": videos // 2}
-    try:
-        settings = dataclasses.replace(SIZES[fv.size], **given)
-    except UserError as error:
-        raise UserError(f"--{error}") from None
-    return settings, fv.size if settings == SIZES[fv.size] else "custom"
-
-
-def main(fv):
-    """Makes the sample that the flags ask for and prints what it holds."""
-    settings, size = settings_from_flags(fv)
-    if fv.output_dir:
-        sample = make_sample(fv.output_dir, settings, size)
-    elif size == "custom":
-        raise UserError("--output_dir is not given: only the sizes as they are go to the cache folder. Name a folder.")
-    else:
-        sample = ensure_sample(size)
-    for name, value in dataclasses.asdict(sample).items():
-        print(f"{name:<24}{value}")
-
-
-def run(argv):
-    """The command: parses a command line and calls `main`; a user's error is one line and exit status 1."""
-    fv = define_flags()
-    if {"--help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(f"{__doc__}\nFlags:{fv.get_help()}")
-        return
-    try:
-        rest = fv(argv)[1:]
-        if rest:
-            raise UserError(f"{rest[0]}: not a flag. Flags start with --; see --help.")
-        main(fv)
-    except (UserError, flags.Error, OSError) as error:
-        sys.exit("yt8m.sample.sample: error: " + " ".join(str(error).split()))
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    run(sys.argv)

@@ -1,10 +1,9 @@
-"""The pipeline behind yt8m.scoring.beam; needs Apache Beam.
+"""The pipeline behind `yt8m beam`; needs Apache Beam.
 
 Equal scores are ranked by the order of the segments in the sorted list of shards, as everywhere. A segment's index is its
 shard's number in that list, above its row in the shard: no worker has to know how many segments the other shards have.
 """
 
-import argparse
 import dataclasses
 import os
 import re
@@ -178,11 +177,11 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
         options: arguments for Beam.
 
     Raises:
-        UserError: no such shards, an argument that Beam does not know, or what a worker found wrong with a shard.
+        UserError: no such shards, or what a worker found wrong with a shard.
     """
     files = match_files(pattern, "input_data_pattern")
     row_bits = 32 - (len(files) - 1).bit_length()
-    options = _pipeline_options(options)
+    options = PipelineOptions(list(options))
     try:
         with beam.Pipeline(options=options) as pipeline:
             scored = (
@@ -223,14 +222,3 @@ def _line_of_a_worker(error):
         match = re.search(r"\bUserError: (.+)$", str(error), re.MULTILINE)
         line, error = match and match[1], error.__cause__
     return None if line is None else str(line).split(" [while running")[0].strip()
-
-
-def _pipeline_options(arguments):
-    """Beam's PipelineOptions; UserError for an argument that no part of Beam defines."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for part in PipelineOptions.__subclasses__():
-        part._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(arguments))
-    if unknown:
-        raise UserError(f"{unknown[0]}: neither this tool nor Apache Beam has such an argument. See --help.")
-    return PipelineOptions(list(arguments))

@@ -1,28 +1,28 @@
-"""Scores segments and writes every class's best ones on an Apache Beam engine, for those who outgrow one machine.
+"""Writes every class's best segments on an Apache Beam engine, for those who outgrow one machine.
 
-  python -m yt8m.scoring.beam --train_dir=DIR --input_data_pattern='.../test*.tfrecord' --output_file=submission.csv
+  yt8m beam --train_dir=DIR --input_data_pattern='.../test*.tfrecord' --output_file=submission.csv
 
 Every worker restores the models once and scores whole shards; the best of each class are combined exactly. The file is the one
-that inference.py --segment_labels writes with the same flags, byte for byte. Without --runner the pipeline runs in this process;
+that inference --segment_labels writes with the same flags, byte for byte. Without --runner the pipeline runs in this process;
 with --direct_running_mode=multi_processing --direct_num_workers=N in N of them. Other arguments go to Beam, for instance those
 of its runners for Flink, Spark or Dataflow: their workers need this package, the train_dirs and the shards within reach, and
 the one that writes holds 4 bytes for each of the best segments (0.4 GB for 1,000 classes x 100,000).
 """
 
+import argparse
 import importlib.util
 import os
 import tempfile
 
-from yt8m import command_line
+from yt8m.cli.command import ArgumentCommand, Arguments
 from yt8m.errors import UserError
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 LEAST = {"segment_max_pred": 1, "batch_size": 1, "segment_shifts": 0, "skip_head_segments": 0, "skip_tail_segments": 0}
 
 
-def main(argv):
-    """Checks the arguments and runs the pipeline; argv: arguments, see arguments()."""
-    options, beam_options = arguments().parse_known_args(argv)
+def main(options, beam_options):
+    """Checks the arguments and runs the pipeline; beam_options: the arguments that are not this command's."""
     if importlib.util.find_spec("apache_beam") is None:
         raise UserError("Apache Beam is not installed. Run: pip install yt8m[beam]")
     from yt8m.scoring import beam_pipeline
@@ -40,6 +40,7 @@ def main(argv):
     ).with_label_ids(options.segment_label_ids_file)
     output = os.path.expanduser(options.output_file)
     _check_writable(output)
+    _check_known(beam_options)
     beam_pipeline.run(
         ensemble,
         options.input_data_pattern,
@@ -51,8 +52,8 @@ def main(argv):
 
 
 def arguments():
-    """Parser of this tool's own arguments."""
-    parser = command_line.Arguments(__doc__)
+    """Parser of this command's own arguments."""
+    parser = Arguments()
     parser.add_argument("--train_dir", required=True, help="run of train.py, or several with commas: an ensemble")
     parser.add_argument("--weights", help="of the ensemble's models, with commas; default: all the same")
     parser.add_argument("--input_data_pattern", required=True, help="frame-level shards: a glob, or several with commas")
@@ -100,5 +101,16 @@ def _with_runner(beam_options):
     return beam_options if named else [f"--runner={LOCAL_RUNNER}", *beam_options]
 
 
-if __name__ == "__main__":
-    command_line.run(main)
+def _check_known(beam_options):
+    """Raises UserError for an argument that no part of Beam defines."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for part in PipelineOptions.__subclasses__():
+        part._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(beam_options))
+    if unknown:
+        raise UserError(f"{unknown[0]}: neither this tool nor Apache Beam has such an argument. See --help.")
+
+
+COMMAND = ArgumentCommand(__doc__, arguments, main, passes_on=True)

@@ -1,0 +1,104 @@
+"""The command line itself: what it lists, how quick it is, what it says of what it does not know."""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import yt8m
+from tests.commands import DOORS, ROOT
+from yt8m.cli import app
+
+
+def outcome(*arguments):
+    """What `yt8m ARGUMENTS` exits with."""
+    with pytest.raises(SystemExit) as end:
+        app.main(arguments)
+    return end.value.code
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_the_overview_lists_every_command_with_a_line(arguments, capsys):
+    assert outcome(*arguments) == 0
+    printed = capsys.readouterr().out
+    for title, commands in app.GROUPS.items():
+        assert f"{title}:" in printed
+        for name in commands:
+            line = next(line for line in printed.splitlines() if line.startswith(f"  {name} "))
+            assert len(line) < 132 and len(line.split()) > 3
+
+
+def test_version(capsys):
+    assert outcome("--version") == 0
+    assert capsys.readouterr().out == f"yt8m {yt8m.__version__}\n"
+
+
+def test_an_unknown_command_lists_the_known():
+    line = outcome("tran")
+    assert "tran" in line and "train" in line and "\n" not in line
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_help_of_every_command(name, capsys):
+    assert outcome(name, "--help") == 0
+    printed = capsys.readouterr().out
+    assert f"  yt8m {name}" in printed
+    assert max(map(len, printed.splitlines())) <= 132
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_command_is_in_the_readme(name):
+    assert f"| `yt8m {name}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("door", sorted(path.name for path in ROOT.glob("*.py") if path.name != "setup.py"))
+def test_doors(door):
+    """A docstring with usage, one call; --help speaks of the door."""
+    source = pathlib.Path(ROOT / door).read_text()
+    assert len(source.splitlines()) < 25
+    name = door.removesuffix(".py")
+    assert f'app.run("{DOORS.get(name, name)}")' in source
+    done = subprocess.run([sys.executable, ROOT / door, "--help"], capture_output=True, text=True, check=True)
+    assert f"  python {door} " in done.stdout and "yt8m train" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("train", "--help"), "--train_data_pattern"),
+        (("train", "--no_such_flag=1"), "no_such_flag"),
+        (("train", "--batch_size=many"), "--batch_size=many"),
+        (("train", "--recipe=none"), "multi_attention_moe_8"),
+        (("eval", "segments"), "segments: not a flag"),
+        ((), "segment-eval"),
+    ],
+)
+def test_help_and_flag_errors_come_within_a_second(arguments, words):
+    """The best of three, since the machine may be busy."""
+    seconds = []
+    for _ in range(3):
+        start = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", "from yt8m.cli.app import main; main()", *arguments], capture_output=True, text=True, cwd=ROOT
+        )
+        seconds.append(time.monotonic() - start)
+    assert words in done.stdout + done.stderr
+    assert min(seconds) < 1
+
+
+def test_import_of_the_package_takes_a_tenth_of_a_second():
+    code = "import time; start = time.monotonic(); import yt8m; print(time.monotonic() - start)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT) for _ in range(3)]
+    assert min(float(run.stdout) for run in runs) < 0.1
+
+
+def test_a_flag_file_of_the_package_is_read_from_anywhere(tmp_path, monkeypatch):
+    from tests.commands import given
+
+    monkeypatch.chdir(tmp_path)
+    assert given("train", "--flagfile=configs/gru.flags") == given("train", "--recipe=gru")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "gru.flags").write_text("--model=CnnModel\n")
+    assert given("train", "--flagfile=configs/gru.flags") == {"model": "CnnModel"}

@@ -1,0 +1,157 @@
+"""What is meant by a flag that is not given."""
+
+import pytest
+
+from tests.commands import given
+from yt8m import config, models
+from yt8m.recipes import resolve
+from yt8m.recipes.model import hyperparameters, model_config
+from yt8m.recipes.sources import names_and_sizes
+from yt8m.recipes.stages import stage_config
+
+
+def parse(*arguments):
+    return given("train", *arguments)
+
+
+def pretraining(*arguments, model="LogisticModel", sample=None):
+    return stage_config(parse(*arguments), "pretrain", model, sample, "dir", "*")
+
+
+def test_the_starters_flags_come_before_hyperparameters():
+    assert hyperparameters(parse("--hyperparameters=num_sets=16,attention=sparsemax", "--moe_num_mixtures=4")) == {
+        "num_sets": 16,
+        "attention": "sparsemax",
+        "num_mixtures": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments, steps, epochs",
+    [((), None, 5), (("--max_steps=9",), 9, None), (("--num_epochs=2",), None, 2), (("--max_steps=9", "--num_epochs=2"), 9, 2)],
+)
+def test_length_of_a_stage(arguments, steps, epochs):
+    stage = pretraining(*arguments)
+    assert (stage.max_steps, stage.num_epochs) == (steps, epochs)
+    assert stage.batch_size == 1024 and stage.base_learning_rate == 0.01  # the starter's
+
+
+def test_export_model_steps_is_save_steps():
+    assert pretraining("--export_model_steps=7").save_steps == 7
+
+
+@pytest.mark.parametrize("names, sizes", [("rgb,audio", "1024"), ("rgb", "big"), ("rgb", "0")])
+def test_bad_sizes(names, sizes):
+    with pytest.raises(ValueError, match="feature_sizes"):
+        names_and_sizes(parse(f"--feature_names={names}", f"--feature_sizes={sizes}"))
+
+
+def test_defaults_by_kind_of_model():
+    frame = model_config(parse("--model=AttentionModel"))
+    video = model_config(parse())
+    assert (frame.feature_names, frame.frame_features, frame.num_classes) == (("rgb", "audio"), True, 3862)
+    assert (video.model, video.feature_names, video.feature_sizes, video.frame_features) == (
+        "LogisticModel",
+        ("mean_rgb",),
+        (1024,),
+        False,
+    )
+
+
+def test_optimizer_flags_override_the_recipe():
+    stage = pretraining(
+        "--optimizer=Adam",
+        "--schedule=cosine",
+        "--weight_decay=0",
+        "--warmup_fraction=0.1",
+        "--final_learning_rate_fraction=0",
+        "--ema_momentum=0.99",
+        "--clip=variable",
+        "--learning_rate_multipliers=segment_encoder=0.25, head/experts=0",
+        model="ContextAwareModel",
+    )
+    assert (stage.optimizer, stage.schedule, stage.weight_decay) == ("Adam", "cosine", 0.0)
+    assert (stage.warmup_fraction, stage.final_learning_rate_fraction, stage.ema_momentum) == (0.1, 0.0, 0.99)
+    assert (stage.clip, stage.clip_gradient_norm) == ("variable", 10.0)
+    assert stage.learning_rate_multipliers == {"segment_encoder": 0.25, "head/experts": 0.0}
+
+
+def test_multipliers_not_given_are_the_models_own_and_given_empty_are_none():
+    assert pretraining().learning_rate_multipliers is None
+    assert pretraining("--learning_rate_multipliers=").learning_rate_multipliers == {}
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--weight_decay=-0.1", "--ema_momentum=1", "--ema_momentum=-0.5", "--warmup_fraction=1.5", "--warmup_fraction=nan",
+     "--final_learning_rate_fraction=-1", "--clip_gradient_norm=-1", "--devices=-1"],
+)  # fmt: skip
+def test_training_values_out_of_range(argument):
+    with pytest.raises(ValueError, match=argument.split("=")[0]):
+        pretraining(argument)
+
+
+def test_segment_expansion():
+    assert model_config(parse("--model=CnnModel", "--segment_expansion=2")).segment_expansion == 2
+    base = config.ModelConfig("NeXtVladModel", segment_expansion=1)
+    assert model_config(parse(), base).segment_expansion == 1
+    assert model_config(parse("--segment_expansion=0"), base).segment_expansion == 0
+    with pytest.raises(ValueError, match="--segment_expansion=-1"):
+        model_config(parse("--segment_expansion=-1"))
+
+
+def test_the_starters_model_flags():
+    chosen = hyperparameters(parse("--dbof_cluster_size=4096", "--iterations=20", "--nosample_random_frames",
+                                   "--dbof_pooling_method=average", "--moe_prob_gating", "--moe_num_mixtures=3"))  # fmt: skip
+    assert chosen == {
+        "cluster_size": 4096, "num_samples": 20, "sampling": "sequence", "pooling_method": "average",
+        "probability_gating": True, "num_mixtures": 3,
+    }  # fmt: skip
+    model = models.build_model("DbofModel", 7, (16, 8), **{**chosen, "cluster_size": 16, "hidden_size": 8})
+    assert (model.num_samples, model.sampling, model.pooling_method) == (20, "sequence", "average")
+
+
+@pytest.mark.parametrize(
+    "arguments, stages",
+    [
+        ((), ["pretrain"]),
+        (("--segment_labels",), ["finetune"]),
+        (("--stage=mstep", "--segment_labels"), ["mstep"]),
+    ],
+)
+def test_stages_on_named_data(arguments, stages):
+    run = resolve(parse("--model=AttentionModel", "--train_data_pattern=*", "--train_dir=dir", *arguments))
+    assert [stage.stage for stage in run.stages] == stages
+    assert {stage.data_pattern for stage in run.stages} == {"*"} and run.plan is None
+
+
+def test_only_the_first_stage_starts_a_new_model(sample):
+    run = resolve(parse("--model=AttentionModel", "--start_new_model", "--train_dir=dir"), sample=sample)
+    assert [(stage.stage, stage.start_new_model) for stage in run.stages] == [("pretrain", True), ("finetune", False)]
+    assert [stage.data_pattern for stage in run.stages] == ["train*", "rated*"]
+
+
+def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one_that_is_not(sample):
+    run = resolve(parse("--model=AttentionModel", "--folds=3", "--teacher_scores=a,b"), sample=sample)
+    assert [(stage.folds, stage.teacher_scores) for stage in run.stages] == [(0, ()), (3, ("a", "b"))]
+    with pytest.raises(ValueError, match="--folds=3: is for --stage=finetune"):
+        resolve(parse("--model=AttentionModel", "--folds=3", "--stage=pretrain"), sample=sample)
+
+
+def test_a_model_is_made_smaller_on_the_sample_unless_told_otherwise(sample):
+    assert model_config(parse("--model=NetVladModel")).hyperparameters == {}
+    small = model_config(parse("--model=NetVladModel"), None, sample)
+    assert (small.hyperparameters, small.segment_expansion) == ({"cluster_size": 16, "hidden_size": 512}, 0)
+    told = model_config(parse("--model=NetVladModel", "--netvlad_cluster_size=32"), None, sample)
+    assert told.hyperparameters == {"cluster_size": 32, "hidden_size": 512}
+
+
+@pytest.fixture
+def sample():
+    """What the resolver asks of the built-in sample."""
+
+    class Parts:
+        size, num_classes = "small", 108
+        train_pattern, rated_pattern, video_train_pattern = "train*", "rated*", "means*"
+
+    return Parts()

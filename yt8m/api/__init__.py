@@ -1,0 +1,11 @@
+"""The commands as functions: the flags' names are the arguments, what is not given is resolved as on the command line.
+
+Values are Python's (a dict of hyperparameters, a list of feature_sizes) or the flag's text. Bad input raises UserError.
+"""
+
+from yt8m.api.evaluation import evaluate, evaluate_submission
+from yt8m.api.exporting import export_model
+from yt8m.api.scoring import inference
+from yt8m.api.training import TrainingResult, train
+
+__all__ = ["TrainingResult", "evaluate", "evaluate_submission", "export_model", "inference", "train"]

@@ -1,0 +1,101 @@
+"""How good a model or a submission is, as `yt8m eval` and `yt8m segment-eval` say it."""
+
+import dataclasses
+import os
+import time
+
+from yt8m import config as configs
+from yt8m import flags
+from yt8m.errors import UserError
+from yt8m.readers.failures import errors_as_user_errors
+from yt8m.recipes import checks, sources
+from yt8m.scoring import rated
+from yt8m.stages import evaluate as evaluation
+from yt8m.stages import report
+from yt8m.training import restore
+
+
+@errors_as_user_errors()
+def evaluate(**given):
+    """Says how good a trained model is: prints a table, writes TensorBoard scalars.
+
+    Without run_once it waits for new checkpoints and evaluates each, until the run that writes them is finished.
+
+    Args:
+        **given: flags of `yt8m eval` by name, e.g. train_dir=..., eval_data_pattern=..., segment_labels=True.
+
+    Returns:
+        dict of metric name -> value, of the newest checkpoint.
+
+    Raises:
+        UserError: an unknown flag, a bad value, no checkpoint, bad data.
+    """
+    given = flags.read(flags.EVAL, given)
+    checks.positive(given, "batch_size", "top_k", "eval_interval_secs")
+    folder = sources.folder_of_run(given)
+    run_once, last, metrics = given.get("run_once"), None, None
+    while True:
+        finished = report.finished(folder)
+        trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
+        if trained.prefix != last:
+            metrics = _evaluate_checkpoint(given, folder, trained)
+            last = trained.prefix
+        elif finished:
+            print("The run is finished: no more checkpoints to wait for.")
+            return metrics
+        if run_once or given.get("checkpoint") or (finished and run_once is None):
+            return metrics
+        time.sleep(given.get("eval_interval_secs", 10))
+
+
+def _evaluate_checkpoint(given, folder, trained):
+    """Metrics of one checkpoint, printed and written."""
+    config = dataclasses.replace(trained.config, label_loss=given.get("label_loss") or trained.config.label_loss)
+    sample = None if given.get("eval_data_pattern") else restore.sample_of(trained.config)
+    segments, batch_size = given.get("segment_labels", False), given.get("batch_size", 128)
+    default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
+    pattern = sources.data_pattern(given, "eval_data_pattern", default)
+    if segments:
+        metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size)
+    else:
+        metrics = evaluation.evaluate_videos(trained.model, config, pattern, batch_size, given.get("top_k", 20))
+    evaluation.write_scalars(folder, trained.step, metrics, segments)
+    report.print_metrics(f"{config.model} of {trained.prefix} on {pattern}", metrics)
+    if segments and sample:
+        report.print_table({config.model: metrics["map"]}, sample)
+    return metrics
+
+
+@errors_as_user_errors()
+def evaluate_submission(**given):
+    """MAP@N of a submission file (Class,Segments) against rated segments, printed.
+
+    Args:
+        **given: flags of `yt8m segment-eval` by name, e.g. submission_file=..., eval_data_pattern=...
+
+    Returns:
+        The result of scoring.rated.score; `mean` is MAP@N.
+
+    Raises:
+        UserError: an unknown flag, a bad value, a bad line of the submission, bad shards.
+    """
+    given = flags.read(flags.SEGMENT_EVAL, given)
+    if given.get("top_n", 0) < 0:
+        raise UserError(f"--top_n={given['top_n']}: must not be below 0.")
+    pattern, submission = given.get("eval_data_pattern"), given.get("submission_file")
+    cache = given.get("label_cache") and os.path.expanduser(given["label_cache"])
+    cached, sample = bool(cache) and os.path.exists(cache), None
+    if not submission or not (pattern or cached):
+        folder = sources.folder_of_run(given)
+        submission = submission or os.path.join(folder, "predictions.csv")
+        sample = restore.sample_of(configs.read_model_config(folder))
+    of_sample = sample and not pattern and not cached
+    if cached:
+        pattern = None
+    else:
+        pattern = sources.data_pattern(given, "eval_data_pattern", sample and sample.test_ratings_pattern)
+    ratings = rated.read(pattern, given.get("id_feature", "id"), cache)
+    result = rated.score(os.path.expanduser(submission), ratings, given.get("top_n", 100_000))
+    if of_sample:
+        report.print_table({os.path.basename(submission): result.mean}, sample, held_out=False)
+    return result

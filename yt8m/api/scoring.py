@@ -1,0 +1,132 @@
+"""Scores of videos that nobody rated, as `yt8m inference` writes them."""
+
+import os
+
+from yt8m import flags
+from yt8m.errors import UserError
+from yt8m.readers.failures import errors_as_user_errors
+from yt8m.recipes import checks, sources
+from yt8m.scoring import infer, workers
+from yt8m.scoring.classes import scored_label_ids
+from yt8m.scoring.infer import Member
+from yt8m.training import bundle, restore
+
+SEGMENT_FLAGS = ("segment_shifts", "skip_head_segments", "skip_tail_segments")
+
+
+@errors_as_user_errors()
+def inference(**given):
+    """Scores videos by one trained model or several, and writes the best segments of each class, or classes of each video.
+
+    Args:
+        **given: flags of `yt8m inference` by name, e.g. train_dir=... (a list: an ensemble), input_data_pattern=...,
+            segment_labels=True, output_file=...
+
+    Returns:
+        Path of what was written: the CSV, a worker's partial result, or, without either, the folder of scores.
+
+    Raises:
+        UserError: an unknown flag, a bad value, flags that do not go together, no checkpoint, bad data, an output that cannot
+            be written.
+    """
+    given = flags.read(flags.INFERENCE, given)
+    check(given)
+    if given.get("input_model_tgz"):
+        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir", "/tmp/yt8m-model"))
+    needed = not (given.get("merge_workers") and given.get("output_file"))
+    folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")] if needed else []
+    output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))
+    if given.get("merge_workers"):
+        workers.merge(output, given["num_workers"], given.get("segment_max_pred"))
+        return output
+    first, members = _restored(given, folders)
+    if given.get("output_model_tgz"):
+        bundle.write(given["output_model_tgz"], folders[0], first.prefix)
+        print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
+    sample = None if given.get("input_data_pattern") else restore.sample_of(first.config)
+    job = _job(given, output, sample, first.config)
+    scorer = _scorer(given, members)
+    if given.get("segment_labels"):
+        infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
+        _print_next(job, sample)
+    else:
+        infer.rank_classes(scorer, job, given.get("top_k", 20))
+    if not job.output_file:
+        return job.scores_output
+    return workers.partial_path(job.output_file, *job.worker) if job.worker else job.output_file
+
+
+def check(given):
+    """Refuses flags that do not go together.
+
+    Raises:
+        UserError: names them.
+    """
+    if given.get("input_model_tgz") and given.get("train_dir"):
+        raise UserError(
+            f"--input_model_tgz={given['input_model_tgz']} and --train_dir={given['train_dir']} both name a model. Leave one out."
+        )
+    if given.get("output_model_tgz") and "," in given.get("train_dir", ""):
+        raise UserError(f"--output_model_tgz packs one model, and --train_dir={given['train_dir']} names several. Name one.")
+    checks.positive(given, "batch_size", "top_k", "segment_max_pred", "num_readers", "num_workers")
+    checks.not_negative(given, *SEGMENT_FLAGS)
+    for name in (*SEGMENT_FLAGS, "merge_workers"):
+        if given.get(name) and not given.get("segment_labels"):
+            raise UserError(f"--{name} is for segments. Give --segment_labels, or leave it out.")
+    merge = bool(given.get("merge_workers"))
+    if [merge, "worker_index" in given].count(True) != ("num_workers" in given):
+        raise UserError("--num_workers goes with one of --worker_index and --merge_workers. Give it and one of these, or none.")
+    if merge and given.get("output_file") == "":
+        raise UserError("--merge_workers with an empty --output_file: name the workers' output file.")
+
+
+def _restored(given, folders):
+    """The first of the trained models, and the members of the ensemble of all."""
+    checkpoints, weights = (_one_each(given, name, len(folders)) for name in ("checkpoint", "weights"))
+    try:
+        weights = [1.0 if weight is None else float(weight) for weight in weights]
+    except ValueError:
+        raise UserError(f"--weights={given['weights']}: expected numbers, separated by commas.") from None
+    trained = [restore.newest(*where, sources.expected(given)) for where in zip(folders, checkpoints)]
+    paths = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
+    return trained[0], [Member(run.model, run.config, *rest) for run, *rest in zip(trained, weights, paths)]
+
+
+def _one_each(given, name, count):
+    """The values of a flag, one a train_dir, separated by commas; Nones where it is not given."""
+    values = given[name].split(",") if name in given else [None] * count
+    if len(values) != count:
+        raise UserError(f"--{name}={given[name]}: {len(values)} values for {count} --train_dir. Give one each.")
+    return values
+
+
+def _scorer(given, members):
+    """The Scorer of all members."""
+    kind = "segments" if given.get("segment_labels") else "videos"
+    label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"), kind)
+    return infer.Scorer(members, kind, label_ids, *(given.get(name, 0) for name in SEGMENT_FLAGS))
+
+
+def _job(given, output, sample, config):
+    """The Job: what is read and where it is written; `config` is of the first model."""
+    frame_level = given.get("segment_labels") or config.frame_features
+    pattern = sample and (sample.test_pattern if frame_level else sample.video_validate_pattern)
+    return infer.Job(
+        sources.data_pattern(given, "input_data_pattern", pattern),
+        output,
+        given.get("batch_size", 128),
+        os.path.expanduser(given.get("scores_output", "")),
+        given.get("scores_dtype", "uint16"),
+        (given["worker_index"], given["num_workers"]) if "worker_index" in given else None,
+        given.get("num_readers", 2),
+    )
+
+
+def _print_next(job, sample):
+    """Prints what one would run next."""
+    if job.output_file and job.worker:
+        rest = f"--merge_workers --num_workers={job.worker[1]} --output_file={job.output_file}"
+        print(f"Next, when all workers are done: python inference.py --segment_labels {rest}")
+    elif job.output_file:
+        named = f" --submission_file={job.output_file} --eval_data_pattern=<rated shards>"
+        print(f"Next: python segment_eval_inference.py{'' if sample else named}")

@@ -1,0 +1,92 @@
+"""Training, as `yt8m train` does it."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from yt8m import config as configs
+from yt8m import flags
+from yt8m.readers.failures import errors_as_user_errors
+from yt8m.recipes import resolve, sources
+from yt8m.stages import by_name, em, report
+from yt8m.stages.start import remaining
+from yt8m.training import checkpoints, restore
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a training left.
+
+    Attributes:
+        train_dir: its folder, which evaluate and inference take.
+        config: ModelConfig of the model.
+        model: keras.Model with its final weights; None: SIGTERM stopped the run, which goes on when it is called again.
+    """
+
+    train_dir: str
+    config: configs.ModelConfig
+    model: keras.Model | None
+
+    @property
+    def stopped(self):
+        """Whether SIGTERM stopped the run before its end."""
+        return self.model is None
+
+
+@errors_as_user_errors()
+def train(**given):
+    """Trains a model to find where in a video a topic occurs; a run that was stopped goes on where it was.
+
+    Args:
+        **given: flags of `yt8m train` by name, e.g. model="AttentionModel", train_data_pattern="DATA/train*.tfrecord",
+            hyperparameters={"hidden_size": 256}; without data the built-in sample is trained on, in both phases.
+
+    Returns:
+        TrainingResult.
+
+    Raises:
+        UserError: an unknown flag, a bad value, flags that do not go together, bad data, a folder of another run.
+    """
+    given = flags.read(flags.TRAIN, given)
+    if given.get("log_device_placement"):
+        tf.debugging.set_log_device_placement(True)
+    base = sources.earlier_model(given)
+    sample = sources.sample_to_train_on(given, base)
+    run = resolve(given, base, sample)
+    if run.plan and given.get("start_new_model"):
+        checkpoints.remove_run(run.train_dir)
+    report.begin(run.train_dir)
+    if not given.get("train_dir"):
+        sources.note_latest(run.train_dir)
+    return _run_em(run, sample) if run.plan else _run_stages(run, sample)
+
+
+def _run_stages(run, sample):
+    """Runs the stages one after the other, from the one that the folder is at."""
+    for stage in remaining(run.stages):
+        model = by_name.FUNCTIONS[stage.stage](stage, run.model)
+        if model is None:
+            return TrainingResult(run.train_dir, run.model, None)
+        if sample:
+            report.add_stage(run.train_dir, stage.stage, model, run.model, sample)
+    report.finish(run.train_dir)
+    if sample:
+        report.show(run.train_dir, model, run.model, sample)
+    else:
+        print(f"Done. Next: python eval.py --train_dir={run.train_dir} --eval_data_pattern=... --run_once")
+    return TrainingResult(run.train_dir, run.model, model)
+
+
+def _run_em(run, sample):
+    """Runs EM from beginning to end; the model is the better one of the last iteration."""
+    if em.em(run.plan) is None:
+        return TrainingResult(run.train_dir, run.model, None)
+    report.finish(run.train_dir)
+    trained = restore.newest(run.train_dir)
+    if sample:
+        report.add_stage(run.train_dir, "em", trained.model, trained.config, sample)
+        report.show(run.train_dir, trained.model, trained.config, sample)
+    else:
+        print(f"Done. Next: python eval.py --train_dir={run.train_dir} --eval_data_pattern=... --segment_labels --run_once")
+    return TrainingResult(run.train_dir, trained.config, trained.model)

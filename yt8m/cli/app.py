@@ -1,0 +1,104 @@
+"""The command `yt8m`, and the doors of the same commands that the starter's users know (python train.py, ...)."""
+
+import importlib
+import os
+import sys
+
+import yt8m
+from yt8m.cli.command import HELP
+from yt8m.errors import UserError
+
+# Title -> {command: its module in yt8m.cli}, as `yt8m --help` lists them; the line beside a command begins its module.
+GROUPS = {
+    "Learn": {"train": "train", "pseudo-labels": "pseudo_labels"},
+    "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
+    "Combine and scale": {"ensemble": "ensemble", "beam": "beam"},
+    "Use elsewhere": {"export": "export"},
+    "Data": {"sample": "sample"},
+}
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
+
+
+def main(argv=None):
+    """The entry point `yt8m COMMAND ...`; argv: arguments without the program; None: the process's."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments or arguments[0] in HELP:
+        print(overview())
+        sys.exit(0)
+    if arguments[0] == "--version":
+        print(f"yt8m {yt8m.__version__}")
+        sys.exit(0)
+    if arguments[0] not in COMMANDS:
+        sys.exit(f"yt8m: error: {arguments[0]}: unknown command. Use one of {', '.join(COMMANDS)}.")
+    run(arguments[0], arguments[1:], f"yt8m {arguments[0]}")
+
+
+def run(name, arguments=None, program=None):
+    """Runs a command; an error of the user's is one line and exit status 1.
+
+    Args:
+        name: of the command.
+        arguments: those after its name; None: the process's.
+        program: what the user calls it; None: the process's program, a door.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    program = program or os.path.basename(sys.argv[0])
+    command = importlib.import_module(f"yt8m.cli.{COMMANDS[name]}").COMMAND
+    if HELP & set(arguments):
+        typed = f"python {program}" if program.endswith(".py") else program
+        print(command.help(typed).replace(f"yt8m {name}", typed))
+        sys.exit(0)
+    try:
+        status = command.run(arguments, program)
+    except (UserError, OSError) as error:
+        sys.exit(one_line(program, error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        line = known_failure(error)
+        if line is None:
+            raise
+        sys.exit(one_line(program, line))
+    if status:
+        sys.exit(status)
+
+
+def overview():
+    """What `yt8m --help` says: the commands in groups, a line each."""
+    lines = [yt8m.__doc__.splitlines()[0], "", "  yt8m COMMAND --flag=value ...        yt8m COMMAND --help", ""]
+    for title, commands in GROUPS.items():
+        lines.append(f"{title}:")
+        for name, module in commands.items():
+            doc = importlib.import_module(f"yt8m.cli.{module}").__doc__
+            lines.append(f"  {name:<15}{doc.splitlines()[0]}")
+        lines.append("")
+    return "\n".join([*lines, "Other: yt8m --version"])
+
+
+def one_line(program, error):
+    """`program: error: ...` on one line."""
+    if isinstance(error, OSError) and error.filename:
+        error = f"{error.filename}: {error.strerror}. Check the path, its permissions and the free space."
+    return f"{program}: error: " + " ".join(str(error).split())
+
+
+def known_failure(error):
+    """The line for a UserError or a file system's failure that TensorFlow wrapped in an error of its own, else None."""
+    from yt8m.readers.failures import user_error_from
+
+    line = user_error_from(error)
+    if line is not None:
+        return line
+    text = str(error)
+    for sign, what in (
+        ("No space left on device", "the disk is full"),
+        ("Permission denied", "permission denied"),
+        ("Read-only file system", "the file system is read-only"),
+    ):
+        if sign in text:
+            return f"{what}: {text.splitlines()[0][:300]}"
+    return None
+
+
+if __name__ == "__main__":
+    main()

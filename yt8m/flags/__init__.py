@@ -1,0 +1,33 @@
+"""What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
+
+from yt8m.flags import model, output, scoring
+from yt8m.flags.data import data
+from yt8m.flags.methods import METHODS
+from yt8m.flags.optimizer import OPTIMIZER
+from yt8m.flags.sample import SAMPLE
+from yt8m.flags.table import read
+from yt8m.flags.training import TRAINING
+
+__all__ = ["EVAL", "EXPORT", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TRAIN", "read"]
+
+TRAIN = (
+    data("train_data_pattern", "eval_data_pattern"),
+    model.MODEL,
+    model.STARTER,
+    TRAINING,
+    OPTIMIZER,
+    *METHODS,
+    output.TRAINING,
+)
+EVAL = (data("eval_data_pattern"), scoring.EVALUATION, output.TRAINED)
+INFERENCE = (
+    data("input_data_pattern"),
+    scoring.INFERENCE,
+    scoring.BUNDLE,
+    scoring.ENSEMBLE,
+    scoring.STORE,
+    scoring.WORKERS,
+    output.TRAINED,
+)
+SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)
+EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)

@@ -1,0 +1,46 @@
+"""Flags that name the data and say how a record is read."""
+
+from yt8m.flags import values
+from yt8m.flags.table import Flag, Group
+
+PATTERNS = {
+    "train_data_pattern": "Training shards: a glob, a comma-separated list of them, gs:// too. Rated (version 3) shards for "
+    "--stage=finetune. Not given: the built-in sample, made on first use.",
+    "eval_data_pattern": "Shards to evaluate on: a glob or a comma-separated list. Not given: the built-in sample's held-out "
+    "shards, if the model was trained on the sample.",
+    "input_data_pattern": "Shards to predict: a glob or comma-separated globs. Not given: the built-in sample's test shards, "
+    "if the model was trained on the sample.",
+}
+FEATURES = (
+    Flag(
+        "feature_names",
+        values.names,
+        "Features of a record, in order. Default: rgb,audio for frame-level models, mean_rgb for video-level ones; a trained "
+        "model's own.",
+    ),
+    Flag("feature_sizes", values.sizes, "Length of each. Default: 1024,128 and 1024; a trained model's own."),
+    Flag(
+        "frame_features",
+        bool,
+        "The shards are frame level (tf.SequenceExample), not video level (tf.Example). Default: what the model takes.",
+    ),
+    Flag("segment_labels", bool, "Work on 5-second segments and their ratings instead of whole videos."),
+    Flag(
+        "segment_label_ids_file",
+        str,
+        "File or URL with the label ids of the segment classes. Default: the 1,000 of YouTube-8M, fetched once and cached; the "
+        "sample's own.",
+    ),
+    Flag("id_feature", str, "Name of a record's id in its context. Default: id."),
+    Flag("num_readers", int, "Batches that are read and decoded at the same time. Default: 2."),
+    Flag(
+        "batch_size",
+        int,
+        "Rows a batch (in training: a device). Default in training: by recipe, see docs/training.md; else 128.",
+    ),
+)
+
+
+def data(*patterns, features=FEATURES):
+    """The group of a command that reads shards: the patterns that it takes, and how records are read."""
+    return Group("Data", (*(Flag(name, str, PATTERNS[name]) for name in patterns), *features))

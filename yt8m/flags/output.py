@@ -1,0 +1,16 @@
+"""Flags of a run's folder."""
+
+from yt8m.config import MODEL_FILE, MODEL_ROOT
+from yt8m.flags.table import Flag, Group
+
+_FOLDER = f"Folder of the run: checkpoints, {MODEL_FILE}, TensorBoard files. Default: "
+TRAINED = Group("Output", (Flag("train_dir", str, _FOLDER + "the latest run of train.py without --train_dir."),))
+TRAINING = Group(
+    "Output",
+    (
+        Flag("train_dir", str, f"{_FOLDER}{MODEL_ROOT}/<model>."),
+        Flag("save_steps", int, "Steps between checkpoints. Default: 500; fewer on the sample."),
+        Flag("export_model_steps", int, "The starter's name for --save_steps."),
+        Flag("log_steps", int, "Steps between progress lines. Default: 10."),
+    ),
+)

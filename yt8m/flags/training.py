@@ -1,0 +1,53 @@
+"""Flags of a stage of training."""
+
+from yt8m.config import STAGES
+from yt8m.flags import values
+from yt8m.flags.table import Flag, Group
+
+TRAINING = Group(
+    "Training",
+    (
+        Flag("recipe", str, "Flags of a published recipe, configs/<recipe>.flags; an unknown one lists all."),
+        Flag(
+            "stage",
+            str,
+            "pretrain: whole videos. finetune: rated segments, from --init_checkpoint or the train_dir's pre-trained model. "
+            "Default: finetune with --segment_labels, else pretrain; both, one after the other, on the built-in sample.",
+            (*STAGES, "em"),
+        ),
+        Flag("init_checkpoint", str, "Start from these weights: a train_dir or a checkpoint in one."),
+        *(
+            Flag(
+                f"{part}_checkpoint",
+                str,
+                f"Context models: the {part} encoder as trained in this train_dir. Default: trained here.",
+            )
+            for part in ("context", "segment")
+        ),
+        Flag("start_new_model", bool, "Throw away what the train_dir holds and start anew."),
+        Flag("max_steps", int, "Stop after this many steps of the stage. Default: by recipe."),
+        Flag("num_epochs", int, "Stop after this many passes over the data. Default: by recipe."),
+        Flag("label_loss", str, "Loss; an unknown name lists the known ones. Default: CrossEntropyLoss."),
+        Flag("loss_options", values.assignments, "name=value,... for the loss's constructor."),
+        Flag("regularization_penalty", float, "Weight of the regularization loss; the label loss weighs 1. Default: 1."),
+        Flag(
+            "segment_class_weight",
+            float,
+            "Weight of the segment classes in the pre-training loss; others weigh 1. Default: 1.",
+        ),
+        Flag("segment_classes_only", bool, "Keep only videos with a segment class, and predict only those classes."),
+        Flag("seed", int, "Seed of weights, order and dropout: the same seed gives the same run. Default: 1."),
+        Flag(
+            "devices",
+            int,
+            "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts. Default: 0.",
+        ),
+        Flag(
+            "xla",
+            str,
+            "Compile the step with XLA. auto: on a GPU, but for recurrent and whole-video models. Default: auto.",
+            ("auto", "on", "off"),
+        ),
+        Flag("log_device_placement", bool, "Log the device of every operation."),
+    ),
+)

@@ -1,0 +1,107 @@
+"""The model that the flags ask for."""
+
+from yt8m import config as configs
+from yt8m import models
+from yt8m.errors import UserError
+from yt8m.flags.model import STARTER
+from yt8m.recipes import checks, defaults
+from yt8m.recipes.sources import names_and_sizes
+
+FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
+MUST_AGREE = ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids")
+
+
+def model_config(given, base=None, sample=None, label_ids=None):
+    """The ModelConfig that the flags ask for.
+
+    Args:
+        given: {flag: value}.
+        base: ModelConfig of the train_dir or init_checkpoint that the run goes on from, or None.
+        sample: the built-in Sample, or None with named data.
+        label_ids: ids of the segment classes with --segment_classes_only, else None.
+
+    Raises:
+        UserError: a flag asks for another model than the one in `base`.
+    """
+    checks.not_negative(given, "segment_expansion")
+    base_or = _of_base(base)
+    name = given.get("model") or base_or("model", "LogisticModel")
+    takes_frames = models.takes_frames(name)
+    names, sizes = names_and_sizes(given)
+    default_names, default_sizes = _features(takes_frames, sample)
+    chosen, small = hyperparameters(given), defaults.small(name) if sample else {}
+    asked = {
+        "model": name,
+        "hyperparameters": base.hyperparameters if base and not chosen else {**small, **chosen},
+        "feature_names": names or base_or("feature_names", default_names),
+        "feature_sizes": sizes or base_or("feature_sizes", default_sizes),
+        "num_classes": given.get("num_classes", base_or("num_classes", sample.num_classes if sample else 3862)),
+        "label_ids": label_ids or base_or("label_ids", None),
+        "id_feature": given.get("id_feature", base_or("id_feature", "id")),
+        "max_frames": given.get("max_frames", base_or("max_frames", 300)),
+    }
+    _check_agreement(asked, base)
+    expansion = base_or("segment_expansion", defaults.segment_expansion(name, sample))
+    return configs.ModelConfig(
+        **asked,
+        frame_features=given.get("frame_features", base_or("frame_features", takes_frames)),
+        segment_expansion=given.get("segment_expansion", expansion),
+        label_loss=given.get("label_loss", base_or("label_loss", "CrossEntropyLoss")),
+        loss_options=_loss_options(given, base),
+        precision=given.get("precision") or (base.precision if base else default_precision()),
+        sample=sample.size if sample else None,
+    )
+
+
+def hyperparameters(given):
+    """What the flags say of the model's constructor: the starter's flags and --hyperparameters, {argument: value}."""
+    starter = [flag.name for flag in STARTER.flags if flag.name in given]
+    chosen = {models.ALIASES.get(name, name): given[name] for name in starter}
+    if "sample_random_frames" in chosen:
+        chosen["sampling"] = "random" if chosen.pop("sample_random_frames") else "sequence"
+    return {**chosen, **given.get("hyperparameters", {})}
+
+
+def default_precision():
+    """mixed_bfloat16 where TensorFlow sees a GPU, else float32."""
+    import tensorflow as tf
+
+    return "mixed_bfloat16" if tf.config.list_physical_devices("GPU") else "float32"
+
+
+def _of_base(base):
+    """Function (field, default): the field of `base`, or the default where there is no base."""
+    return lambda field, default: getattr(base, field) if base else default
+
+
+def _features(takes_frames, sample):
+    """Default names and sizes of the features; a video-level model has rgb's mean only, but on the sample both."""
+    names, sizes = tuple(FEATURES), tuple(FEATURES.values())
+    if takes_frames:
+        return names, sizes
+    count = len(names) if sample else 1
+    return tuple("mean_" + name for name in names[:count]), sizes[:count]
+
+
+def _loss_options(given, base):
+    """Arguments of the loss: --loss_options, else those of the run that this one goes on from, if it keeps its loss."""
+    if "loss_options" in given:
+        return given["loss_options"]
+    return base.loss_options if base and given.get("label_loss", base.label_loss) == base.label_loss else {}
+
+
+def _check_agreement(asked, base):
+    """Refuses features without a size each, and another model than the one that the run goes on from.
+
+    Raises:
+        UserError: names the flag.
+    """
+    names, sizes = asked["feature_names"], asked["feature_sizes"]
+    if len(names) != len(sizes):
+        raise UserError(f"--feature_names={','.join(names)} needs --feature_sizes with {len(names)} sizes, not {len(sizes)}.")
+    for field in MUST_AGREE if base else ():
+        if asked[field] != getattr(base, field):
+            raise UserError(
+                f"--{field}={asked[field]}: the model that this run goes on from has {getattr(base, field)}. "
+                "Leave the flag out, name another --train_dir, or give --start_new_model."
+            )

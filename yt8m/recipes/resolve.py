@@ -1,0 +1,60 @@
+"""From the flags that were given to the configs of a whole training."""
+
+import dataclasses
+
+from yt8m import config as configs
+from yt8m import losses
+from yt8m.recipes import em, sources
+from yt8m.recipes.model import model_config
+from yt8m.recipes.stages import names, patterns, stage_config
+from yt8m.stages.em import Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A training.
+
+    Attributes:
+        train_dir: its folder.
+        model: ModelConfig.
+        stages: TrainConfigs in their order; () with --stage=em.
+        plan: em.Plan with --stage=em, else None.
+    """
+
+    train_dir: str
+    model: configs.ModelConfig
+    stages: tuple
+    plan: Plan | None = None
+
+
+def resolve(given, base=None, sample=None):
+    """The Run that the flags ask for. Nothing is trained or written.
+
+    Args:
+        given: {flag: value}, as yt8m.flags.read returns it.
+        base: ModelConfig that the run goes on from (sources.earlier_model), or None.
+        sample: the built-in Sample (sources.sample_to_train_on), or None with named data.
+
+    Raises:
+        UserError: a value out of range, flags that do not go together, or another model than base's.
+    """
+    folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample)
+    model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
+    losses.build(model.label_loss, model.loss_options)
+    if given.get("stage") == "em":
+        return Run(folder, model, (), em.plan(given, folder, model, sample, segment_ids))
+    asked = names(given, sample)
+    stages = tuple(
+        stage_config(
+            given,
+            stage,
+            model.model,
+            sample,
+            folder,
+            **patterns(given, stage, sample, model),
+            segment_label_ids=segment_ids,
+            first=stage == asked[0],
+        )
+        for stage in asked
+    )
+    return Run(folder, model, stages)

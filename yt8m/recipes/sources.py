@@ -1,0 +1,132 @@
+"""What a command starts from when it is not told: folders, the model of an earlier run, the built-in sample, the classes."""
+
+import os
+
+from yt8m import config as configs
+from yt8m.errors import UserError
+from yt8m.files import write_text
+from yt8m.readers import labels
+from yt8m.sample.sample import ensure_sample
+from yt8m.training import checkpoints
+
+LATEST = "latest"  # the note in configs.MODEL_ROOT
+
+
+def folder_of_training(given):
+    """The folder that a training works in: --train_dir, else MODEL_ROOT/<model>, else, fine-tuning, the latest run's.
+
+    Raises:
+        UserError: fine-tuning of an earlier run, and there is none.
+    """
+    if given.get("train_dir"):
+        return os.path.expanduser(given["train_dir"])
+    if given.get("model") or given.get("stage") != "finetune":
+        return os.path.join(configs.MODEL_ROOT, given.get("model") or "LogisticModel")
+    return folder_of_run(given)
+
+
+def folder_of_run(given):
+    """The folder (or folders, with commas) of a trained model: --train_dir, else the latest run's without one.
+
+    Raises:
+        UserError: no --train_dir and no run noted.
+    """
+    if given.get("train_dir"):
+        return os.path.expanduser(given["train_dir"])
+    try:
+        with open(os.path.join(configs.MODEL_ROOT, LATEST), encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        raise UserError(
+            "--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
+            "first, or name a --train_dir."
+        ) from None
+
+
+def note_latest(folder):
+    """Notes the run that the other commands mean when they get no --train_dir."""
+    write_text(os.path.join(configs.MODEL_ROOT, LATEST), os.path.abspath(folder) + "\n")
+
+
+def earlier_model(given):
+    """The ModelConfig that a training goes on from: of --init_checkpoint, else of its folder; None: it starts anew.
+
+    Raises:
+        UserError: --stage=finetune and nothing to fine-tune.
+    """
+    folder = folder_of_training(given)
+    if given.get("init_checkpoint"):
+        _, source = checkpoints.find(given["init_checkpoint"])
+        return configs.read_model_config(source)
+    if given.get("stage") == "em":
+        return None
+    anew = given.get("start_new_model")
+    if not anew and os.path.exists(os.path.join(folder, configs.MODEL_FILE)):
+        return configs.read_model_config(folder)
+    encoders = given.get("context_checkpoint") and given.get("segment_checkpoint")
+    if given.get("stage") == "finetune" and not anew and not encoders:
+        raise UserError(
+            f"--stage=finetune: --train_dir={folder} holds no pre-trained model. Pre-train first, or give --init_checkpoint."
+        )
+    return None
+
+
+def sample_to_train_on(given, base):
+    """The built-in Sample when no data is named, else None.
+
+    Raises:
+        UserError: no data is named, and `base`, the ModelConfig that the run goes on from, was trained on named data.
+    """
+    if given.get("train_data_pattern"):
+        return None
+    if base and not base.sample:
+        raise UserError("--train_data_pattern is not given, and the model that this run goes on from was trained on named data.")
+    print("No --train_data_pattern: using the built-in sample, made-up videos in the native formats.", flush=True)
+    return ensure_sample(base.sample if base else "small")
+
+
+def segment_label_ids(given, sample):
+    """Ids of the segment classes where a training needs them, else None: of the file, else the sample's, else YouTube-8M's."""
+    if not given.get("segment_classes_only") and given.get("segment_class_weight", 1) == 1:
+        return None
+    default = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
+    return labels.read_label_ids(given.get("segment_label_ids_file") or default)
+
+
+def expected(given):
+    """{ModelConfig field: value} that was given and that the trained model must have (starter commands repeat them)."""
+    names, sizes = names_and_sizes(given)
+    named = {
+        "model": given.get("model"),
+        "feature_names": names,
+        "feature_sizes": sizes,
+        "frame_features": given.get("frame_features"),
+    }
+    return {field: value for field, value in named.items() if value is not None}
+
+
+def names_and_sizes(given):
+    """--feature_names and --feature_sizes as tuples, None where they are not given.
+
+    Raises:
+        UserError: as many names as sizes are not given.
+    """
+    names, sizes = given.get("feature_names"), given.get("feature_sizes")
+    if names and sizes and len(names) != len(sizes):
+        raise UserError(f"--feature_names has {len(names)} names, --feature_sizes {len(sizes)} sizes. Give one size a name.")
+    return names, sizes
+
+
+def data_pattern(given, flag, default):
+    """The shards that a flag names, else the default.
+
+    Raises:
+        UserError: neither.
+    """
+    pattern = given.get(flag) or default
+    if not pattern:
+        raise UserError(
+            f"--{flag} is not given, and the model was not trained on the built-in sample. Name shards, e.g. "
+            f"--{flag}='/data/validate*.tfrecord'."
+        )
+    return pattern

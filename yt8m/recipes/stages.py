@@ -1,0 +1,106 @@
+"""The stages that the flags ask for, and what each of them is given."""
+
+import dataclasses
+import os
+
+from yt8m import config as configs
+from yt8m.errors import UserError
+from yt8m.flags.methods import AUGMENTATION
+from yt8m.recipes import checks, defaults
+
+_FIELDS = {field.name for field in dataclasses.fields(configs.TrainConfig)}
+FINETUNE_ONLY = {"folds": 0, "start_time_weight": 0.0, "pseudo_data_pattern": ""}  # flag -> its value in the other stages
+
+
+def names(given, sample):
+    """Names of the stages to run, in their order."""
+    if given.get("stage"):
+        return [given["stage"]]
+    if given.get("segment_labels"):
+        return ["finetune"]
+    return ["pretrain", "finetune"] if sample else ["pretrain"]
+
+
+def patterns(given, stage, sample, model):
+    """data_pattern and eval_data_pattern of a stage, {TrainConfig field: shards}; model: ModelConfig."""
+    if not sample:
+        return {"data_pattern": given.get("train_data_pattern"), "eval_data_pattern": given.get("eval_data_pattern", "")}
+    if stage == "finetune":
+        return {"data_pattern": sample.rated_pattern}
+    return {"data_pattern": sample.train_pattern if model.frame_features else sample.video_train_pattern}
+
+
+def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data_pattern="", segment_label_ids=None, first=True):
+    """The TrainConfig of a stage: what is given, else the recipe's value.
+
+    Args:
+        given: {flag: value}.
+        stage: one of config.STAGES.
+        model: name of the model.
+        sample: the built-in Sample, or None with named data.
+        train_dir, data_pattern, eval_data_pattern, segment_label_ids: fields of TrainConfig.
+        first: it is the command's first stage; only this one starts a new model with --start_new_model.
+
+    Raises:
+        UserError: a count, rate or fraction that is out of its range.
+    """
+    checks.training(given)
+    values = defaults.recipe(model, stage, sample is not None)
+    if "num_epochs" in given and "max_steps" not in given:
+        values.pop("max_steps", None)
+    if "max_steps" in given and "num_epochs" not in given:
+        values.pop("num_epochs", None)
+    values.update({name: value for name, value in given.items() if name in _FIELDS})
+    if "export_model_steps" in given and "save_steps" not in given:
+        values["save_steps"] = given["export_model_steps"]
+    values.update(
+        train_dir=train_dir,
+        stage=stage,
+        data_pattern=data_pattern,
+        eval_data_pattern=eval_data_pattern,
+        segment_label_ids=segment_label_ids,
+        only_segment_class_videos=given.get("segment_classes_only", False) and stage == "pretrain",
+        start_new_model=given.get("start_new_model", False) and first,
+        augmentation=augmentation(given, stage),
+    )
+    values.update(methods(given, stage, values))
+    return configs.TrainConfig(**values)
+
+
+def augmentation(given, stage):
+    """What the --augment_ flags say for a stage, {name: value}; segments are not dropped from segments."""
+    flags = [flag.name for flag in AUGMENTATION.flags if flag.name in given]
+    chosen = {name.removeprefix("augment_"): given[name] for name in flags}
+    if stage != "pretrain" and given.get("stage") in (None, "em"):  # one command for all stages
+        chosen.pop("drop_segments", None)
+    return chosen
+
+
+def methods(given, stage, values):
+    """Fields of TrainConfig that belong to some stages only: in the others they are as if not given.
+
+    Args:
+        given: {flag: value}.
+        stage: one of config.STAGES.
+        values: {field: value} of the stage so far.
+
+    Raises:
+        UserError: a flag that needs another one, or another stage than the one that is asked for.
+    """
+    fields = {}
+    asked = given.get("stage")
+    if stage != "finetune":
+        fields |= FINETUNE_ONLY
+        for name in FINETUNE_ONLY if asked not in (None, "em") else ():
+            if given.get(name):
+                raise UserError(f"--{name}={given[name]}: is for --stage=finetune, not --stage={asked}.")
+    if stage == "mstep" or (stage == "pretrain" and asked is None):
+        teachers = ()
+    else:
+        teachers = values.get("teacher_scores", ())
+    fields["teacher_scores"] = tuple(os.path.expanduser(folder) for folder in teachers)
+    if stage == "finetune" and bool(values.get("pseudo_labels")) != bool(values.get("pseudo_data_pattern")):
+        raise UserError("--pseudo_labels and --pseudo_data_pattern: fine-tuning needs both or none. Give the other one, too.")
+    if values.get("folds") and not 0 <= values.get("fold", 0) < values["folds"]:
+        raise UserError(f"--fold={values['fold']}: must be from 0 to {values['folds'] - 1} with --folds={values['folds']}.")
+    return fields
