@@ -89,9 +89,10 @@ class BaseModel(keras.Model):
     def __init_subclass__(cls, **options):
         """Python's help shows a model's arguments."""
         super().__init_subclass__(**options)
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = {**constructor_arguments(cls), "name": None}.items()
-        cls.__signature__ = inspect.Signature([inspect.Parameter(n, keyword, default=default) for n, default in parameters])
+        defaults = {**constructor_arguments(cls), "name": None}
+        kinds = dict.fromkeys(defaults, inspect.Parameter.KEYWORD_ONLY)
+        kinds["num_classes"] = kinds["feature_sizes"] = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        cls.__signature__ = inspect.Signature([inspect.Parameter(n, kinds[n], default=defaults[n]) for n in defaults])
 
     @classmethod
     def _attribute(cls, argument):
