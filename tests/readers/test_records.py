@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_segments, make_video
 from yt8m.errors import UserError
-from yt8m.readers import records
+from yt8m.readers import records, wire
 
 VIDEO = make_video("aaaa", 7, [3, 1], [(0, 3, 1.0), (0, 1, 0.0), (5, 3, 0.0)])
 
@@ -40,7 +40,7 @@ def example(**features):
 def test_video_round_trip(size, num_frames):
     video = make_video("round", num_frames, [0, 3861], features={"x": size})
     record = records.encode_video(video)
-    assert records._strided_frames(record, ["x"], [size]) is not None
+    assert wire.strided_frames(record, ["x"], [size]) is not None
     assert_same(decode(record, ["x"], [size]), video)
 
 
@@ -58,10 +58,10 @@ def test_written_bytes_are_what_protobuf_reads():
 def test_protobuf_layout_takes_the_strided_path_with_the_wire_costs_of_the_dataset():
     message = tf.train.SequenceExample()
     for name, size in (("rgb", 1024), ("audio", 128)):
-        assert len(records._frame_header(size)) == 9
+        assert len(wire.frame_header(size)) == 9
         for i in range(3):
             message.feature_lists.feature_list[name].feature.add().bytes_list.value.append(bytes([i]) * size)
-    frames = records._strided_frames(message.SerializeToString(), ["rgb", "audio"], [1024, 128])
+    frames = wire.strided_frames(message.SerializeToString(), ["rgb", "audio"], [1024, 128])
     np.testing.assert_array_equal(frames["rgb"], np.repeat([[0], [1], [2]], 1024, axis=1))
     np.testing.assert_array_equal(frames["audio"], np.repeat([[0], [1], [2]], 128, axis=1))
 
@@ -75,10 +75,10 @@ def fuzzed(video, rng):
     parts = []
     for name, feature in plain.context.feature.items():
         part = tf.train.Features(feature={name: feature}).SerializeToString()
-        parts.append(records._field(0x0A, part))
+        parts.append(wire.field(0x0A, part))
     for name, feature_list in plain.feature_lists.feature_list.items():
-        key, value = records._field(0x0A, name.encode()), records._field(0x12, feature_list.SerializeToString())
-        parts.append(records._field(0x12, records._field(0x0A, value + key if rng.random() < 0.5 else key + value)))
+        key, value = wire.field(0x0A, name.encode()), wire.field(0x12, feature_list.SerializeToString())
+        parts.append(wire.field(0x12, wire.field(0x0A, value + key if rng.random() < 0.5 else key + value)))
     if rng.random() < 0.5:
         parts.append(extra.SerializeToString())
     if rng.random() < 0.3:
@@ -92,7 +92,7 @@ def test_every_layout_gives_the_same_video():
         video = make_video(f"v{number}", int(rng.integers(1, 9)), rng.integers(0, 9, 3), [(5, 2, 1.0)] if number % 2 else ())
         record = fuzzed(video, rng)
         assert_same(decode(record), video)
-        frames = records._strided_frames(record, FEATURE_NAMES, FEATURE_SIZES)
+        frames = wire.strided_frames(record, FEATURE_NAMES, FEATURE_SIZES)
         general = records._parsed_frames(record, FEATURE_NAMES, FEATURE_SIZES)
         for name in FEATURE_NAMES:
             np.testing.assert_array_equal(general[name], video.frames[name])
@@ -107,7 +107,7 @@ def test_a_wrong_header_in_the_middle_leaves_the_strided_path():
     record = bytearray(records.encode_video(VIDEO))
     at = bytes(record).index(VIDEO.frames["rgb"][3].tobytes())
     record[at - 1] -= 1  # the value is now a byte shorter than its message
-    assert records._strided_frames(bytes(record), FEATURE_NAMES, FEATURE_SIZES) is None
+    assert wire.strided_frames(bytes(record), FEATURE_NAMES, FEATURE_SIZES) is None
     with pytest.raises(UserError):
         decode(bytes(record))
 
@@ -136,7 +136,7 @@ def test_video_level_round_trip_and_both_parsers():
     record = records.encode_video_features("abcd", [7, 2], features)
     video = records.decode_video_features(record, ["mean_audio", "mean_rgb"], [8, 16])
     general = records._parsed_floats(records._Context(record), ["mean_audio", "mean_rgb"], [8, 16])
-    fast = records._strided_floats(records._Context(record).payload, ["mean_audio", "mean_rgb"], [8, 16])
+    fast = wire.strided_floats(records._Context(record).payload, ["mean_audio", "mean_rgb"], [8, 16])
     assert video.id == "abcd" and sorted(video.labels) == [2, 7]
     for name, values in features.items():
         for found in (video.features, general, fast):
@@ -148,11 +148,11 @@ def test_video_level_unpacked_floats():
     packed = b"\x12\x06\x0a\x04" + np.float32(1.5).tobytes()
     assert packed in record
     unpacked = b"\x12\x05\x0d" + np.float32(1.5).tobytes()
-    entry = records._field(0x0A, b"x") + records._field(0x12, unpacked)
-    context = records._field(0x0A, entry) + records._field(
-        0x0A, records._field(0x0A, b"id") + records._field(0x12, records._bytes("abcd").SerializeToString())
+    entry = wire.field(0x0A, b"x") + wire.field(0x12, unpacked)
+    context = wire.field(0x0A, entry) + wire.field(
+        0x0A, wire.field(0x0A, b"id") + wire.field(0x12, records._bytes("abcd").SerializeToString())
     )
-    video = records.decode_video_features(records._field(0x0A, context), ["x"], [1])
+    video = records.decode_video_features(wire.field(0x0A, context), ["x"], [1])
     np.testing.assert_array_equal(video.features["x"], [1.5])
 
 

@@ -76,10 +76,10 @@ class NetVlad(layers.Layer):
                 momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="assignment_norm"
             )
             self.assignment_norm.build((*input_shape[:-1], clusters))
-        own = {"netvlad": "centres", "lightvlad": None, "vlagd": "gates"}[self.variant]
-        if own:
+        weight = {"netvlad": "centres", "lightvlad": None, "vlagd": "gates"}[self.variant]
+        if weight:
             initializer = initializers.RandomNormal(stddev=size**-0.5)
-            setattr(self, own, self.add_weight(name=own, shape=(clusters, size), initializer=initializer))
+            setattr(self, weight, self.add_weight(name=weight, shape=(clusters, size), initializer=initializer))
 
     def call(self, x, mask=None, training=None):
         logits = self.assignment(x)

@@ -203,11 +203,11 @@ def _streamed(path, dataset):
 
 def _damage(path, message):
     """One line from TensorFlow's "corrupted record at BYTE" or "truncated record at BYTE"."""
-    found = re.search(r"(truncated|corrupted) record at (\d+)", message)
-    if not found:
+    match = re.search(r"(truncated|corrupted) record at (\d+)", message)
+    if not match:
         return f"shard {path} is damaged ({message.splitlines()[0]}). Fetch the file again."
-    byte, record = int(found[2]), _record_at(path, int(found[2]))
-    if found[1] == "truncated":
+    byte, record = int(match[2]), _record_at(path, int(match[2]))
+    if match[1] == "truncated":
         return _truncated(path, record, byte)
     if record == 0 and byte == 0:
         return f"shard {path} is no TFRecord file, or corrupt from its first byte. Check --..._data_pattern or fetch it again."

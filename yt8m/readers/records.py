@@ -1,6 +1,5 @@
 """YouTube-8M's records, both ways: bytes to plain arrays and back."""
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import tensorflow as tf
 
 from yt8m.errors import UserError
 from yt8m.files import replacing_path
+from yt8m.readers.wire import UnusualLayout, field, fields_of, frame_header, strided_floats, strided_frames
 from yt8m.segments import SEGMENT_SIZE
 
 _CONTEXT_FLOATS = {"segment_scores", "start_time_seconds", "end_time_seconds"}  # floats that frame-level records carry
@@ -76,13 +76,13 @@ def encode_video(video, id_feature="id"):
         frames = np.asarray(frames)
         if frames.dtype != np.uint8 or frames.ndim != 2:
             raise UserError(f"video {video.id}: `{name}` is {frames.dtype} {list(frames.shape)}, not uint8 [T, size].")
-        header = _frame_header(frames.shape[1])
+        header = frame_header(frames.shape[1])
         stride = np.empty((len(frames), len(header) + frames.shape[1]), np.uint8)
         stride[:, : len(header)] = np.frombuffer(header, np.uint8)
         stride[:, len(header) :] = frames
-        lists.append(_field(0x0A, _field(0x0A, name.encode()) + _field(0x12, stride.tobytes())))
+        lists.append(field(0x0A, field(0x0A, name.encode()) + field(0x12, stride.tobytes())))
     _check_same_length({name: len(frames) for name, frames in video.frames.items()}, f"video {video.id}: ")
-    return _field(0x0A, context) + _field(0x12, b"".join(lists))
+    return field(0x0A, context) + field(0x12, b"".join(lists))
 
 
 def encode_video_features(id, labels, features, id_feature="id"):
@@ -120,27 +120,6 @@ def _floats(values):
     return tf.train.Feature(float_list=tf.train.FloatList(value=np.asarray(values, np.float32).tolist()))
 
 
-def _encode_varint(value):
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(tag, payload):
-    return bytes([tag]) + _encode_varint(len(payload)) + payload
-
-
-@functools.cache
-def _frame_header(size):
-    """What precedes the bytes of a frame on the wire: FeatureList.feature, Feature.bytes_list, BytesList.value."""
-    value = b"\x0a" + _encode_varint(size)
-    bytes_list = b"\x0a" + _encode_varint(len(value) + size)
-    return b"\x0a" + _encode_varint(len(bytes_list) + len(value) + size) + bytes_list + value
-
-
 # ---------------------------------------------------------------- reading
 
 
@@ -156,7 +135,7 @@ def decode_video(record, feature_names, feature_sizes, id_feature="id"):
     context = _Context(record)
     if not context.has_frames:
         _refuse_video_level(context)
-    frames = _strided_frames(record, feature_names, feature_sizes)
+    frames = strided_frames(record, feature_names, feature_sizes)
     if frames is None:
         frames = _parsed_frames(record, feature_names, feature_sizes)
     _count(frames)
@@ -171,7 +150,7 @@ def count_frames(record, feature_names, feature_sizes):
     """
     if not _Context(record).has_frames:
         _refuse_video_level(_Context(record))
-    frames = _strided_frames(record, feature_names, feature_sizes, check=slice(1))
+    frames = strided_frames(record, feature_names, feature_sizes, check=slice(1))
     return _count(_parsed_frames(record, feature_names, feature_sizes) if frames is None else frames)
 
 
@@ -195,7 +174,7 @@ def decode_video_features(record, feature_names, feature_sizes, id_feature="id")
     if context.has_frames:
         names = _names(_parse(tf.train.SequenceExample, record).feature_lists.feature_list)
         raise UserError(f"is a frame-level record (with {names}), not a video-level one. Use --frame_features.")
-    features = _strided_floats(context.payload, feature_names, feature_sizes)
+    features = strided_floats(context.payload, feature_names, feature_sizes)
     if features is None:
         features = _parsed_floats(context, feature_names, feature_sizes)
     check_finite(features)
@@ -245,11 +224,11 @@ class _Context:
         parts, self.has_frames = [], False
         view = memoryview(record)
         try:
-            for tag, start, end in _fields(view, 0, len(view)):
+            for tag, start, end in fields_of(view, 0, len(view)):
                 if tag == 0x0A:
                     parts.append(bytes(view[start:end]))
                 self.has_frames |= tag == 0x12 and end > start  # real video-level records may hold an empty field 2
-        except _Unusual:
+        except UnusualLayout:
             parsed = _parse(tf.train.SequenceExample, record)
             parts, self.has_frames = [parsed.context.SerializeToString()], bool(parsed.feature_lists.feature_list)
         self.payload = b"".join(parts)  # protobuf merges a repeated message field as if its bytes were joined
@@ -282,69 +261,6 @@ class _Context:
         return Segments(starts, ends, labels, scores)
 
 
-class _Unusual(Exception):
-    """A layout that the byte parser leaves to protobuf's parser."""
-
-
-def _varint(view, at, end):
-    value = shift = 0
-    while at < end and shift < 63:
-        byte = view[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise _Unusual
-
-
-def _fields(view, at, end):
-    """Yields (tag, start, end) of the length-delimited fields in view[at:end]."""
-    while at < end:
-        tag = view[at]
-        if tag & 0x87 != 2:  # not length-delimited, or a field number above 15
-            raise _Unusual
-        size, at = _varint(view, at + 1, end)
-        if at + size > end:
-            raise _Unusual
-        yield tag, at, at + size
-        at += size
-
-
-def _entries(view, at, end):
-    """Yields (key, start, end) of the entries in a protobuf map from strings to messages."""
-    for tag, entry_start, entry_end in _fields(view, at, end):
-        fields = list(_fields(view, entry_start, entry_end))
-        if tag != 0x0A or [field[0] for field in fields] != [0x0A, 0x12]:
-            raise _Unusual
-        (_, key_start, key_end), (_, value_start, value_end) = fields
-        yield bytes(view[key_start:key_end]), value_start, value_end
-
-
-def _strided_frames(record, names, sizes, check=slice(None)):
-    """{name: uint8 [T, size]} as views into the record, or None where a frame (of those to `check`) is not at its stride."""
-    view, found = memoryview(record), {}
-    try:
-        for tag, start, end in _fields(view, 0, len(view)):
-            if tag == 0x12:
-                found.update((key, (a, b)) for key, a, b in _entries(view, start, end))
-    except _Unusual:
-        return None
-    data, frames = np.frombuffer(view, np.uint8), {}
-    for name, size in zip(names, sizes, strict=True):
-        if name.encode() not in found:
-            return None
-        start, end = found[name.encode()]
-        header = np.frombuffer(_frame_header(size), np.uint8)
-        if (end - start) % (len(header) + size):
-            return None
-        strides = data[start:end].reshape(-1, len(header) + size)
-        if not (strides[check, : len(header)] == header).all():
-            return None
-        frames[name] = strides[:, len(header) :]
-    return frames
-
-
 def _parsed_frames(record, names, sizes):
     """The same through protobuf's parser; says what is wrong with a record that is not as asked for."""
     lists = _parse(tf.train.SequenceExample, record).feature_lists.feature_list
@@ -362,28 +278,6 @@ def _parsed_frames(record, names, sizes):
             usable = ",".join(str(len(frames[n][0]) if frames[n] else s) for n, s in zip(names, sizes))
             raise UserError(f"has {wrong[0]} bytes a frame in `{name}`, not {size}. Use --feature_sizes={usable}.")
     return {n: np.frombuffer(b"".join(frames[n]), np.uint8).reshape(-1, s) for n, s in zip(names, sizes)}
-
-
-def _strided_floats(payload, names, sizes):
-    """{name: float32 [size]} from the bytes of a Features message, or None where a list is not packed in one piece."""
-    view, found = memoryview(payload), {}
-    try:
-        for key, start, end in _entries(view, 0, len(view)):
-            found[key] = start, end
-        features = {}
-        for name, size in zip(names, sizes, strict=True):
-            for tag in (0x12, 0x0A):  # Feature.float_list, FloatList.value (packed)
-                fields = list(_fields(view, *found.get(name.encode(), (0, 0))))
-                if len(fields) != 1 or fields[0][0] != tag:
-                    return None
-                found[name.encode()] = fields[0][1:]
-            start, end = found[name.encode()]
-            if end - start != 4 * size:
-                return None
-            features[name] = np.frombuffer(view[start:end], "<f4")
-    except _Unusual:
-        return None
-    return features
 
 
 def _parsed_floats(context, names, sizes):

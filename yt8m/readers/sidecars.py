@@ -117,13 +117,13 @@ class Sidecar:
         if header.num_classes != num_classes:
             counts = f"has labels of {header.num_classes} classes, the model is of {num_classes}"
             raise UserError(f"sidecar {self.path} {counts} (--num_classes). {_MAKE_AGAIN}")
-        own = set(header.label_map.label_ids.tolist())
+        annotated = set(header.label_map.label_ids.tolist())
         wanted = set(range(num_classes) if label_ids is None else map(int, label_ids))
-        if own == wanted or (own < wanted and not header.dense):
+        if annotated == wanted or (annotated < wanted and not header.dense):
             return
-        extra = min(own - wanted, default=None)
-        which = f"{extra}, which the model has not" if extra is not None else f"not {min(wanted - own)}, which the model has"
-        counts = f"is about {len(own)} classes, the model about {len(wanted)}"
+        extra = min(annotated - wanted, default=None)
+        which = f"{extra}, which the model has not" if extra is not None else f"not {min(wanted - annotated)}, which the model has"
+        counts = f"is about {len(annotated)} classes, the model about {len(wanted)}"
         raise UserError(f"sidecar {self.path} {counts}: {which}. Make it again with a model of the same classes.")
 
     def _annotation(self, number):

@@ -225,9 +225,9 @@ class World:
         visual, audio = slice(0, s.visual_dims), slice(s.visual_dims, size)
 
         def vectors(number, energy, part):
-            made = np.zeros((count, number, size))
-            made[..., part] = _unit(rng, count, number, part.stop - part.start) * energy**0.5
-            return made
+            drawn = np.zeros((count, number, size))
+            drawn[..., part] = _unit(rng, count, number, part.stop - part.start) * energy**0.5
+            return drawn
 
         shapes = vectors(2, s.shape_energy, visual)
         heard = rng.random(count) < s.audio_share

@@ -50,10 +50,10 @@ class Oracle:
             list of float64 [ceil(T / 5), C], the means over each segment's seconds.
         """
         at_once = max(1, _PRODUCTS // len(self.means) // max(len(frames) for frames in videos))
-        found = []
+        presence = []
         for start in range(0, len(videos), at_once):  # few large matrix products instead of many small ones
-            found += [_by_segment(p) for p in self._presence(videos[start : start + at_once])]
-        return found
+            presence += [_by_segment(p) for p in self._presence(videos[start : start + at_once])]
+        return presence
 
     def _told(self):
         """Which latent dimensions say something, [L]: in a video with sound, in a silent one."""
