@@ -122,7 +122,7 @@ class Sidecar:
         if annotated == wanted or (annotated < wanted and not header.dense):
             return
         extra = min(annotated - wanted, default=None)
-        which = f"{extra}, which the model has not" if extra is not None else f"not {min(wanted - annotated)}, which the model has"
+        which = f"not {min(wanted - annotated)}, which the model has" if extra is None else f"{extra}, which the model has not"
         counts = f"is about {len(annotated)} classes, the model about {len(wanted)}"
         raise UserError(f"sidecar {self.path} {counts}: {which}. Make it again with a model of the same classes.")
 
