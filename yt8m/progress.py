@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-QUIET_SECONDS = 1.5  # what takes less is quick
+QUIET_SECONDS = 2.0  # what takes less is quick
 LOG_SECONDS = 10.0  # between two lines of a log
 _TERMINAL_SECONDS = 0.1  # between two states on a terminal
 _shown = threading.Lock()  # held by the outermost work
@@ -59,8 +59,9 @@ class Progress:
             _shown.release()
 
     def __exit__(self, kind, *error):
-        if kind is None and self._last is not None and self._bar is None:
-            self._say(f"{self._amount()} in {duration(time.monotonic() - self._start)}")
+        seconds = time.monotonic() - self._start
+        if kind is None and self._last is not None and self._bar is None and seconds >= LOG_SECONDS:
+            self._say(f"{self._amount()} in {duration(seconds)}")
         self.finish()
 
     def state(self, seconds):
