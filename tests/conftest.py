@@ -1,6 +1,9 @@
 """Fixtures that every test sees."""
 
+import ctypes
+import gc
 import os
+import sys
 
 import pytest
 
@@ -17,3 +20,18 @@ def cache(tmp_path_factory):
         del os.environ["YT8M_CACHE"]
     else:
         os.environ["YT8M_CACHE"] = previous
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory():
+    """After a module's tests its models, compiled functions and open shards go, and the memory back to the system."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    if "yt8m.readers.index" in sys.modules:
+        index = sys.modules["yt8m.readers.index"]
+        index._LOCAL._shards.clear()
+        index._REMOTE._shards.clear()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)

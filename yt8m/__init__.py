@@ -1,6 +1,6 @@
 """Where in a video does a topic occur? Models, training and scoring of the YouTube-8M Segments challenge.
 
-The public names are loaded when they are first used, so that `import yt8m` and `--help` are quick.
+The public names are loaded when they are first used, so that `import yt8m` and `--help` are quick; TensorFlow with them, quietly.
 """
 
 import importlib
@@ -16,16 +16,28 @@ _PUBLIC = {
     "UserError": "yt8m.errors",
 }
 _MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")
+_PLAIN = ("UserError", "metrics", "registry")  # without Keras
+_OF_MODELS = ("build_model", "layers", "losses", "model_names", "models")  # without TensorFlow, where Keras has another backend
 
 __all__ = [*_PUBLIC, *_MODULES]
 
 
 def __getattr__(name):
+    if name in __all__ and name not in _PLAIN:
+        _prepare_keras(name)
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"yt8m.{name}")
     raise AttributeError(f"module 'yt8m' has no attribute {name!r}")
+
+
+def _prepare_keras(name):
+    """Imports TensorFlow quietly where what has this name will; refuses a backend that Keras does not know."""
+    backend = importlib.import_module("yt8m.backend")
+    backend.check_backend()
+    if name not in _OF_MODELS or backend.keras_backend()[0] == "tensorflow":
+        backend.import_tensorflow()
 
 
 def __dir__():

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.commands import given
-from yt8m import config, models
+from yt8m import config, flags, models
+from yt8m.errors import UserError
 from yt8m.recipes import resolve
 from yt8m.recipes.model import hyperparameters, model_config
 from yt8m.recipes.sources import names_and_sizes
@@ -155,3 +156,18 @@ def sample():
         train_pattern, rated_pattern, video_train_pattern = "train*", "rated*", "means*"
 
     return Parts()
+
+
+def test_num_gpu_is_devices():
+    assert parse("--num_gpu=2") == {"devices": 2} == flags.read(flags.TRAIN, {"num_gpu": 2})
+    assert pretraining("--num_gpu=2").devices == 2
+    with pytest.raises(UserError, match="--num_gpu and --devices mean the same"):
+        parse("--num_gpu=2", "--devices=1")
+    with pytest.raises(UserError, match="--num_gpu=two"):
+        parse("--num_gpu=two")
+
+
+@pytest.mark.parametrize("base", [None, config.ModelConfig("AttentionModel")])
+def test_an_unknown_hyperparameter_is_named_with_the_known(base):
+    with pytest.raises(UserError, match=r"unknown hyperparameter 'num_set' of AttentionModel: use one of .*hidden_size"):
+        model_config(parse("--model=AttentionModel", "--hyperparameters=num_set=8"), base)

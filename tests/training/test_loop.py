@@ -138,7 +138,7 @@ def one_step(replicas, weights, batch, model_weights=None):
         return tf.data.Dataset.from_tensors({key: value[index::count] for key, value in batch.items()}).repeat()
 
     steps = loop.make_train_steps(strategy, model, optimizer, Objective(losses.CrossEntropyLoss()), 1.0, False, (tf.Variable(0),))
-    loss, _, _, _ = steps(iter(distribute(strategy, batches)), tf.constant(2))
+    loss, *_ = steps(iter(distribute(strategy, batches)), tf.constant(2))
     return float(loss), [np.array(value) for value in model.get_weights()]
 
 

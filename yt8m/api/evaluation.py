@@ -6,6 +6,7 @@ import time
 
 from yt8m import config as configs
 from yt8m import flags
+from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -30,6 +31,7 @@ def evaluate(**given):
     Raises:
         UserError: an unknown flag, a bad value, no checkpoint, bad data.
     """
+    check_backend("evaluation")
     given = flags.read(flags.EVAL, given)
     checks.positive(given, "batch_size", "top_k", "eval_interval_secs")
     folder = sources.folder_of_run(given)

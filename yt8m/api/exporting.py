@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from yt8m import flags
+from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.export import export
 from yt8m.export.formats import DEFAULT_FORMATS, FORMATS
@@ -29,6 +30,7 @@ def export_model(**given):
     Raises:
         UserError: an unknown flag, a bad value, no checkpoint, bad shards, a folder that is there or cannot be written.
     """
+    check_backend("export")
     given = flags.read(flags.EXPORT, given)
     with contextlib.suppress(RuntimeError):  # the process has used its GPU already: export refuses what only GPUs could run
         tf.config.set_visible_devices([], "GPU")

@@ -3,6 +3,7 @@
 import os
 
 from yt8m import flags
+from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -29,6 +30,7 @@ def inference(**given):
         UserError: an unknown flag, a bad value, flags that do not go together, no checkpoint, bad data, an output that cannot
             be written.
     """
+    check_backend("inference")
     given = flags.read(flags.INFERENCE, given)
     check(given)
     if given.get("input_model_tgz"):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from yt8m import config as configs
 from yt8m import flags
+from yt8m.backend import check_backend
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
 from yt8m.stages import by_name, em, report
@@ -48,6 +49,7 @@ def train(**given):
     Raises:
         UserError: an unknown flag, a bad value, flags that do not go together, bad data, a folder of another run.
     """
+    check_backend("training")
     given = flags.read(flags.TRAIN, given)
     if given.get("log_device_placement"):
         tf.debugging.set_log_device_placement(True)

@@ -113,4 +113,4 @@ def _check_known(beam_options):
         raise UserError(f"{unknown[0]}: neither this tool nor Apache Beam has such an argument. See --help.")
 
 
-COMMAND = ArgumentCommand(__doc__, arguments, main, passes_on=True)
+COMMAND = ArgumentCommand(__doc__, arguments, main, passes_on=True, computes="inference")

@@ -6,7 +6,7 @@ import textwrap
 
 from absl import flags as absl_flags
 
-from yt8m.cli.tensorflow_start import import_tensorflow
+from yt8m.backend import check_backend, import_tensorflow
 from yt8m.errors import UserError
 from yt8m.flags import recipe_files, table
 
@@ -20,10 +20,11 @@ class FlagCommand:
         doc: its module's docstring, shown by --help.
         groups: flags.table.Groups.
         main: function of {flag: value} of what was given; returns the exit status, or None for 0.
+        computes: what it does with models, e.g. "training", which needs Keras's TensorFlow backend; None: nothing.
     """
 
-    def __init__(self, doc, groups, main):
-        self.doc, self.groups, self.main = doc, groups, main
+    def __init__(self, doc, groups, main, computes=None):
+        self.doc, self.groups, self.main, self.computes = doc, groups, main, computes
 
     def run(self, arguments, program):
         """Reads the arguments and runs the command.
@@ -32,6 +33,7 @@ class FlagCommand:
             UserError: bad input.
         """
         given = self.parse(arguments, program)
+        check_backend(self.computes)
         import_tensorflow()
         return self.main(given)
 
@@ -77,10 +79,11 @@ class ArgumentCommand:
         parser: function that returns its Arguments.
         main: function of (options, unknown arguments); returns the exit status, or None for 0.
         passes_on: whether unknown arguments are handed to main; otherwise they are refused.
+        computes: as FlagCommand's.
     """
 
-    def __init__(self, doc, parser, main, passes_on=False):
-        self.doc, self.parser, self.main, self.passes_on = doc, parser, main, passes_on
+    def __init__(self, doc, parser, main, passes_on=False, computes=None):
+        self.doc, self.parser, self.main, self.passes_on, self.computes = doc, parser, main, passes_on, computes
 
     def run(self, arguments, program):
         """Reads the arguments and runs the command.
@@ -91,6 +94,7 @@ class ArgumentCommand:
         options, unknown = self.parser().parse_known_args(arguments)
         if unknown and not self.passes_on:
             raise UserError(f"unrecognized arguments: {' '.join(unknown)}. See --help.")
+        check_backend(self.computes)
         import_tensorflow()
         return self.main(options, unknown) if self.passes_on else self.main(options)
 

@@ -18,4 +18,4 @@ def main(given):
     api.evaluate(**given)
 
 
-COMMAND = FlagCommand(__doc__, flags.EVAL, main)
+COMMAND = FlagCommand(__doc__, flags.EVAL, main, computes="evaluation")

@@ -18,4 +18,4 @@ def main(given):
     api.export_model(**given)
 
 
-COMMAND = FlagCommand(__doc__, flags.EXPORT, main)
+COMMAND = FlagCommand(__doc__, flags.EXPORT, main, computes="export")

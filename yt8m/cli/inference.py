@@ -20,4 +20,4 @@ def main(given):
     api.inference(**given)
 
 
-COMMAND = FlagCommand(__doc__, flags.INFERENCE, main)
+COMMAND = FlagCommand(__doc__, flags.INFERENCE, main, computes="inference")

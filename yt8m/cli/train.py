@@ -20,4 +20,4 @@ def main(given):
     return 143 if api.train(**given).stopped else None
 
 
-COMMAND = FlagCommand(__doc__, flags.TRAIN, main)
+COMMAND = FlagCommand(__doc__, flags.TRAIN, main, computes="training")

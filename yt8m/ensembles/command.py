@@ -9,10 +9,11 @@ from yt8m.ensembles import comparison
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
 from yt8m.ensembles.measures import Probabilities, Ranks
-from yt8m.ensembles.members import MemberStores, progress, short_names
+from yt8m.ensembles.members import MemberStores, short_names
 from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
 from yt8m.errors import UserError
 from yt8m.metrics.segments import Ratings
+from yt8m.progress import track
 from yt8m.readers import labels
 from yt8m.scoring import submission
 
@@ -63,7 +64,7 @@ def of_lists(args, ids):
         evaluation = Evaluation(ratings, count, args.max_pred)
 
     def ranked():
-        for (label, of_members), of_class in zip(progress(lists, "Ranking"), weights.T):
+        for (label, of_members), of_class in zip(track(lists, "Ranking", "classes", len(lists.label_ids)), weights.T):
             best = rank_average(of_members, of_class, args.max_pred)
             if evaluation:
                 evaluation.add(label, of_members, of_class, best)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from yt8m.ensembles.members import FLOAT16_ONE, progress
+from yt8m.ensembles.members import FLOAT16_ONE
 from yt8m.errors import UserError
+from yt8m.progress import track
 
 
 class Probabilities:
@@ -41,7 +42,7 @@ class Ranks:
         ]  # values of a member
         counts = [np.zeros(num_classes * levels, np.uint32) for levels in self._levels]
         columns, num_rows = np.arange(num_classes), 0
-        for shard in progress(members.shards, "Ranking"):
+        for shard in track(members.shards, "Ranking", "shards"):
             for ids, _, values in members.blocks(shard):
                 num_rows += len(ids)
                 for k, stored in enumerate(values):

@@ -1,12 +1,9 @@
 """Several runs' scores of the same rows, read side by side, a shard at a time."""
 
 import os
-import sys
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
 from yt8m.errors import UserError
 from yt8m.readers.stores import open_store
@@ -174,11 +171,6 @@ def short_names(paths):
     """Names of members for a table: the last part of their paths where that tells them apart."""
     short = [os.path.basename(os.path.normpath(path)) for path in paths]
     return short if len(set(short)) == len(short) else list(paths)
-
-
-def progress(items, what):
-    """Shows a bar on a terminal while it passes the items on."""
-    return track(items, what, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 def _other_rows(shard, folder, names, other_folder, other_names):

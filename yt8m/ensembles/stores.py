@@ -6,8 +6,9 @@ import os
 import numpy as np
 
 from yt8m.ensembles.measures import average
-from yt8m.ensembles.members import progress, row_names
+from yt8m.ensembles.members import row_names
 from yt8m.errors import UserError
+from yt8m.progress import track
 from yt8m.readers.stores import StoreConfig, create_store
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
@@ -20,7 +21,7 @@ def averaged_blocks(members, measure, weights, store=None):
         store: a ScoreStore, or None. Shards that it has already are not written again.
     """
     columns = np.arange(len(members.label_ids))
-    for shard in progress(members.shards, "Averaging"):
+    for shard in track(members.shards, "Averaging", "shards"):
         new = store is not None and not store.has(shard)
         with store.writer(shard) if new else contextlib.nullcontext() as writer:
             for ids, starts, values in members.blocks(shard):

@@ -19,12 +19,14 @@ class Flag:
         kind: str, int, float, bool, or a function of `values` (name, value) -> value.
         meaning: for --help.
         choices: the values that it may have; (): any.
+        same_as: name of the flag that it is another name of; "": none.
     """
 
     name: str
     kind: object
     meaning: str
     choices: tuple = ()
+    same_as: str = ""
 
     def read(self, value):
         """The value, given as the command line's text or as a Python value.
@@ -59,20 +61,23 @@ def read(groups, given):
         given: {name: text or Python value}.
 
     Returns:
-        dict of name -> value; a name that is not in it was not given.
+        dict of name -> value; a name that is not in it was not given. What was given by a flag's other name has the flag's.
 
     Raises:
-        UserError: an unknown name, with those that are like it, or a value of another kind than the flag's.
+        UserError: an unknown name, with those that are like it, a value of another kind than the flag's, or a flag that is
+            given by both its names.
     """
     known = by_name(groups)
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in known:
             raise UserError(_unknown(name, known))
+        if known[name].same_as in given:
+            raise UserError(f"--{name} and --{known[name].same_as} mean the same. Leave one of them out.")
     recipe = given.pop("recipe", None)
     if recipe:
         given = {**recipe_files.read(recipe, known), **given}
-    return {name: known[name].read(value) for name, value in given.items()}
+    return {known[name].same_as or name: known[name].read(value) for name, value in given.items()}
 
 
 def _unknown(name, known):

@@ -42,6 +42,7 @@ TRAINING = Group(
             int,
             "Devices to train on; 0: every GPU, or one CPU. TF_CONFIG names several hosts. Default: 0.",
         ),
+        Flag("num_gpu", int, "Another name of --devices, as forks of the starter code have it.", same_as="devices"),
         Flag(
             "xla",
             str,

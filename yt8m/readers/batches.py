@@ -6,6 +6,7 @@ them through the record index. So a run resumes at any step by counting, without
 
 import tensorflow as tf
 
+from yt8m.progress import Progress
 from yt8m.readers.loading import loaded
 from yt8m.readers.patterns import shards
 from yt8m.readers.rows import batched, ordered_rows, shuffled_rows
@@ -73,7 +74,12 @@ def count_examples(spec):
     Raises:
         UserError: no file, a damaged shard or record, or no row at all.
     """
-    return sum(len(rows) for rows in ordered_rows(spec, shards(spec)))
+    files, count = shards(spec), 0
+    with Progress("Counting the rows", len(files), "shards") as progress:
+        for rows in ordered_rows(spec, files):
+            count += len(rows)
+            progress.advance()
+    return count
 
 
 def blended(first, second):

@@ -4,6 +4,7 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.metrics.segments import Ratings
+from yt8m.progress import track
 from yt8m.readers import records
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import open_shard
@@ -20,7 +21,7 @@ def read_ratings(pattern, id_feature="id", pattern_flag="data_pattern"):
         UserError: no file, a damaged shard or record, or no rating at all.
     """
     ids, rated = [], []
-    for path in match_files(pattern, pattern_flag):
+    for path in track(match_files(pattern, pattern_flag), "Reading the ratings", "shards"):
         shard = open_shard(path)
         for number in range(len(shard)):
             with naming_record(path, number):

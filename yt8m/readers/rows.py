@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.progress import Progress
 from yt8m.readers import records
 from yt8m.readers.annotations import all_starts, annotated_segments, annotated_starts, check_sidecar, starts_inside
 from yt8m.readers.failures import naming_record
@@ -55,11 +56,14 @@ def shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
     Raises:
         UserError: as shard_rows, or an epoch without any row.
     """
-    for epoch in itertools.count() if num_epochs is None else range(num_epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(files))
-        for rows in _not_empty(_epoch_rows(spec, files, order, [seed, epoch], shuffle_shards), spec):
-            yield rows[skip:]
-            skip -= min(skip, len(rows))
+    with Progress("Indexing", unit="shards") as indexing:  # until the first rows come
+        for epoch in itertools.count() if num_epochs is None else range(num_epochs):
+            order = np.random.default_rng([seed, epoch]).permutation(len(files))
+            for rows in _not_empty(_epoch_rows(spec, files, order, [seed, epoch], shuffle_shards, indexing.advance), spec):
+                if len(rows) > skip:
+                    indexing.finish()
+                yield rows[skip:]
+                skip -= min(skip, len(rows))
 
 
 def batched(row_arrays, batch_size, worker=(0, 1)):
@@ -76,10 +80,14 @@ def batched(row_arrays, batch_size, worker=(0, 1)):
         yield left[index::count]
 
 
-def _epoch_rows(spec, files, order, seed, shuffle_shards):
+def _epoch_rows(spec, files, order, seed, shuffle_shards, advance):
+    """Yields the rows of a group of shards at a time; calls advance() after each shard."""
     for group, begin in enumerate(range(0, len(order), shuffle_shards)):
-        rows = np.concatenate([shard_rows(spec, files, shard) for shard in order[begin : begin + shuffle_shards]])
-        yield np.random.default_rng([*seed, group]).permutation(rows)
+        of_shards = []
+        for shard in order[begin : begin + shuffle_shards]:
+            of_shards.append(shard_rows(spec, files, shard))
+            advance()
+        yield np.random.default_rng([*seed, group]).permutation(np.concatenate(of_shards))
 
 
 def _not_empty(row_arrays, spec):

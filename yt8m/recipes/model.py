@@ -21,7 +21,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         label_ids: ids of the segment classes with --segment_classes_only, else None.
 
     Raises:
-        UserError: a flag asks for another model than the one in `base`.
+        UserError: an unknown hyper-parameter, or a flag that asks for another model than the one in `base`.
     """
     checks.not_negative(given, "segment_expansion")
     base_or = _of_base(base)
@@ -30,6 +30,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
     names, sizes = names_and_sizes(given)
     default_names, default_sizes = _features(takes_frames, sample)
     chosen, small = hyperparameters(given), defaults.small(name) if sample else {}
+    models.check_hyperparameters(name, chosen)
     asked = {
         "model": name,
         "hyperparameters": base.hyperparameters if base and not chosen else {**small, **chosen},

@@ -17,6 +17,7 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder
+from yt8m.progress import Progress
 from yt8m.sample import vocabulary
 from yt8m.sample.generator import RGB, SPLITS, Settings, World, make_video
 from yt8m.segments import SEGMENT_SIZE, dequantise
@@ -139,7 +140,7 @@ def ensure_sample(size="small", cache_dir=None, progress=True):
     Args:
         size: a name in SIZES.
         cache_dir: folder that holds samples; None: the user's cache folder.
-        progress: show a progress bar on a terminal.
+        progress: show how far it is.
 
     Raises:
         UserError: an unknown size, or a folder that cannot be written.
@@ -169,7 +170,7 @@ def make_sample(folder, settings, size="custom", progress=True, replace=False):
         folder: must not exist, or be empty.
         settings: Settings.
         size: what Sample.size says.
-        progress: show a progress bar on a terminal.
+        progress: show how far it is.
         replace: a damaged sample at `folder` is replaced; one that is whole is left and returned.
 
     Returns:
@@ -208,7 +209,7 @@ def _build(folder, settings, size, progress):
     known = {"held_out": _Known(world), "test": _Known(world)}
     train_counts = np.zeros(settings.num_classes, int)
     total = sum(settings.num_videos(split) for split in SPLITS)
-    with _progress_bar(total, progress) as advance:
+    with Progress("Making the sample", total, "videos", shown=progress) as making:
         for split in SPLITS:
             for shard, videos in enumerate(_shards(world, split)):
                 if split == "train":
@@ -216,7 +217,7 @@ def _build(folder, settings, size, progress):
                 if split in known:
                     known[split].add(videos, oracle)
                 _write_shards(folder, split, shard, videos)
-                advance(len(videos))
+                making.advance(len(videos))
     _write_tables(folder, world, train_counts)
     for key, part in (("truth_file", "truth"), ("oracle_file", "oracle")):
         np.savez_compressed(folder / _PATHS[key], **getattr(known["held_out"], part), **getattr(known["test"], part))
@@ -312,15 +313,3 @@ def _write_manifest(folder, settings, numbers):
     files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     manifest = {"version": VERSION, "sample": numbers, "settings": dataclasses.asdict(settings), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _progress_bar(total, shown):
-    """Gives a function to call with the number of videos just made."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console()
-    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task("Making videos", total=total)
-        yield lambda count: bar.advance(task, count)

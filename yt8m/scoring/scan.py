@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.progress import Progress
 from yt8m.readers import records
 from yt8m.readers.failures import errors_as_user_errors
-from yt8m.readers.index import is_remote, open_shard
+from yt8m.readers.index import index_shard, is_remote, open_shard, version
 from yt8m.readers.patterns import match_files
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.stores import StoreConfig, check_basenames, create_store, decode_scores
@@ -73,7 +74,7 @@ class Scan:
 
     def __init__(self, scorer, job):
         self._scorer, self._job, self._store = scorer, job, None
-        self._progress, self._videos, self._left_out, self._without = Progress(scorer.kind), 0, 0, 0
+        self._rows, self._videos, self._left_out, self._without, self._start = 0, 0, 0, 0, time.monotonic()
         self.files = match_files(job.pattern, "input_data_pattern")
         self.made_by = scorer.provenance() if job.scores_output or job.worker else {}
         if job.scores_output:
@@ -102,20 +103,25 @@ class Scan:
         todo = [path for path in mine if path not in done]
         batches = shard_batches(self._scorer.spec(), todo, self._job.batch_size, self._job.num_readers)
         sizes = np.zeros(len(mine), np.int64)
-        with errors_as_user_errors(), ThreadPoolExecutor(1) as thread:
+        with (
+            errors_as_user_errors(),
+            ThreadPoolExecutor(1) as thread,
+            Progress(f"Scoring {self._scorer.kind}", sum(map(_size, todo))) as progress,
+        ):
             put = _OneBehind(thread, keep or _forget)
             for number, path in enumerate(mine):
                 if path not in done:
-                    sizes[number] = self._score(*next(batches), put)
+                    sizes[number] = self._score(*next(batches), put, progress.advance)
                 else:
                     sizes[number] = self._read(path, put if keep else None)
             put.wait()
         self._finish(bool(done))
         return sizes
 
-    def _score(self, path, batches, put):
+    def _score(self, path, batches, put, advance):
         """Scores a shard, into the store if there is one; returns its rows."""
-        count = 0
+        size, count = _size(path), 0
+        left = size
         with self._store.writer(path) if self._store else contextlib.nullcontext() as writer:
             for batch in batches:
                 videos = np.array([name.decode() for name in batch["ids"].numpy()], object)
@@ -128,7 +134,12 @@ class Scan:
                 if starts is not None:
                     self._left_out += len(segments_of(batch["num_frames"])[0]) - len(rows)
                     self._without += len(videos) - len(np.unique(rows))
-                self._progress.add(len(rows))
+                self._rows += len(rows)
+                if not is_remote(path):
+                    share = size * len(videos) / len(index_shard(path))
+                    advance(share, f"{self._rows:,} {self._scorer.kind}")
+                    left -= share
+        advance(left, f"{self._rows:,} {self._scorer.kind}")
         return count
 
     def _read(self, path, put):
@@ -156,7 +167,8 @@ class Scan:
         """Prints what was done."""
         if not self._videos and not some_were_done and not self._job.worker:
             raise UserError(f"no record in --input_data_pattern='{self._job.pattern}': the shards are empty. Give other shards.")
-        self._progress.finish()
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        print(f"{self._rows:,} {self._scorer.kind} in {seconds:.1f} s ({self._rows / seconds:,.0f} a second)", flush=True)
         if self._store:
             print(f"Scores: {self._job.scores_output} has {len(self._store.shards()):,} shards.")
         if self._left_out:
@@ -186,21 +198,6 @@ def _forget(ids, starts, scores):
     """Keeps nothing: the store has the scores."""
 
 
-class Progress:
-    """Prints how many rows are done, at most once in `interval` seconds."""
-
-    def __init__(self, unit, interval=10.0):
-        self.unit, self.interval, self.count = unit, interval, 0
-        self.start = self.shown = time.monotonic()
-
-    def add(self, count):
-        """Counts rows."""
-        self.count += count
-        if time.monotonic() - self.shown > self.interval:
-            self.shown = time.monotonic()
-            self.finish()
-
-    def finish(self):
-        """Prints the count and the rate."""
-        seconds = time.monotonic() - self.start
-        print(f"{self.count:,} {self.unit} in {seconds:.1f} s ({self.count / max(seconds, 1e-9):,.0f} a second)", flush=True)
+def _size(path):
+    """What a shard weighs in the work: the bytes of a local one, 1 of a remote one."""
+    return 1 if is_remote(path) else max(version(path)[0], 1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.files import write_text
+from yt8m.progress import track
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import Segments
 from yt8m.readers.shard_batches import shard_batches
@@ -51,7 +52,7 @@ def e_step(plan, run, folders):
     files = match_files(plan.data_pattern, "train_data_pattern")
     model = f"{trained.config.model} of {trained.prefix}"
     print(f"E-step: the segments of {len(files)} shards by {model}, threshold {plan.threshold}")
-    for path in files:
+    for path in track(files, "Labelling", "shards"):
         if not all(is_annotated(folder, path, source) for folder, source in zip(folders, sources)):
             annotate(plan, trained, predict, path, folders, sources)
     results = [

@@ -8,7 +8,10 @@ import tensorflow as tf
 from yt8m import losses, models
 from yt8m.metrics.ranking import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
+from yt8m.progress import Progress
 from yt8m.readers import batches
+from yt8m.readers.index import is_remote
+from yt8m.readers.patterns import shards
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
 
@@ -29,9 +32,7 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     models.check_scores_videos(config.model)
     predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
     metrics = VideoMetrics(config.num_outputs, top_k)
-    for batch in batches.evaluation_batches(
-        video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size, num_parallel=1
-    ):
+    for batch in shown_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
         predictions = predict(batch)
         labels = batch["labels"].numpy()
         metrics.update(predictions, labels, float(np.mean(loss(predictions, labels))))
@@ -62,11 +63,22 @@ def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag=
     """
     predict, pairs = make_predict(model), []
     spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
-    for batch in batches.evaluation_batches(spec, batch_size, num_parallel=1):
+    for batch in shown_batches(spec, batch_size):
         predictions, labels, of_videos = predict(batch), batch["labels"].numpy(), batch["video_labels"].numpy()
         rows, classes = np.nonzero(batch["label_weights"].numpy())
         pairs.append((classes, predictions[rows, classes], labels[rows, classes], of_videos[rows, classes] > 0))
     return tuple(np.concatenate(part) for part in zip(*pairs))
+
+
+def shown_batches(spec, batch_size):
+    """Yields the batches of every row of a DataSpec once, and shows how many rows are done."""
+    remote = any(map(is_remote, shards(spec)))  # to count the rows of remote shards would be to fetch them twice
+    count = None if remote else batches.count_examples(spec)
+    unit = "videos" if spec.by_video or not spec.segment_labels else "segments"
+    with Progress("Evaluating", count, unit) as progress:
+        for batch in batches.evaluation_batches(spec, batch_size, num_parallel=1):
+            yield batch
+            progress.advance(len(batch["ids"]))
 
 
 def scalars(metrics):

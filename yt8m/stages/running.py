@@ -74,7 +74,7 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
         strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model), counters
     )
     iterator = iter(distribute(strategy, batches_from(stage, spec, length, first_step, replicas)))
-    hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks)
+    hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks, stage.stage == "finetune")
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:

@@ -11,7 +11,7 @@ import signal
 import keras
 import tensorflow as tf
 
-from yt8m.training.progress import Progress
+from yt8m.training.progress import Progress, RatedPairs, VideoPredictions
 
 
 @dataclasses.dataclass
@@ -23,11 +23,13 @@ class Hooks:
         at_save: functions of the step, called after each checkpoint (evaluation, pictures); a dict that one returns
             goes to the callbacks' logs.
         callbacks: keras.callbacks.Callback objects; an "epoch" is the stretch between two checkpoints.
+        rated: only some (row, class) pairs are labelled: what is shown of the predictions is about these.
     """
 
     writer: tf.summary.SummaryWriter
     at_save: tuple = ()
     callbacks: tuple = ()
+    rated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
 
     Returns:
         tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last
-        labels, last quantities of the objective by name); the latter three are of this host's first device.
+        labels, last label weights, last quantities of the objective by name); all but the first are of this host's first device.
     """
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
@@ -91,7 +93,7 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
         with tf.control_dependencies([loss]):  # a step whose batch is not there does not count
             for counter in counters:
                 counter.assign_add(1)
-        return loss, predictions, batch["labels"], quantities
+        return loss, predictions, batch["labels"], batch["label_weights"], quantities
 
     @tf.function(reduce_retracing=True)
     def train_steps(iterator, count):
@@ -138,7 +140,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
     model.stop_training = False
     callbacks.on_train_begin()
     total_steps, save_steps, log_steps = length.total_steps, length.save_steps, length.log_steps
-    progress = Progress(optimizer, checkpoints, length, hooks.writer)
+    progress = Progress(optimizer, checkpoints, length, hooks.writer, RatedPairs() if hooks.rated else VideoPredictions())
     saved, ended = int(checkpoints.stage_step.numpy()), False
     callbacks.on_epoch_begin(saved // save_steps)
     with StopOnSigterm() as sigterm:
@@ -149,9 +151,9 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
             count = min(log_steps - done % log_steps, save_steps - done % save_steps, (total_steps or done + log_steps) - done)
             callbacks.on_train_batch_begin(done)
             try:
-                loss_sum, predictions, labels, quantities = train_steps(iterator, tf.constant(count, tf.int32))
+                loss_sum, *shown, quantities = train_steps(iterator, tf.constant(count, tf.int32))
                 quantities = {name: float(value) for name, value in quantities.items()}
-                logs = progress.report(float(loss_sum) / count, predictions.numpy(), labels.numpy(), quantities)
+                logs = progress.report(float(loss_sum) / count, shown, quantities)
                 callbacks.on_train_batch_end(done + count - 1, logs)
             except tf.errors.OutOfRangeError:
                 ended = True

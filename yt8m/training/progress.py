@@ -1,5 +1,6 @@
 """What a run says of itself while it trains: a line on the console and TensorBoard scalars."""
 
+import collections
 import time
 
 import numpy as np
@@ -7,26 +8,76 @@ import tensorflow as tf
 
 from yt8m.errors import UserError
 from yt8m.metrics import ranking
+from yt8m.progress import duration
+
+
+class VideoPredictions:
+    """Hit@1, PERR and GAP of the last batch, every class of which is labelled."""
+
+    def metrics(self, predictions, labels, weights):
+        """{name: value}; predictions, labels, weights: tensors [B, C] of the last batch."""
+        predictions, labels = predictions.numpy(), (labels.numpy() > 0).astype(np.float32)
+        return {
+            "hit_at_one": float(ranking.hit_at_one(predictions, labels)),
+            "perr": float(ranking.perr(predictions, labels)),
+            "gap": float(ranking.global_average_precision(predictions, labels)),
+        }
+
+    def text(self, metrics):
+        """The metrics as a part of the line."""
+        return f"Hit@1: {metrics['hit_at_one']:.2f} PERR: {metrics['perr']:.2f} GAP: {metrics['gap']:.2f}"
+
+
+class RatedPairs:
+    """AUC over the rated (segment, class) pairs of the last reports' batches, together.
+
+    Hit@1 and PERR say nothing here: of a segment's classes a rater saw one or two, so that hardly a first prediction is rated.
+
+    Args:
+        window: reports whose batches count.
+    """
+
+    def __init__(self, window=10):
+        self._reports = collections.deque(maxlen=window)
+
+    def metrics(self, predictions, labels, weights):
+        """As VideoPredictions'; nan while the pairs are all positive or all negative."""
+        rated = weights.numpy() > 0
+        self._reports.append((predictions.numpy()[rated], labels.numpy()[rated]))
+        scores, ratings = (np.concatenate(part) for part in zip(*self._reports))
+        return {"rated_auc": ranking.auc(scores, ratings)}
+
+    def text(self, metrics):
+        """As VideoPredictions'."""
+        auc = metrics["rated_auc"]
+        return f"AUC of rated pairs: {'-' if np.isnan(auc) else f'{auc:.3f}'}"
 
 
 class Progress:
-    """Prints a line and writes TensorBoard scalars: loss, learning rate, Hit@1, PERR, GAP, examples/s, time left."""
+    """Prints a line and writes TensorBoard scalars: loss, learning rate, how good the predictions are, examples/s, time left.
 
-    def __init__(self, optimizer, checkpoints, length, writer):
+    Args:
+        optimizer, checkpoints: of the run.
+        length: loop.Length.
+        writer: tf.summary writer.
+        judge: VideoPredictions or RatedPairs.
+    """
+
+    def __init__(self, optimizer, checkpoints, length, writer, judge):
         self.optimizer, self.checkpoints, self.total_steps = optimizer, checkpoints, length.total_steps
-        self.batch_size, self.writer, self.logs = length.batch_size, writer, {}
+        self.batch_size, self.writer, self.judge, self.logs = length.batch_size, writer, judge, {}
         self.pause()
 
     def pause(self):
         """Starts the clock anew: what happened since the last report is not training."""
         self.clock, self.clock_step = time.monotonic(), int(self.checkpoints.stage_step.numpy())
 
-    def report(self, loss, predictions, labels, quantities=None):
+    def report(self, loss, shown, quantities=None):
         """Reports the last steps.
 
         Args:
             loss: mean label loss of the steps since the last report.
-            predictions, labels: [B, C] of the last batch (of the first device).
+            shown: predictions, labels and label weights [B, C] of the last batch (of the first device).
             quantities: {name: value} that the objective shows beside them.
 
         Returns:
@@ -35,36 +86,29 @@ class Progress:
         Raises:
             UserError: the loss is no longer finite.
         """
-        now = int(self.checkpoints.stage_step.numpy())
+        now, warmed_up = int(self.checkpoints.stage_step.numpy()), bool(self.logs)
         if not np.isfinite(loss):
             raise UserError(f"step {now}: the loss is {loss}. Lower --base_learning_rate, or use --precision=float32.")
         steps_a_second = (now - self.clock_step) / max(time.monotonic() - self.clock, 1e-9)
         self.pause()
-        labels = (labels > 0).astype(np.float32)
+        metrics = self.judge.metrics(*shown)
         self.logs = {
             "loss": loss,
             "learning_rate": float(self.optimizer.learning_rate),
-            "hit_at_one": float(ranking.hit_at_one(predictions, labels)),
-            "perr": float(ranking.perr(predictions, labels)),
-            "gap": float(ranking.global_average_precision(predictions, labels)),
+            **metrics,
             "examples_per_second": steps_a_second * self.batch_size,
             **(quantities or {}),
         }
-        left = "" if self.total_steps is None else f" | {duration((self.total_steps - now) / steps_a_second)} left"
+        left = ""
+        if self.total_steps is not None and warmed_up:  # the first steps' time is that of compiling them
+            left = f" | {duration((self.total_steps - now) / steps_a_second)} left"
         print(
             f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
-            f"Hit@1: {self.logs['hit_at_one']:.2f} PERR: {self.logs['perr']:.2f} GAP: {self.logs['gap']:.2f} | "
-            f"Examples/sec: {self.logs['examples_per_second']:.0f}{left}",
+            f"{self.judge.text(metrics)} | Examples/sec: {self.logs['examples_per_second']:.0f}{left}",
             flush=True,
         )
         with self.writer.as_default(step=int(self.checkpoints.step.numpy())):
             for name, value in self.logs.items():
-                tf.summary.scalar(f"train/{name}", value)
+                if np.isfinite(value):
+                    tf.summary.scalar(f"train/{name}", value)
         return self.logs
-
-
-def duration(seconds):
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
