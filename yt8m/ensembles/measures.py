@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from yt8m.ensembles.members import FLOAT16_ONE, progress
+from yt8m.ensembles.members import progress
 from yt8m.errors import UserError
+from yt8m.readers.quantiser import HIGHEST
 
 
 class Probabilities:
@@ -37,7 +38,7 @@ class Ranks:
     def __init__(self, members):
         num_classes = len(members.label_ids)
         self._levels = [
-            (store.config.scale if store.config.dtype == "uint16" else FLOAT16_ONE) + 1 for store in members.stores
+            HIGHEST[store.config.dtype] + 1 for store in members.stores
         ]  # values of a member
         counts = [np.zeros(num_classes * levels, np.uint32) for levels in self._levels]
         columns, num_rows = np.arange(num_classes), 0
