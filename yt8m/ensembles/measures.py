@@ -37,9 +37,7 @@ class Ranks:
 
     def __init__(self, members):
         num_classes = len(members.label_ids)
-        self._levels = [
-            HIGHEST[store.config.dtype] + 1 for store in members.stores
-        ]  # values of a member
+        self._levels = [HIGHEST[store.config.dtype] + 1 for store in members.stores]  # values of a member
         counts = [np.zeros(num_classes * levels, np.uint32) for levels in self._levels]
         columns, num_rows = np.arange(num_classes), 0
         for shard in progress(members.shards, "Ranking"):
