@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["yt8m", "yt8m.*"]), "yt8m.configs"],
     package_dir={"yt8m.configs": "configs"},
-    package_data={"yt8m.configs": ["*.flags"]},
+    package_data={"yt8m.configs": ["*.flags"], "yt8m.readers": ["*.csv"]},
     entry_points={"console_scripts": ["yt8m = yt8m.cli.app:main"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",

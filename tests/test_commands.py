@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests import commands
 from tests.testing import make_video, write_frame_shards, write_video_shards
 from yt8m import config
+from yt8m.readers import labels
 
 SIZES = {"rgb": 1024, "audio": 128}
 
@@ -244,6 +245,55 @@ def test_segment_classes_only(data, tmp_path, capsys):
         is None
     )
     assert [line.split(",")[0] for line in output.read_text().splitlines()] == ["Class", "3", "7"]
+
+
+def test_classes_that_the_training_was_told(data, tmp_path, capsys):
+    """--segment_label_ids_file is said once, to the training; inference knows it from the run, and asks nobody else."""
+    common = ("--segment_labels", f"--train_dir={tmp_path}")
+    flags = (f"--segment_label_ids_file={data['ids']}", "--model=FrameLevelLogisticModel", "--max_steps=1", "--batch_size=4")
+    assert commands.run("train", *common, *flags, f"--train_data_pattern={data['validate']}") is None
+    assert config.read_model_config(tmp_path).segment_label_ids == (3, 7)
+    assert commands.run("train", *common, f"--train_data_pattern={data['validate']}", "--max_steps=1") is None
+    assert commands.run("inference", *common, f"--input_data_pattern={data['test']}") is None
+    assert [line.split(",")[0] for line in (tmp_path / "predictions.csv").read_text().splitlines()] == ["Class", "3", "7"]
+    assert "Fetching" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("classes", [5, 3862])
+def test_segments_of_named_classes_without_a_file(data, tmp_path, capsys, classes):
+    videos = [make_video(f"v{i}", 12, [i % 5], [(0, i % 5, 1.0), (5, i % 5, 0.0)]) for i in range(8)]
+    pattern, run = write_frame_shards(tmp_path / "data", [videos]), f"--train_dir={tmp_path / 'run'}"
+    flags = ("--model=FrameLevelLogisticModel", "--feature_sizes=16,8", f"--num_classes={classes}", "--max_steps=1")
+    assert commands.run("train", *flags, f"--train_data_pattern={pattern}", run) is None
+    assert commands.run("inference", "--segment_labels", f"--input_data_pattern={pattern}", run) is None
+    written = [int(line.split(",")[0]) for line in (tmp_path / "run" / "predictions.csv").read_text().splitlines()[1:]]
+    assert written == list(range(5)) if classes == 5 else written == list(labels.default_segment_label_ids(3862))
+    assert "Fetching" not in capsys.readouterr().out
+
+
+def test_audioset(tmp_path, capsys):
+    """README's line for AudioSet, with segments."""
+    flags = ("--feature_names=audio_embedding", "--feature_sizes=128", "--id_feature=video_id", "--num_classes=527")
+    assert " ".join(flags) in " ".join((commands.ROOT / "README.md").read_text().split())
+    ratings = [[(0, i, 1.0), (5, i, 0.0), (5, 526, 1.0)] for i in range(8)]
+    videos = [make_video(f"a{i:02d}", 10, [i, 526], ratings[i], {"audio_embedding": 128}) for i in range(8)]
+    pattern = write_frame_shards(tmp_path / "data", [videos[:5], videos[5:]], id_feature="video_id")
+    run = f"--train_dir={tmp_path / 'run'}"
+    small = ("--model=AttentionModel", "--hyperparameters=hidden_size=8", "--batch_size=4")
+    assert commands.run("train", *flags, *small, "--max_steps=2", f"--train_data_pattern={pattern}", run) is None
+    tune = ("--segment_labels", f"--train_data_pattern={pattern}", "--max_steps=2", "--batch_size=4", run)
+    assert commands.run("train", *flags, *tune) is None
+    assert commands.run("eval", "--segment_labels", f"--eval_data_pattern={pattern}", run) is None
+    assert re.search(r"num_pairs\W+24", capsys.readouterr().out)
+    output = tmp_path / "submission.csv"
+    score = ("--segment_labels", f"--input_data_pattern={pattern}", f"--output_file={output}", run)
+    assert commands.run("inference", *score) is None
+    assert "Fetching" not in capsys.readouterr().out
+    lines = output.read_text().splitlines()
+    assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(527))
+    assert sorted(lines[1].split(",")[1].split()) == [f"a{i:02d}:{start}" for i in range(8) for start in (0, 5)]
+    named = (f"--submission_file={output}", f"--eval_data_pattern={pattern}", "--id_feature=video_id")
+    assert commands.run("segment_eval_inference", *named) is None
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

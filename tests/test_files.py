@@ -3,10 +3,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
 
+from tests.commands import ROOT
 from yt8m import files
 from yt8m.errors import UserError
 
@@ -84,15 +87,67 @@ def test_a_folder_of_another_process_stays_where_it_is_to_be_kept(tmp_path, kept
     assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["theirs" if kept else "ours"]
 
 
-def test_what_killed_processes_left_goes_after_a_day(tmp_path):
-    old, young, other = (files.temporary_name(tmp_path / name) for name in ("a", "a", "b"))
-    for folder in (old, young, other):
+HOLD = """
+import sys, time
+from yt8m import files
+with files.replacing(sys.argv[1] + "/held"), files.temporary_folder(sys.argv[1] + "/folder") as folder:
+    open(folder + "/inside", "w").close()
+    print(flush=True)
+    time.sleep(100)
+"""
+
+
+def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    held = sorted(os.listdir(tmp_path))
+    others = ["a.partial", ".a.partial", ".a.0123abcd.part", "b.0123abcd.partial"]
+    for name in others:
+        (tmp_path / name).touch()
+    files.write_text(tmp_path / "ours", "")
+    files.remove_abandoned(tmp_path)
+    assert len(held) == 2 and sorted(os.listdir(tmp_path)) == sorted([*held, *others, "ours"])
+    process.kill()
+    process.wait()
+    assert set(held) < set(os.listdir(tmp_path))
+    files.remove_abandoned(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "ours"])
+
+
+def _write_folder(path, text):
+    with files.replacing_folder(path):
+        pass
+
+
+def test_the_first_write_to_a_folder_removes_what_was_left_there(tmp_path):
+    for write in (files.write_text, _write_folder):
+        folder = tmp_path / write.__name__
+        folder.mkdir()
+        left = folder / ".a.csv.0123abcd.partial"
+        left.touch()
+        write(folder / "b.csv", "")
+        assert not left.exists()
+
+
+def test_without_locks_what_is_a_day_old_goes(tmp_path, monkeypatch):
+    def flock(descriptor, kind):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    old, young = (files.temporary_name(tmp_path / "a") for _ in range(2))
+    for folder in (old, young):
         os.mkdir(folder)
-    for folder in (old, other):
-        os.utime(folder, (time.time() - 100_000,) * 2)
+    os.utime(old, (time.time() - 100_000,) * 2)
     with files.temporary_folder(tmp_path / "a"):
         pass
-    assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, (young, other)))
+    assert os.listdir(tmp_path) == [os.path.basename(young)]
+
+
+def test_a_link_of_a_temporary_name_stays(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / ".a.0123abcd.partial").symlink_to(tmp_path / "file")
+    files.remove_abandoned(tmp_path)
+    assert len(os.listdir(tmp_path)) == 2
 
 
 def test_files_are_moved_in_their_order(tmp_path):

@@ -58,6 +58,13 @@ def test_configs_are_in_the_wheel(installed):
     }
 
 
+def test_the_segment_classes_are_in_the_wheel(installed):
+    code = "from yt8m.readers import labels; print(len(labels.default_segment_label_ids(3862)), labels.SEGMENT_LABEL_IDS_FILE)"
+    environment = {**os.environ, "PYTHONPATH": str(installed), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=installed, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["1000", str(installed / "yt8m" / "readers" / "segment_label_ids.csv")]
+
+
 def test_train_evaluate_and_infer_in_an_empty_folder(yt8m, shards, tmp_path):
     run, output = f"--train_dir={tmp_path / 'run'}", tmp_path / "out.csv"
     data = f"--train_data_pattern={shards}"

@@ -27,6 +27,7 @@ class ModelConfig:
         frame_features: the run's training records are frame level.
         num_classes: label ids in the records are below this.
         label_ids: the classes that the model's columns stand for; None: column = label id, num_classes of them.
+        segment_label_ids: the segment classes, where the training was told them; of segments they are what is scored.
         id_feature: name of the record's id in its context.
         max_frames: frames read of a video.
         segment_expansion: frames added before and after a 5-second segment.
@@ -43,6 +44,7 @@ class ModelConfig:
     frame_features: bool = True
     num_classes: int = 3862
     label_ids: tuple | None = None
+    segment_label_ids: tuple | None = None
     id_feature: str = "id"
     max_frames: int = 300
     segment_expansion: int = 0
@@ -160,7 +162,8 @@ def read_model_config(train_dir):
     try:
         values["feature_names"] = tuple(values["feature_names"].split(","))
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
-        values["label_ids"] = None if values.get("label_ids") is None else tuple(values["label_ids"])
+        for name in ("label_ids", "segment_label_ids"):
+            values[name] = None if values.get(name) is None else tuple(values[name])
         return ModelConfig(**values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written by this version of train.py ({error}). Train again, or mend the file.") from error

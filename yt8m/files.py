@@ -1,8 +1,14 @@
-"""Whole files and folders: written under a temporary name beside their place, and renamed when they are complete."""
+"""Whole files and folders: written under a temporary name beside their place, and renamed when they are complete.
+
+A process holds a lock (flock) on what it has under a temporary name, and the lock ends with the process. So what killed
+processes left is told from what others write just now, and goes: when a process first writes to a folder.
+"""
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 import shutil
 import time
@@ -10,8 +16,10 @@ import time
 from yt8m.errors import UserError
 
 _SUFFIX = ".partial"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(_SUFFIX))
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAY = 86_400
+_tidied = set()  # folders that this process has written to
 
 
 def temporary_name(path):
@@ -22,8 +30,18 @@ def temporary_name(path):
 
 def is_temporary(path):
     """Whether a path has a name of temporary_name's."""
-    name = os.path.basename(path)
-    return name.startswith(".") and name.endswith(_SUFFIX)
+    return _TEMPORARY.fullmatch(os.path.basename(path)) is not None
+
+
+def remove_abandoned(folder):
+    """Removes the temporary files and folders in a folder that no living process holds.
+
+    Where the file system knows no locks, those that have not changed for a day.
+    """
+    for entry in os.scandir(folder):
+        if is_temporary(entry.name) and not entry.is_symlink():
+            with contextlib.suppress(OSError):
+                _remove_if_abandoned(entry)
 
 
 @contextlib.contextmanager
@@ -40,14 +58,15 @@ def replacing_path(path, what=None):
     Raises:
         UserError: the file cannot be written. Other errors of the block pass unchanged.
     """
-    what, temporary = what or path, temporary_name(path)
+    what = what or path
     with _explained(what):
-        os.makedirs(os.path.dirname(temporary), exist_ok=True)
+        temporary, lock = _held(path, _make_file)
     try:
         with _explained(what, temporary):
             yield temporary
             os.replace(temporary, path)
     finally:
+        os.close(lock)
         with contextlib.suppress(OSError):
             os.remove(temporary)
 
@@ -74,22 +93,21 @@ def write_text(path, text, what=None):
 
 @contextlib.contextmanager
 def temporary_folder(path, what=None):
-    """A new folder beside `path`, which is removed when the block ends. What killed processes left there a day ago goes, too.
+    """A new folder beside `path`, which is removed when the block ends.
 
     Args and raises: as replacing_path.
 
     Yields:
         str, the new folder.
     """
-    what, temporary = what or path, temporary_name(path)
+    what = what or path
     with _explained(what):
-        os.makedirs(os.path.dirname(temporary), exist_ok=True)
-        _remove_abandoned(path)
-        os.mkdir(temporary)
+        temporary, lock = _held(path, os.mkdir)
     try:
         with _explained(what, temporary):
             yield temporary
     finally:
+        os.close(lock)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -140,22 +158,80 @@ def _take_place(temporary, path, keep):
     raise FileExistsError(errno.EEXIST, "another process writes it", str(path))
 
 
-def _remove_abandoned(path):
-    """Removes temporary folders of `path` that have not changed for a day."""
-    folder, name = os.path.split(os.path.abspath(path))
-    for entry in os.scandir(folder):
-        with contextlib.suppress(OSError):
-            if entry.name.startswith(f".{name}.") and is_temporary(entry.name) and time.time() - entry.stat().st_mtime > _DAY:
-                shutil.rmtree(entry.path, ignore_errors=True)
+def _held(path, make):
+    """A new file or folder for `path` under a temporary name, and an open descriptor that holds a lock on it.
+
+    The first time in a folder, what killed processes left there goes.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    if folder not in _tidied:
+        _tidied.add(folder)
+        remove_abandoned(folder)
+    while True:
+        temporary = temporary_name(path)
+        make(temporary)
+        with contextlib.suppress(FileNotFoundError):  # another process took it for abandoned before there was a lock
+            lock = os.open(temporary, os.O_RDONLY)
+            if _locked(lock, fcntl.LOCK_SH) is not False and os.path.exists(temporary):
+                return temporary, lock
+            os.close(lock)
+
+
+def _make_file(path):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _remove_if_abandoned(entry):
+    """Removes a temporary file or folder, an os.DirEntry, if nobody holds it."""
+    is_folder = entry.is_dir(follow_symlinks=False)
+    lock = os.open(entry.path, os.O_NONBLOCK | os.O_NOFOLLOW | (os.O_RDONLY if is_folder else os.O_RDWR))
+    try:
+        locked = _locked(lock, fcntl.LOCK_EX)
+        if locked or (locked is None and time.time() - entry.stat().st_mtime > _DAY):
+            shutil.rmtree(entry.path) if is_folder else os.remove(entry.path)
+    finally:
+        os.close(lock)
+
+
+def _locked(descriptor, kind):
+    """Takes a lock; False: another process has it; None: the file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 @contextlib.contextmanager
 def _explained(what, temporary=None):
-    """Makes a UserError of an OSError; with `temporary` only of one that comes from writing there, not of the block's others."""
+    """Makes a UserError of a failure to write.
+
+    With `temporary` only of an OSError that comes from writing there, and of any that says that a disk is full.
+    """
     try:
         yield
-    except OSError as error:
-        full = error.filename is None and error.errno in _FULL
-        if temporary and not full and not str(error.filename).startswith(temporary):
+    except UserError:
+        raise
+    except Exception as error:
+        full = full_disk(error)
+        if not full and not isinstance(error, OSError):
             raise
-        raise UserError(f"{what}: cannot be written ({error.strerror}). Free some space, or name a place to write to.") from error
+        places = [str(place) for place in (getattr(error, "filename2", None), getattr(error, "filename", None)) if place]
+        elsewhere = temporary and not any(place.startswith(temporary) for place in places)
+        if elsewhere and not full:
+            raise
+        where, reason = (places[0] if places and elsewhere else what), full or error.strerror
+        raise UserError(f"{where}: cannot be written ({reason}). Free some space, or name a place to write to.") from error
+
+
+def full_disk(error):
+    """What an exception, of Python or of TensorFlow, says of a full disk, such as "No space left on device"; else None."""
+    while error is not None:
+        for code in _FULL:
+            if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
+                return os.strerror(code)
+        error = error.__cause__ or error.__context__
+    return None

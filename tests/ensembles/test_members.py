@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.ensembles.rows import LABELS, VIDEOS, draw, run, segments_of, shard_name, write_ratings, write_store
+from tests.readers.damage import sign
 from tests.testing import make_segments
 from yt8m.errors import UserError
 from yt8m.readers.records import Video, encode_video, write_shard
@@ -42,7 +43,8 @@ def test_a_score_that_is_no_probability_is_named(tmp_path, dtype, bad, method):
     values = np.load(f"{folder}/{shard_name(1)}.scores.npy")
     values[3, 2] = bad
     np.save(f"{folder}/{shard_name(1)}.scores.npy", values)
-    with pytest.raises(UserError, match=r"bad, shard test0001\.tfrecord: a score of mnop:15 is"):
+    sign(folder, shard_name(1))
+    with pytest.raises(UserError, match=r"bad/test0001\.tfrecord\.scores\.npy is .*row 3 has scores that are not from 0 to 1"):
         run(folder, f"--method={method}", f"--output_file={tmp_path}/out.csv")
     assert not os.path.exists(tmp_path / "out.csv")
 

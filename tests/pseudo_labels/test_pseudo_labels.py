@@ -149,14 +149,6 @@ def test_a_part_of_the_shards(data):
     assert {id for id, _, _ in found} <= set(IDS[1]) and len(found) == 18
 
 
-def test_soft_float16_scores_above_1_are_1(tmp_path):
-    data = Data(tmp_path, "float16")
-    values = np.load(tmp_path / "scores" / "test0000.tfrecord.scores.npy")
-    values[2, 0] = np.float16(1.001)
-    np.save(tmp_path / "scores" / "test0000.tfrecord.scores.npy", values)
-    assert data.chosen(Selection(top=1, soft=True))[("aaaa", 10, 4)] == 1
-
-
 def test_a_score_of_0_is_no_positive_and_equal_negatives_come_from_everywhere(tmp_path):
     ids = [[f"v{shard}{number:02d}" for number in range(3)] for shard in range(3)]
     data = Data(tmp_path, ids=ids)

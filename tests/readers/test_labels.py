@@ -1,6 +1,5 @@
 """Label ids, their columns and their files."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -40,8 +39,18 @@ def test_read_label_ids(tmp_path, text):
     assert labels.read_label_ids(tmp_path / "ids.csv") == (3, 1)
 
 
-@pytest.mark.parametrize("text, line", [("Index\n3\nx\n", "'x' is no label id"), ("3\n1\n3\n", "label id 3 more than once"),
-                                        ("Index\n", "no label id"), ("", "no label id"), ("Index\n-3\n", "'-3'")])
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("Index\n3\nx\n", "'x' is no label id"),
+        ("3\n1\n3\n", "label id 3 more than once"),
+        ("Index\n", "no label id"),
+        ("", "no label id"),
+        ("Index\n-3\n", "'-3'"),
+        ("3\n²\n", "'²'"),
+        ("3\n" + "9" * 30, "'9999"),
+    ],
+)
 def test_bad_label_files(tmp_path, text, line):
     (tmp_path / "ids.csv").write_text(text)
     with pytest.raises(UserError, match=line):
@@ -54,31 +63,10 @@ def test_missing_file(tmp_path, read):
         read(tmp_path / "missing.csv")
 
 
-def test_address_is_fetched_once_and_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("YT8M_CACHE", str(tmp_path))
-
-    def get_file(fname, origin, cache_dir, cache_subdir):
-        with open(f"{cache_dir}/{fname}", "w") as file:
-            file.write("Index\n4\n2\n")
-
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
-    assert labels.read_label_ids("https://example.invalid/ids.csv") == (4, 2)
-    assert f"Fetching https://example.invalid/ids.csv (cached in {tmp_path}" in capsys.readouterr().out
-    monkeypatch.setattr(keras.utils, "get_file", None)
-    assert labels.read_label_ids("https://example.invalid/ids.csv") == (4, 2)
-    assert capsys.readouterr().out == ""
-
-
-def test_failed_fetch_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("YT8M_CACHE", str(tmp_path))
-
-    def get_file(**arguments):
-        raise Exception("URL fetch failure\non this host")
-
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
-    with pytest.raises(UserError, match=r"cannot fetch https://example\.invalid.*give its path instead") as caught:
-        labels.read_label_ids("https://example.invalid/ids.csv")
-    assert "\n" not in str(caught.value)
+def test_the_segment_classes_of_youtube_8m():
+    ids = labels.default_segment_label_ids(3862)
+    assert len(ids) == 1000 and ids[:2] == (3, 7) and max(ids) < 3862
+    assert labels.default_segment_label_ids(3861) is labels.default_segment_label_ids(7) is None
 
 
 def test_vocabulary(tmp_path):

@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.readers.damage import flip, sign
+from yt8m import files
 from yt8m.errors import UserError
-from yt8m.readers import stores
-from yt8m.readers.stores import StoreConfig, create_store, decode_scores, encode_scores, open_store
+from yt8m.readers import quantiser, shard_scores, stores
+from yt8m.readers.quantiser import decode_scores, encode_scores
+from yt8m.readers.stores import StoreConfig, create_store, open_store
 
 RUN = {"models": [{"model": "LogisticModel", "checkpoint": "run/model.ckpt-3", "weight": 1.0}], "segment_shifts": 0}
 CONFIG = StoreConfig("segments", (7, 3, 500), run=RUN)
 IDS, STARTS = ["null", "0012", 'a,b"c', "é"], [0, 5, 10, 0]
 SHARD = "test0000.tfrecord"
+ENDS = (".scores.npy", ".sums.json", ".segments.csv")
 
 
 def draw(n, seed=0):
@@ -62,7 +66,7 @@ def test_read_by_the_two_documented_lines(store):
 
 def test_bytes_do_not_depend_on_how_rows_were_added(store):
     def content(shard):
-        return [pathlib.Path(store.folder, shard + end).read_bytes() for end in (".scores.npy", ".segments.csv")]
+        return [pathlib.Path(store.folder, shard + end).read_bytes() for end in ENDS]
 
     write(store, "a", cuts=())
     write(store, "b", cuts=(1, 2, 3))
@@ -75,7 +79,7 @@ def test_quantisation():
     np.testing.assert_array_equal(encode_scores(decode_scores(levels, "uint16"), "uint16"), levels)
     halves = np.array([0, 1e-7, 0.1, 1], np.float16)
     np.testing.assert_array_equal(encode_scores(decode_scores(halves, "float16"), "float16"), halves)
-    for dtype in stores.SCALES:
+    for dtype in quantiser.SCALES:
         for bad in (np.nan, np.inf, -0.1, 1.1):
             with pytest.raises(UserError, match="expected probabilities"):
                 encode_scores([0.5, bad], dtype)
@@ -91,8 +95,11 @@ def test_a_shard_is_there_when_it_is_complete(store):
         assert not store.has(SHARD) and store.shards() == []
     write(store, "/elsewhere/b.tfrecord")
     assert store.has(f"/data/{SHARD}") and store.shards() == ["b.tfrecord", SHARD]
-    os.remove(f"{store.folder}/{SHARD}.scores.npy")
-    assert not store.has(SHARD) and store.shards() == ["b.tfrecord"]
+    for end in ENDS:
+        other = create_store(f"{store.folder}{end}", CONFIG)
+        write(other)
+        os.remove(f"{other.folder}/{SHARD}{end}")
+        assert not other.has(SHARD) and other.shards() == []
 
 
 def test_nothing_is_left_of_a_shard_that_failed(store):
@@ -162,7 +169,7 @@ def cut(path, size):
         file.truncate(size)
 
 
-@pytest.mark.parametrize("end", [".scores.npy", ".segments.csv"])
+@pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("keep", [0, 5, -2, None])
 def test_damage_is_named(store, end, keep):
     write(store)
@@ -171,20 +178,79 @@ def test_damage_is_named(store, end, keep):
         os.remove(path)
     else:
         cut(path, keep if keep >= 0 else os.path.getsize(path) - 8)
-    with pytest.raises(UserError, match=rf"{SHARD}{end}|{SHARD}.scores.npy: it has 4 rows") as error:
+    with pytest.raises(UserError, match=f"{SHARD}{end} is missing or damaged") as error:
         store.read(SHARD)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float16"])
+@pytest.mark.parametrize("end", ENDS)
+def test_every_flipped_byte_is_noticed(tmp_path, dtype, end):
+    store = create_store(tmp_path, StoreConfig("segments", (7, 3, 500), dtype))
+    write(store)
+    path = tmp_path / f"{SHARD}{end}"
+    for at in range(path.stat().st_size):
+        flip(path, at)
+        with pytest.raises(UserError, match=rf"{SHARD}\..* is missing or damaged.*score it again") as error:
+            store.read(SHARD)
+        assert "\n" not in str(error.value)
+        flip(path, at)
+    assert store.read(SHARD).ids.tolist() == IDS
+
+
+def test_every_flipped_byte_of_store_json_is_noticed_or_means_nothing(store):
+    path = pathlib.Path(store.folder, "store.json")
+    for at in range(path.stat().st_size):
+        flip(path, at)
+        try:
+            assert open_store(store.folder).config == CONFIG
+        except UserError as error:
+            assert "store.json" in str(error) and "\n" not in str(error)
+        flip(path, at)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bad"), [("uint16", 10_000), ("uint16", 65_535), *(("float16", x) for x in (np.nan, np.inf, 1.001, -0.5))]
+)
+def test_values_beyond_the_quantisers_are_refused(tmp_path, dtype, bad):
+    store = create_store(tmp_path, StoreConfig("segments", (7, 3, 500), dtype))
+    write(store)
+    path = tmp_path / f"{SHARD}.scores.npy"
+    values = np.load(path)
+    values[2, 1] = bad
+    np.save(path, values)
+    sign(tmp_path, SHARD)
+    with pytest.raises(UserError, match=rf"{SHARD}.scores.npy is .*row 2 has scores that are not from 0 to 1.*score it again"):
+        store.read(SHARD)
+
+
+def test_a_shard_is_verified_once(store, monkeypatch):
+    write(store)
+    store.read(SHARD)
+    monkeypatch.setattr(shard_scores, "checksum", None)
+    monkeypatch.setattr(shard_scores, "unsound_row", None)
+    assert store.read(SHARD).ids.tolist() == IDS
+
+
+def test_what_a_killed_process_left_goes_and_what_another_writes_stays(store):
+    left = pathlib.Path(files.temporary_name(f"{store.folder}/{SHARD}.scores.npy"))
+    left.write_bytes(b"")
+    with store.writer("other.tfrecord") as writer:
+        create_store(store.folder, CONFIG)
+        assert not left.exists()
+        writer.add(IDS, STARTS, draw(4))
+    assert store.shards() == ["other.tfrecord"]
 
 
 def test_files_of_another_store_are_named(store, tmp_path):
     write(store)
     other = create_store(tmp_path / "other", StoreConfig("videos", (1, 2), "float16"))
-    for end in (".scores.npy", ".segments.csv"):
+    for end in ENDS:
         os.link(f"{store.folder}/{SHARD}{end}", f"{other.folder}/{SHARD}{end}")
     with pytest.raises(UserError, match=r"scores.npy .*uint16 \[4, 3\], not float16 \[N, 2\]"):
         other.read(SHARD)
     other = create_store(tmp_path / "third", StoreConfig("videos", (1, 2, 3)))
-    for end in (".scores.npy", ".segments.csv"):
+    for end in ENDS:
         os.link(f"{store.folder}/{SHARD}{end}", f"{other.folder}/{SHARD}{end}")
     with pytest.raises(UserError, match=r"segments.csv .*columns are id,start, not id"):
         other.read(SHARD)

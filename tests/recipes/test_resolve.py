@@ -5,6 +5,7 @@ import pytest
 from tests.commands import given
 from yt8m import config, flags, models
 from yt8m.errors import UserError
+from yt8m.readers import labels
 from yt8m.recipes import resolve
 from yt8m.recipes.model import hyperparameters, model_config
 from yt8m.recipes.sources import names_and_sizes
@@ -171,3 +172,27 @@ def test_num_gpu_is_devices():
 def test_an_unknown_hyperparameter_is_named_with_the_known(base):
     with pytest.raises(UserError, match=r"unknown hyperparameter 'num_set' of AttentionModel: use one of .*hidden_size"):
         model_config(parse("--model=AttentionModel", "--hyperparameters=num_set=8"), base)
+
+
+def test_segment_classes_of_a_training(tmp_path):
+    ids = f"--segment_label_ids_file={tmp_path / 'ids.csv'}"
+    (tmp_path / "ids.csv").write_text("3\n1\n")
+    common = (f"--train_dir={tmp_path}", "--train_data_pattern=x")
+
+    def run(*arguments, base=None):
+        found = resolve(parse(*common, *arguments), base)
+        return found.model.label_ids, found.model.segment_label_ids, found.stages[0].segment_label_ids
+
+    official = labels.default_segment_label_ids(3862)
+    assert run() == run("--num_classes=5") == (None, None, None)
+    assert run(ids, "--num_classes=5") == (None, (3, 1), None)
+    assert run("--segment_class_weight=3") == (None, None, official)
+    assert run("--segment_class_weight=3", "--num_classes=5") == (None, None, (0, 1, 2, 3, 4))
+    assert run("--segment_class_weight=3", ids) == (None, (3, 1), (3, 1))
+    assert run("--segment_classes_only") == (official, None, official)
+    assert run("--segment_classes_only", "--num_classes=5") == ((0, 1, 2, 3, 4), None, (0, 1, 2, 3, 4))
+    assert run("--segment_classes_only", ids) == ((3, 1), None, (3, 1))
+    base = config.ModelConfig("LogisticModel", segment_label_ids=(3, 1), feature_names=("mean_rgb",), feature_sizes=(1024,))
+    assert run(base=base) == (None, (3, 1), None) and run("--segment_class_weight=3", base=base) == (None, (3, 1), (3, 1))
+    with pytest.raises(UserError, match=r"label id 3 is none of --num_classes=3"):
+        run(ids, "--num_classes=3")

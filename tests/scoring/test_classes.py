@@ -4,7 +4,7 @@ import pytest
 
 from yt8m.config import ModelConfig
 from yt8m.errors import UserError
-from yt8m.readers import labels
+from yt8m.readers import downloads, labels
 from yt8m.scoring import classes
 from yt8m.scoring.classes import columns_of, common_label_ids, predicted_label_ids, scored_label_ids
 
@@ -12,27 +12,37 @@ PLAIN = ModelConfig("LogisticModel", num_classes=10)
 OWN = ModelConfig("LogisticModel", num_classes=10, label_ids=(1, 2, 3, 4, 6, 0, 9))
 
 
+FULL = ModelConfig("LogisticModel")
+TOLD = ModelConfig("LogisticModel", num_classes=10, segment_label_ids=(4, 5))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    monkeypatch.setattr(downloads, "fetched", None)
+
+
 @pytest.fixture
-def ids(tmp_path, monkeypatch):
+def ids(tmp_path):
     (tmp_path / "ids.csv").write_text("Index\n2\n5\n")
-    (tmp_path / "official.csv").write_text("Index\n8\n")
-    monkeypatch.setattr(labels, "DEFAULT_SEGMENT_LABEL_IDS_URL", str(tmp_path / "official.csv"))
     return str(tmp_path / "ids.csv")
 
 
 def test_the_file_counts_first(ids):
-    for configs in ([PLAIN], [OWN, PLAIN]):
+    for configs in ([PLAIN], [OWN, PLAIN], [TOLD], [FULL]):
         for kind in ("segments", "videos"):
             assert scored_label_ids(configs, ids, kind) == (2, 5)
 
 
 def test_without_a_file(ids, monkeypatch):
-    assert scored_label_ids([OWN]) is scored_label_ids([PLAIN, OWN]) is None
-    assert scored_label_ids([PLAIN], kind="videos") is scored_label_ids([PLAIN], "") is None
-    assert scored_label_ids([PLAIN, PLAIN]) == (8,)
+    assert scored_label_ids([OWN]) is scored_label_ids([PLAIN, OWN]) is scored_label_ids([TOLD, OWN]) is None
+    for config in (PLAIN, TOLD, FULL):
+        assert scored_label_ids([config], kind="videos") is scored_label_ids([config], "") is None
+    assert scored_label_ids([PLAIN, PLAIN]) is scored_label_ids([FULL, PLAIN]) is None
+    assert scored_label_ids([TOLD]) == scored_label_ids([PLAIN, TOLD]) == (4, 5)
+    assert scored_label_ids([FULL, FULL]) == labels.default_segment_label_ids(3862)
     sample = type("Sample", (), {"segment_label_ids_file": ids})
-    monkeypatch.setattr(classes, "sample_of", lambda config: sample if config is PLAIN else None)
-    assert scored_label_ids([PLAIN]) == (2, 5)
+    monkeypatch.setattr(classes, "sample_of", lambda config: sample)
+    assert scored_label_ids([PLAIN]) == scored_label_ids([FULL]) == (2, 5) and scored_label_ids([TOLD]) == (4, 5)
 
 
 def test_columns():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import commands
+from tests.readers.damage import flip
 from tests.testing import make_video, write_frame_shards, write_video_shards
 from yt8m import config as configs
 from yt8m.errors import UserError
@@ -162,6 +163,31 @@ def test_a_store_that_was_interrupted(runs, pattern, tmp_path, capsys):
     assert score("alone") is None
     assert content(tmp_path / "alone") == content(tmp_path / "whole")
     assert not list(tmp_path.glob("*/*.partial*"))
+
+
+@pytest.mark.parametrize("segments", [True, False])
+def test_repeated_ids_are_said_once_with_their_number(runs, tmp_path, capsys, segments):
+    videos = [make_video(id, 12, seed=seed) for seed, id in enumerate(("v1", "v2", "v1", "v3", "v3", "v1"))]
+    pattern = write_frame_shards(tmp_path / "data", [videos[:3], videos[3:]], "test")
+    for _ in range(2):  # scored, then read from the store
+        assert run(runs, pattern, tmp_path / "out.csv", f"--scores_output={tmp_path / 'store'}", segments=segments) is None
+        assert capsys.readouterr().out.count("3 of 6 videos have the id of an earlier one") == 1
+    assert run(runs, write_frame_shards(tmp_path / "more", [videos[1:4]]), tmp_path / "out.csv", segments=segments) is None
+    assert "have the id" not in capsys.readouterr().out
+
+
+def test_a_flipped_byte_of_a_store_does_not_change_the_csv(runs, pattern, tmp_path):
+    store = f"--scores_output={tmp_path / 'store'}"
+    assert run(runs, pattern, tmp_path / "whole.csv", store) is None
+    path = tmp_path / "store" / "test0003.tfrecord.scores.npy"
+    flip(path, 200)
+    line = run(runs, pattern, tmp_path / "out.csv", store)
+    assert str(path) in line and "Delete the shard's files; score it again" in line and "\n" not in line
+    assert not (tmp_path / "out.csv").exists()
+    for name in (tmp_path / "store").glob("test0003*"):
+        name.unlink()
+    assert run(runs, pattern, tmp_path / "out.csv", store) is None
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_interrupted_while_scoring(runs, pattern, tmp_path, monkeypatch):

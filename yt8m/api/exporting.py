@@ -57,7 +57,7 @@ def export_model(**given):
         overwrite=overwrite,
     )
     export.export(_in_float32(trained), trained.config, options, trained.prefix)
-    print(f"Wrote {output}. Next: docs/export.md says how to call what is in it.")
+    print(f"Wrote {output}. docs/export.md says how to call what is in it.")
     return output
 
 

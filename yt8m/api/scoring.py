@@ -2,7 +2,7 @@
 
 import os
 
-from yt8m import flags
+from yt8m import commands, flags
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.readers.failures import errors_as_user_errors
@@ -50,7 +50,7 @@ def inference(**given):
     scorer = _scorer(given, members)
     if given.get("segment_labels"):
         infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
-        _print_next(job, sample)
+        _say_next(job, sample, folders[0])
     else:
         infer.rank_classes(scorer, job, given.get("top_k", 20))
     if not job.output_file:
@@ -124,11 +124,14 @@ def _job(given, output, sample, config):
     )
 
 
-def _print_next(job, sample):
-    """Prints what one would run next."""
+def _say_next(job, sample, folder):
+    """Says what one would run next: with a command where all is known that it takes, else in words."""
     if job.output_file and job.worker:
-        rest = f"--merge_workers --num_workers={job.worker[1]} --output_file={job.output_file}"
-        print(f"Next, when all workers are done: python inference.py --segment_labels {rest}")
+        flags = {"num_workers": job.worker[1], "output_file": job.output_file}
+        merge = commands.command("inference", "segment_labels", "merge_workers", **flags)
+        commands.show_next(merge, when="Next, when all workers are done")
+    elif job.output_file and sample:
+        commands.show_next(commands.command("segment-eval", train_dir=folder, submission_file=job.output_file))
     elif job.output_file:
-        named = f" --submission_file={job.output_file} --eval_data_pattern=<rated shards>"
-        print(f"Next: python segment_eval_inference.py{'' if sample else named}")
+        call = commands.command("segment-eval", submission_file=job.output_file)
+        print(f"To see how good it is: {call}, and as --eval_data_pattern the rated shards of these videos, where there are any.")

@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from yt8m import commands, flags
 from yt8m import config as configs
-from yt8m import flags
 from yt8m.backend import check_backend
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
@@ -76,7 +76,8 @@ def _run_stages(run, sample):
     if sample:
         report.show(run.train_dir, model, run.model, sample)
     else:
-        print(f"Done. Next: python eval.py --train_dir={run.train_dir} --eval_data_pattern=... --run_once")
+        last = run.stages[-1]
+        _say_next(run.train_dir, last.stage != "pretrain", last.eval_data_pattern)
     return TrainingResult(run.train_dir, run.model, model)
 
 
@@ -90,5 +91,16 @@ def _run_em(run, sample):
         report.add_stage(run.train_dir, "em", trained.model, trained.config, sample)
         report.show(run.train_dir, trained.model, trained.config, sample)
     else:
-        print(f"Done. Next: python eval.py --train_dir={run.train_dir} --eval_data_pattern=... --segment_labels --run_once")
+        _say_next(run.train_dir, segments=True)
     return TrainingResult(run.train_dir, trained.config, trained.model)
+
+
+def _say_next(train_dir, segments, pattern=""):
+    """Says how to evaluate a run on named data: with a command where the shards for it are known, else in words."""
+    switches = ("segment_labels",) if segments else ()
+    if pattern:
+        print("Done.")
+        commands.show_next(commands.command("eval", *switches, train_dir=train_dir, eval_data_pattern=pattern))
+    else:
+        call, rated = commands.command("eval", *switches, train_dir=train_dir), "rated " if segments else ""
+        print(f"Done. To evaluate the model: {call}, and as --eval_data_pattern {rated}shards that it was not trained on.")

@@ -6,6 +6,7 @@ import sys
 
 import yt8m
 from yt8m.cli.command import HELP
+from yt8m.commands import called_as
 from yt8m.errors import UserError
 
 # Title -> {command: its module in yt8m.cli}, as `yt8m --help` lists them; the line beside a command begins its module.
@@ -42,14 +43,16 @@ def run(name, arguments=None, program=None):
         program: what the user calls it; None: the process's program, a door.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    program = program or os.path.basename(sys.argv[0])
+    typed = program or sys.argv[0]
+    program = program or os.path.basename(typed)
     command = importlib.import_module(f"yt8m.cli.{COMMANDS[name]}").COMMAND
     if HELP & set(arguments):
-        typed = f"python {program}" if program.endswith(".py") else program
-        print(command.help(typed).replace(f"yt8m {name}", typed))
+        shown = f"python {program}" if program.endswith(".py") else program
+        print(command.help(shown).replace(f"yt8m {name}", shown))
         sys.exit(0)
     try:
-        status = command.run(arguments, program)
+        with called_as(typed):
+            status = command.run(arguments, program)
     except (UserError, OSError) as error:
         sys.exit(one_line(program, error))
     except KeyboardInterrupt:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from yt8m.ensembles.members import FLOAT16_ONE
 from yt8m.errors import UserError
 from yt8m.progress import track
+from yt8m.readers.quantiser import HIGHEST
 
 
 class Probabilities:
@@ -37,9 +37,7 @@ class Ranks:
 
     def __init__(self, members):
         num_classes = len(members.label_ids)
-        self._levels = [
-            (store.config.scale if store.config.dtype == "uint16" else FLOAT16_ONE) + 1 for store in members.stores
-        ]  # values of a member
+        self._levels = [HIGHEST[store.config.dtype] + 1 for store in members.stores]  # values of a member
         counts = [np.zeros(num_classes * levels, np.uint32) for levels in self._levels]
         columns, num_rows = np.arange(num_classes), 0
         for shard in track(members.shards, "Ranking", "shards"):

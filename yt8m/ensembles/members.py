@@ -9,7 +9,6 @@ from yt8m.errors import UserError
 from yt8m.readers.stores import open_store
 
 ROWS_AT_A_TIME = 512  # [512, 1000] float64 stays in the caches
-FLOAT16_ONE = int(np.float16(1).view(np.uint16))  # float16 from 0 to 1 are, as integers, 0 to this, in the same order
 
 
 class MemberStores:
@@ -68,12 +67,12 @@ class MemberStores:
         return ids, starts, values
 
     def blocks(self, shard):
-        """Yields (ids [n], starts [n] or None, values) of the wanted classes; values: a list of K arrays [n, C], checked."""
+        """Yields (ids [n], starts [n] or None, values) of the wanted classes; values: a list of K arrays [n, C]."""
         ids, starts, values = self.read(shard)
         for begin in range(0, len(ids), ROWS_AT_A_TIME):
             rows = slice(begin, begin + ROWS_AT_A_TIME)
-            part = ids[rows], None if starts is None else starts[rows]
-            yield *part, [self._sound(k, stored[rows][:, self._columns[k]], shard, *part) for k, stored in enumerate(values)]
+            part = [stored[rows][:, columns] for stored, columns in zip(values, self._columns)]
+            yield ids[rows], None if starts is None else starts[rows], part
 
     def pairs(self, ratings, flag):
         """The members' scores of rated (segment, class) pairs.
@@ -109,7 +108,7 @@ class MemberStores:
             at = rows[segments[here]]
             for k, everything in enumerate(stored):
                 columns = np.arange(everything.shape[1])[self._columns[k]][classes[here]]
-                values[k][here] = self._sound(k, everything[at, columns], shard, ids[at], starts[at])
+                values[k][here] = everything[at, columns]
         if not seen.all():
             missing = np.unique(segments[~seen])
             raise UserError(
@@ -142,22 +141,6 @@ class MemberStores:
                 without, having = (folder, self.folders[0]) if different[0] in shards else (self.folders[0], folder)
                 raise UserError(f"{without} has no complete shard {different[0]}, {having} has. Score the same shards with all.")
         return shards
-
-    def _sound(self, k, values, shard, ids, starts):
-        """The values, if they are probabilities; a float16 that rounding put below 0 becomes 0."""
-        config = self.stores[k].config
-        highest = config.scale if config.dtype == "uint16" else FLOAT16_ONE
-        if not values.size or values.view(np.uint16).max() <= highest:
-            return values
-        scores = values.astype(np.float32) / config.scale
-        wrong = ~((scores >= -1e-5) & (scores <= 1))
-        if wrong.any():
-            row = np.argwhere(wrong)[0]
-            where = row_names(ids, starts)[row[0]]
-            raise UserError(
-                f"{self.folders[k]}, shard {shard}: a score of {where} is {scores[tuple(row)]}, expected 0 to 1. Score it again."
-            )
-        return np.where(values > 0, values, values.dtype.type(0))
 
 
 def row_names(ids, starts):

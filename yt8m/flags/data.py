@@ -28,8 +28,8 @@ FEATURES = (
     Flag(
         "segment_label_ids_file",
         str,
-        "File or URL with the label ids of the segment classes. Default: the 1,000 of YouTube-8M, fetched once and cached; the "
-        "sample's own.",
+        "File, or https address, with the label ids of the segment classes. Default: those that the model was trained with; the "
+        "sample's own; the 1,000 of YouTube-8M where --num_classes is its 3862; else all classes.",
     ),
     Flag("id_feature", str, "Name of a record's id in its context. Default: id."),
     Flag("num_readers", int, "Batches that are read and decoded at the same time. Default: 2."),

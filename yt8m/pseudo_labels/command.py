@@ -6,6 +6,7 @@ See docs/methods/pseudo_labels.md.
 
 import dataclasses
 
+from yt8m import commands
 from yt8m.errors import UserError
 from yt8m.pseudo_labels.selection import Selection
 from yt8m.pseudo_labels.stores import from_store
@@ -40,11 +41,10 @@ def run(options):
         _check_classes(label_ids, options.num_classes)
     summary = write(options.output_dir, files, chosen, options.num_classes, label_ids, source, ratings)
     show(summary, ratings is not None)
-    print(
-        f"Wrote {len(files)} sidecars to {options.output_dir}. Next, with the shards of rated segments as --train_data_pattern:"
-    )
-    flags = f"--pseudo_labels={options.output_dir} --pseudo_data_pattern='{options.data_pattern}' --pseudo_share=0.5"
-    print(f"  python train.py --stage=finetune {flags} ...")
+    used = {"pseudo_labels": options.output_dir, "pseudo_data_pattern": options.data_pattern, "pseudo_share": 0.5}
+    call = commands.command("train", stage="finetune", **used)
+    print(f"Wrote {len(files)} sidecars to {options.output_dir}.")
+    print(f"To learn from them: {call}, a pre-trained model's --train_dir, and as --train_data_pattern the rated shards.")
 
 
 def _check_classes(label_ids, num_classes):

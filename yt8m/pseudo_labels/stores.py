@@ -183,7 +183,7 @@ def _located(scores, positives, negatives, soft):
         right, wrong = (chosen.within(first, len(shard.rows)) for chosen in (positives, negatives))
         segments = np.concatenate([right.rows, wrong.rows])
         columns = np.concatenate([right.columns, wrong.columns])
-        values = right.scores.clip(0, 1) if soft else np.ones(len(right.rows), np.float32)
+        values = right.scores if soft else np.ones(len(right.rows), np.float32)
         values = np.concatenate([values, wrong.scores])
         yield ShardLabels(shard.ids, shard.rows[segments], shard.starts[segments], scores.label_ids[columns], values)
 

@@ -1,16 +1,18 @@
 """Label ids: which of them a model's columns stand for, and what they are called."""
 
 import csv
-import hashlib
+import functools
 import io
-import os
+import pathlib
 
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.files import replacing_path
+from yt8m.readers import downloads
 
-DEFAULT_SEGMENT_LABEL_IDS_URL = "https://raw.githubusercontent.com/google/youtube-8m/master/segment_label_ids.csv"
+NUM_CLASSES = 3862  # of YouTube-8M
+# The 1,000 segment classes among them. Source: YouTube-8M, research.google.com/youtube8m, segment_label_ids.csv.
+SEGMENT_LABEL_IDS_FILE = pathlib.Path(__file__).parent / "segment_label_ids.csv"
 
 
 class LabelMap:
@@ -58,7 +60,7 @@ def multi_hot(columns, num_columns, out=None):
     return hot
 
 
-def read_label_ids(path_or_url=DEFAULT_SEGMENT_LABEL_IDS_URL):
+def read_label_ids(path_or_url):
     """Label ids from a CSV file, one a line in its first column, under a header line (`Index`) or none.
 
     Args:
@@ -70,19 +72,32 @@ def read_label_ids(path_or_url=DEFAULT_SEGMENT_LABEL_IDS_URL):
     Raises:
         UserError: the file cannot be read or fetched; a line that is no id, or an id given twice.
     """
-    rows = [row for row in _read_rows(_local(str(path_or_url))) if row]
+    name = str(path_or_url)
+    if downloads.is_address(name):
+        return downloads.fetched(name, lambda text: _label_ids(text, name))
+    return _label_ids(_read_text(name), name)
+
+
+@functools.cache
+def default_segment_label_ids(num_classes):
+    """YouTube-8M's 1,000 segment classes where there are as many classes as it has, else None."""
+    return read_label_ids(SEGMENT_LABEL_IDS_FILE) if num_classes == NUM_CLASSES else None
+
+
+def _label_ids(text, name):
+    """The ids in a file's text; `name`: what messages call it."""
     ids = []
-    for number, row in enumerate(rows):
-        text = row[0].strip()
-        if text.isdecimal():
-            ids.append(int(text))
+    for number, row in enumerate(row for row in _rows(text, name) if row):
+        field = row[0].strip()
+        if field.isascii() and field.isdecimal() and len(field) < 19:
+            ids.append(int(field))
         elif number:
-            raise UserError(f"{path_or_url}: {text!r} is no label id. Give one non-negative integer a line.")
+            raise UserError(f"{name}: {field[:40]!r} is no label id. Give one non-negative integer a line.")
     if not ids:
-        raise UserError(f"{path_or_url} holds no label id. Give one non-negative integer a line.")
+        raise UserError(f"{name} holds no label id. Give one non-negative integer a line.")
     twice = [i for i in ids if ids.count(i) > 1] if len(set(ids)) < len(ids) else []
     if twice:
-        raise UserError(f"{path_or_url} names label id {twice[0]} more than once. Remove the repetition.")
+        raise UserError(f"{name} names label id {twice[0]} more than once. Remove the repetition.")
     return tuple(ids)
 
 
@@ -92,7 +107,7 @@ def read_vocabulary(path):
     Raises:
         UserError: the file cannot be read, lacks one of the columns, or has an index that is no integer.
     """
-    header, *rows = list(_read_rows(str(path))) or [[]]
+    header, *rows = _rows(_read_text(str(path)), path) or [[]]
     if "Index" not in header or "Name" not in header:
         raise UserError(f"{path} has no columns `Index` and `Name`; it has {header}. Give the dataset's vocabulary.csv.")
     index, name = header.index("Index"), header.index("Name")
@@ -102,37 +117,22 @@ def read_vocabulary(path):
         raise UserError(f"{path} is not a vocabulary: {error}. Give the dataset's vocabulary.csv.") from error
 
 
-def _read_rows(path):
+def _read_text(path):
     import tensorflow as tf  # paths may be remote (gs://...)
 
     try:
         with tf.io.gfile.GFile(path) as file:
-            return list(csv.reader(io.StringIO(file.read(), newline="")))
-    except (tf.errors.OpError, UnicodeDecodeError, csv.Error) as error:
+            return file.read()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}. Check the path.") from error
 
 
-def _local(path_or_url):
-    if not path_or_url.startswith(("http://", "https://")):
-        return path_or_url
-    import keras
-
-    from yt8m.readers.index import cache_folder
-
-    folder = cache_folder("downloads")
-    name = f"{hashlib.sha256(path_or_url.encode()).hexdigest()[:16]}.csv"
-    if (folder / name).exists():
-        return str(folder / name)
-    print(f"Fetching {path_or_url} (cached in {folder}).", flush=True)
-    with replacing_path(folder / name) as unfinished:
-        try:
-            keras.utils.get_file(fname=os.path.basename(unfinished), origin=path_or_url, cache_dir=str(folder), cache_subdir="")
-        except Exception as error:  # urllib's, http's and the file system's many ways to fail
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"cannot fetch {path_or_url}: {reason}. Download the file yourself and give its path instead."
-            ) from error
-    return str(folder / name)
+def _rows(text, name):
+    """The lines of a CSV file's text, lists of its fields."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise UserError(f"cannot read {name}: {error}. Give a CSV file.") from error
 
 
 def _shortened(values):

@@ -5,27 +5,28 @@ Read without this package, in two lines (divide by the `scale` in store.json):
     scores = np.load("DIR/test0000.tfrecord.scores.npy", mmap_mode="r") / 9999
     segments = pd.read_csv("DIR/test0000.tfrecord.segments.csv", dtype={"id": str}, keep_default_na=False)
 
-store.json says what the columns stand for (`label_ids`) and which run made the scores. It is written first; a shard's
-segments.csv appears last, so a shard is complete when both its files are there.
+store.json says what the columns stand for (`label_ids`) and which run made the scores. It is written first; then, a shard at a
+time, scores.npy, sums.json with the checksums of both, and segments.csv. A shard is complete when all three are there.
 """
 
 import contextlib
 import dataclasses
 import json
 import os
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from yt8m.errors import UserError
-from yt8m.files import replacing, write_text
+from yt8m.files import remove_abandoned, replacing_path, write_text
+from yt8m.readers.quantiser import SCALES, check_dtype, decode_scores
+from yt8m.readers.shard_scores import ShardWriter, check_sums, check_values, damaged, read_rows, read_values, write_sums
 from yt8m.segments import SEGMENT_SIZE
 
 STORE_FILE, VERSION = "store.json", 1
-SCALES = {"uint16": 9999, "float16": 1}  # a stored value is score * scale; 9999 is paper 002's
 KINDS = ("segments", "videos")
-_SCORES, _ROWS = ".scores.npy", ".segments.csv"
+_SCORES, _SUMS, _ROWS = ".scores.npy", ".sums.json", ".segments.csv"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class StoreConfig:
         object.__setattr__(self, "label_ids", tuple(int(label) for label in self.label_ids))
         if self.kind not in KINDS:
             raise UserError(f"kind={self.kind!r}: use one of {', '.join(KINDS)}.")
-        _check_dtype(self.dtype)
+        check_dtype(self.dtype)
         if not self.label_ids or len(set(self.label_ids)) < len(self.label_ids):
             raise UserError(f"{len(self.label_ids)} label ids: expected one or more distinct ones.")
 
@@ -61,12 +62,16 @@ class StoreConfig:
 
     def to_json(self):
         """The content of store.json."""
-        return json.dumps({"version": VERSION, **dataclasses.asdict(self), "scale": self.scale}, indent=1) + "\n"
+        values = {"version": VERSION, **dataclasses.asdict(self), "scale": self.scale}
+        return json.dumps({**values, "crc32": _checksum(values)}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text):
         """The StoreConfig of a store.json's content; ValueError, KeyError or TypeError where it is none."""
         values = json.loads(text)
+        checksum = values.pop("crc32", None)  # stores of earlier versions have none
+        if checksum not in (None, _checksum(values)):
+            raise ValueError("its checksum is not the one that it was written with")
         version, scale = values.pop("version"), values.pop("scale")
         if version != VERSION:
             raise ValueError(f"version {version}, not {VERSION}")
@@ -94,6 +99,12 @@ class StoredScores:
         """The scores of some rows, float32 [n, C]."""
         return decode_scores(self.values[rows], self.values.dtype.name)
 
+    def videos(self):
+        """The ids of the videos, each as often as there are videos of that id."""
+        if self.starts is None or not len(self.ids):
+            return self.ids
+        return self.ids[np.append(True, (self.ids[1:] != self.ids[:-1]) | (self.starts[1:] <= self.starts[:-1]))]
+
 
 class ScoreStore:
     """A folder of scores; from create_store or open_store.
@@ -114,7 +125,7 @@ class ScoreStore:
 
     def has(self, shard):
         """Whether a shard, given by its path or its basename, is complete."""
-        return all(os.path.exists(self._path(shard, ending)) for ending in (_SCORES, _ROWS))
+        return all(os.path.exists(self._path(shard, ending)) for ending in (_SCORES, _SUMS, _ROWS))
 
     @contextlib.contextmanager
     def writer(self, shard):
@@ -132,93 +143,38 @@ class ScoreStore:
         Raises:
             UserError: rows of another shape, scores that are no probabilities, or the files cannot be written.
         """
-        with replacing(self._path(shard, _ROWS), "w") as rows, replacing(self._path(shard, _SCORES)) as scores:
-            writer = _ShardWriter(scores, self.config)
-            yield writer
-            writer.finish()
+        paths = {name: self._path(shard, name) for name in (_SCORES, _SUMS, _ROWS)}
+        with replacing_path(paths[_ROWS]) as rows, replacing_path(paths[_SUMS]) as sums, replacing_path(paths[_SCORES]) as scores:
+            with open(scores, "wb") as file:
+                writer = ShardWriter(file, self.config)
+                yield writer
+                writer.finish()
             writer.rows().to_csv(rows, index=False, lineterminator="\n")
+            write_sums(sums, scores, rows)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(paths[_ROWS])  # of an earlier time: with it the new scores would count as complete too soon
 
     def read(self, shard):
-        """The StoredScores of a shard, given by its path or its basename.
+        """The StoredScores of a shard, given by its path or its basename; its checksums are verified the first time.
 
         Raises:
-            UserError: the shard is missing, or one of its files is damaged.
+            UserError: the shard is missing, one of its files is damaged, or holds scores that are no probabilities.
         """
-        scores, rows = self._path(shard, _SCORES), self._path(shard, _ROWS)
-        values, table = self._values(scores), self._rows(rows)
+        scores, sums, rows = (self._path(shard, name) for name in (_SCORES, _SUMS, _ROWS))
+        check_sums(sums, scores, rows)
+        values, table = read_values(scores, self.config), read_rows(rows, self.config)
         if len(values) != len(table):
-            raise _damaged(scores, f"it has {len(values)} rows, {os.path.basename(rows)} has {len(table)}")
+            raise damaged(scores, f"it has {len(values)} rows, {os.path.basename(rows)} has {len(table)}")
+        check_values(scores)
         starts = table["start"].to_numpy(np.int64) if self.config.kind == "segments" else None
         return StoredScores(np.array(table["id"].tolist(), str), starts, values)
 
     def _path(self, shard, ending):
         return os.path.join(self.folder, os.path.basename(os.fspath(shard)) + ending)
 
-    def _values(self, path):
-        try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise _damaged(path, error) from error
-        width = len(self.config.label_ids)
-        if values.ndim != 2 or values.shape[1] != width or values.dtype != self.config.dtype:
-            raise _damaged(path, f"it holds {values.dtype} {list(values.shape)}, not {self.config.dtype} [N, {width}]")
-        return values
-
-    def _rows(self, path):
-        columns = {"id": str, "start": np.int64} if self.config.kind == "segments" else {"id": str}
-        try:
-            table = pd.read_csv(path, dtype=columns, keep_default_na=False)
-        except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
-            raise _damaged(path, error) from error
-        if list(table.columns) != list(columns):
-            raise _damaged(path, f"its columns are {','.join(map(str, table.columns))}, not {','.join(columns)}")
-        return table
-
-
-class _ShardWriter:
-    """Appends rows to an open file; see ScoreStore.writer."""
-
-    def __init__(self, file, config):
-        self._file, self._config, self._count = file, config, 0
-        self._ids, self._starts = [], []
-        self._write_header()
-
-    def add(self, ids, starts, scores):
-        """Appends rows: ids str [n], starts int [n] or None, scores float [n, C]; returns the scores as they are stored."""
-        ids, scores = np.asarray(ids), np.asarray(scores)
-        shape = (len(ids), len(self._config.label_ids))
-        if scores.shape != shape:
-            raise UserError(f"scores of shape {list(scores.shape)} for {len(ids)} ids: expected {list(shape)}.")
-        if (starts is None) != (self._config.kind == "videos") or (starts is not None and len(starts) != len(ids)):
-            raise UserError(f"{len(ids)} ids: expected as many start times in a store of segments, None in one of videos.")
-        values = np.ascontiguousarray(encode_scores(scores, self._config.dtype))
-        self._file.write(values.data)
-        self._ids += ids.tolist()
-        if starts is not None:
-            self._starts.append(np.asarray(starts, np.int64))
-        self._count += len(ids)
-        return values
-
-    def rows(self):
-        """The table of the rows' ids and start times."""
-        table = {"id": self._ids}
-        if self._config.kind == "segments":
-            table["start"] = np.concatenate([np.zeros(0, np.int64), *self._starts])
-        return pd.DataFrame(table)
-
-    def finish(self):
-        """Writes the number of rows into the header: NumPy pads it, so that its length does not change."""
-        self._file.seek(0)
-        self._write_header()
-
-    def _write_header(self):
-        descr = np.lib.format.dtype_to_descr(np.dtype(self._config.dtype))
-        shape = (self._count, len(self._config.label_ids))
-        np.lib.format.write_array_header_1_0(self._file, {"descr": descr, "fortran_order": False, "shape": shape})
-
 
 def create_store(folder, config):
-    """The ScoreStore of a folder for writing: made where there is none, else gone on with.
+    """The ScoreStore of a folder for writing: made where there is none, else gone on with; rests of killed processes go.
 
     Args:
         folder: of the store.
@@ -230,6 +186,7 @@ def create_store(folder, config):
     path = os.path.join(folder, STORE_FILE)
     if not os.path.exists(path):
         write_text(path, config.to_json())
+    remove_abandoned(folder)
     store = open_store(folder)
     difference = first_difference(json.loads(store.config.to_json()), json.loads(config.to_json()))
     if difference:
@@ -251,8 +208,8 @@ def open_store(folder):
         raise UserError(
             f"{folder}: no scores there ({STORE_FILE}: {error.strerror}). Name a folder from inference.py --scores_output."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged(path, error) from error
 
 
 def check_basenames(shards):
@@ -262,38 +219,6 @@ def check_basenames(shards):
         other = seen.setdefault(os.path.basename(path), path)
         if other != path:
             raise UserError(f"{other} and {path} have one name, by which a store knows them. Use a store for each folder.")
-
-
-def encode_scores(scores, dtype):
-    """Scores as they are stored.
-
-    Args:
-        scores: float [...], probabilities.
-        dtype: "uint16": round(score * 9999), paper 002's, off by at most 5e-5; "float16": off by at most 1/2048 of the score
-            (of tiny ones more).
-
-    Raises:
-        UserError: another dtype, or scores that are NaN or not in [0, 1].
-    """
-    _check_dtype(dtype)
-    scores = np.asarray(scores, np.float32)
-    if scores.size and not (scores.min() >= -1e-5 and scores.max() <= 1 + 1e-5):  # NaN is neither
-        raise UserError(f"scores from {scores.min()} to {scores.max()}: expected probabilities, 0 to 1; check the model.")
-    if dtype == "float16":
-        return scores.astype(np.float16)
-    return np.rint(scores * np.float32(SCALES[dtype])).astype(np.uint16)
-
-
-def decode_scores(values, dtype):
-    """float32 scores of stored values of the dtype."""
-    _check_dtype(dtype)
-    scores = np.asarray(values).astype(np.float32)
-    return scores if dtype == "float16" else scores / np.float32(SCALES[dtype])
-
-
-def _check_dtype(dtype):
-    if dtype not in SCALES:
-        raise UserError(f"dtype={dtype!r} of a store of scores: use one of {', '.join(SCALES)}.")
 
 
 def first_difference(there, given, prefix=""):
@@ -311,10 +236,11 @@ def first_difference(there, given, prefix=""):
     return None
 
 
+def _checksum(values):
+    """CRC-32 of the content of store.json."""
+    return zlib.crc32(json.dumps(values).encode())
+
+
 def _shown(value):
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}..." + (f" ({len(value)} of them)" if isinstance(value, list) else "")
-
-
-def _damaged(path, reason):
-    return UserError(f"{path} is missing or damaged ({' '.join(str(reason).split())}). Delete the shard's files; score it again.")

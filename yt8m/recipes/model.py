@@ -5,7 +5,7 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.flags.model import STARTER
 from yt8m.recipes import checks, defaults
-from yt8m.recipes.sources import names_and_sizes
+from yt8m.recipes.sources import named_segment_label_ids, names_and_sizes
 
 FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
 MUST_AGREE = ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids")
@@ -42,6 +42,8 @@ def model_config(given, base=None, sample=None, label_ids=None):
         "max_frames": given.get("max_frames", base_or("max_frames", 300)),
     }
     _check_agreement(asked, base)
+    asked["segment_label_ids"] = None if asked["label_ids"] else named_segment_label_ids(given, base)
+    _check_label_ids(asked)
     expansion = base_or("segment_expansion", defaults.segment_expansion(name, sample))
     return configs.ModelConfig(
         **asked,
@@ -105,4 +107,19 @@ def _check_agreement(asked, base):
             raise UserError(
                 f"--{field}={asked[field]}: the model that this run goes on from has {getattr(base, field)}. "
                 "Leave the flag out, name another --train_dir, or give --start_new_model."
+            )
+
+
+def _check_label_ids(asked):
+    """Refuses segment classes that no record can have.
+
+    Raises:
+        UserError: names one.
+    """
+    for field in ("label_ids", "segment_label_ids"):
+        highest = max(asked[field] or (0,))
+        if highest >= asked["num_classes"]:
+            raise UserError(
+                f"--segment_label_ids_file: label id {highest} is none of --num_classes={asked['num_classes']}, which are below "
+                "it. Name the file that goes with the data."
             )

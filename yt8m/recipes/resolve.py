@@ -38,7 +38,7 @@ def resolve(given, base=None, sample=None):
     Raises:
         UserError: a value out of range, flags that do not go together, or another model than base's.
     """
-    folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample)
+    folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample, base)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
     losses.build(model.label_loss, model.loss_options)
     if given.get("stage") == "em":

@@ -85,12 +85,30 @@ def sample_to_train_on(given, base):
     return ensure_sample(base.sample if base else "small")
 
 
-def segment_label_ids(given, sample):
-    """Ids of the segment classes where a training needs them, else None: of the file, else the sample's, else YouTube-8M's."""
+def named_segment_label_ids(given, base):
+    """Ids of the segment classes where the user names them: of --segment_label_ids_file, else those that `base` was trained with.
+
+    Args:
+        given: {flag: value}.
+        base: ModelConfig that the run goes on from, or None.
+    """
+    if given.get("segment_label_ids_file"):
+        return labels.read_label_ids(given["segment_label_ids_file"])
+    return base.segment_label_ids if base else None
+
+
+def segment_label_ids(given, sample, base=None):
+    """Ids of the segment classes where a training needs them, else None.
+
+    They are those that are named, else the sample's, else YouTube-8M's where it has its number of classes, else all classes.
+    """
     if not given.get("segment_classes_only") and given.get("segment_class_weight", 1) == 1:
         return None
-    default = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
-    return labels.read_label_ids(given.get("segment_label_ids_file") or default)
+    named = named_segment_label_ids(given, base)
+    if named or sample:
+        return named or labels.read_label_ids(sample.segment_label_ids_file)
+    num_classes = given.get("num_classes", base.num_classes if base else labels.NUM_CLASSES)
+    return labels.default_segment_label_ids(num_classes) or tuple(range(num_classes))
 
 
 def expected(given):

@@ -8,8 +8,9 @@ from yt8m.training.restore import sample_of
 def scored_label_ids(configs, ids_file=None, kind="segments"):
     """The label ids that are scored where the user says no more than this.
 
-    Those of the file; without one, of segments: the models' own where one of them has its own (label_ids), else those of the
-    sample that they were trained on, else YouTube-8M's segment classes. Of videos: the models' own.
+    Those of the file. Without one, of segments the first of these that there is: the models' own where one of them has its own
+    (label_ids), those that a model was told in its training (segment_label_ids), those of the sample that they were trained on,
+    YouTube-8M's segment classes where all models have its number of classes. Else, and of videos, the models' own.
 
     Args:
         configs: ModelConfigs of the models that score together.
@@ -22,10 +23,15 @@ def scored_label_ids(configs, ids_file=None, kind="segments"):
     Raises:
         UserError: the label ids cannot be read.
     """
-    if ids_file is None and kind == "segments" and all(config.label_ids is None for config in configs):
-        sample = sample_of(configs[0])
-        ids_file = sample.segment_label_ids_file if sample else labels.DEFAULT_SEGMENT_LABEL_IDS_URL
-    return labels.read_label_ids(ids_file) if ids_file else None
+    if ids_file:
+        return labels.read_label_ids(ids_file)
+    if ids_file is not None or kind != "segments" or any(config.label_ids for config in configs):
+        return None
+    named = [config.segment_label_ids for config in configs if config.segment_label_ids]
+    sample = None if named else sample_of(configs[0])
+    if named or sample:
+        return named[0] if named else labels.read_label_ids(sample.segment_label_ids_file)
+    return labels.default_segment_label_ids(min(config.num_classes for config in configs))
 
 
 def predicted_label_ids(config):

@@ -17,8 +17,9 @@ from yt8m.readers import records
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.readers.index import index_shard, is_remote, open_shard, version
 from yt8m.readers.patterns import match_files
+from yt8m.readers.quantiser import decode_scores
 from yt8m.readers.shard_batches import shard_batches
-from yt8m.readers.stores import StoreConfig, check_basenames, create_store, decode_scores
+from yt8m.readers.stores import StoreConfig, check_basenames, create_store
 from yt8m.segments import SEGMENT_SIZE, segments_of
 
 _STORED_ROWS_AT_A_TIME = 8192
@@ -75,6 +76,7 @@ class Scan:
     def __init__(self, scorer, job):
         self._scorer, self._job, self._store = scorer, job, None
         self._rows, self._videos, self._left_out, self._without, self._start = 0, 0, 0, 0, time.monotonic()
+        self._ids = [np.zeros(0, np.int64)]  # hashes of the videos' ids
         self.files = match_files(job.pattern, "input_data_pattern")
         self.made_by = scorer.provenance() if job.scores_output or job.worker else {}
         if job.scores_output:
@@ -129,6 +131,7 @@ class Scan:
                 if writer:
                     scores = decode_scores(writer.add(videos[rows], starts, scores), self._job.scores_dtype)
                 put(videos[rows], starts, scores)
+                self._note(videos)
                 count += len(rows)
                 self._videos += len(videos)
                 if starts is not None:
@@ -146,10 +149,15 @@ class Scan:
         """Takes a shard's scores from the store, or only checks it where there is no `put`; returns its rows."""
         stored = self._store.read(path)
         self._check_videos(stored.ids, path)
+        self._note(stored.videos())
         for begin in range(0, len(stored.ids) if put else 0, _STORED_ROWS_AT_A_TIME):
             rows = slice(begin, begin + _STORED_ROWS_AT_A_TIME)
             put(stored.ids[rows], None if stored.starts is None else stored.starts[rows], stored.scores(rows))
         return len(stored.ids)
+
+    def _note(self, ids):
+        """Notes the ids of videos, str [n]."""
+        self._ids.append(np.array([hash(name) for name in ids], np.int64))
 
     def _check_videos(self, ids, path):
         """Raises UserError if the store's shard is of another file than this one of its name (a remote one is not fetched)."""
@@ -171,6 +179,10 @@ class Scan:
         print(f"{self._rows:,} {self._scorer.kind} in {seconds:.1f} s ({self._rows / seconds:,.0f} a second)", flush=True)
         if self._store:
             print(f"Scores: {self._job.scores_output} has {len(self._store.shards()):,} shards.")
+        ids = np.concatenate(self._ids)
+        repeated = len(ids) - len(np.unique(ids))
+        if repeated:
+            print(f"{repeated:,} of {len(ids):,} videos have the id of an earlier one: the output cannot tell them apart.")
         if self._left_out:
             print(
                 f"Left out at the videos' beginnings and ends: {self._left_out:,} segments; {self._without:,} of "

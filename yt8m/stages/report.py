@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from yt8m import commands, models
 from yt8m import config as configs
-from yt8m import models
 from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
@@ -83,10 +84,10 @@ def show(train_dir, model, config, sample):
     picture = os.path.join(train_dir, PICTURE)
     draw(picture, model, config, sample)
     print(f"Where in a video it found the topic: {picture}")
-    flag = "" if os.path.dirname(train_dir) == configs.MODEL_ROOT else f" --train_dir={train_dir}"
-    print(
-        f"Next:\n  python eval.py --segment_labels{flag}\n  python inference.py --segment_labels{flag}\n"
-        f"  tensorboard --logdir {train_dir}"
+    commands.show_next(
+        commands.command("eval", "segment_labels", train_dir=train_dir),
+        commands.command("inference", "segment_labels", train_dir=train_dir),
+        f"tensorboard --logdir {shlex.quote(train_dir)}",
     )
 
 
