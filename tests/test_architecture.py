@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "yt8m"
 LEVELS = [
     {"errors"},
-    {"files", "segments"},
+    {"files", "folders", "jsonfiles", "segments"},
     {"registry", "config", "plots"},
     {"flags"},
     {"metrics"},

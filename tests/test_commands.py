@@ -10,7 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards, write_video_shards
-from yt8m import config
 
 SIZES = {"rgb": 1024, "audio": 128}
 
@@ -305,7 +304,7 @@ def test_flagfile(data, tmp_path):
 @pytest.fixture
 def newcomer(tmp_path, monkeypatch):
     """No data, no train_dir: the sample and the default folders, in folders of the test."""
-    monkeypatch.setattr(config, "MODEL_ROOT", str(tmp_path / "yt8m_model"))
+    monkeypatch.setenv("YT8M_STATE", str(tmp_path / "yt8m_model"))
     return tmp_path
 
 

@@ -117,7 +117,7 @@ def _local(path_or_url):
         return path_or_url
     import keras
 
-    from yt8m.readers.index import cache_folder
+    from yt8m.folders import cache_folder
 
     folder = cache_folder("downloads")
     name = f"{hashlib.sha256(path_or_url.encode()).hexdigest()[:16]}.csv"

@@ -10,6 +10,7 @@ from rich.table import Table
 from yt8m import config as configs
 from yt8m import models
 from yt8m.files import write_text
+from yt8m.folders import state_folder
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints
@@ -83,7 +84,7 @@ def show(train_dir, model, config, sample):
     picture = os.path.join(train_dir, PICTURE)
     draw(picture, model, config, sample)
     print(f"Where in a video it found the topic: {picture}")
-    flag = "" if os.path.dirname(train_dir) == configs.MODEL_ROOT else f" --train_dir={train_dir}"
+    flag = "" if os.path.dirname(train_dir) == str(state_folder("")) else f" --train_dir={train_dir}"
     print(
         f"Next:\n  python eval.py --segment_labels{flag}\n  python inference.py --segment_labels{flag}\n"
         f"  tensorboard --logdir {train_dir}"

@@ -11,8 +11,8 @@ from yt8m.errors import UserError
 from yt8m.readers.batches import blended, count_examples, training_batches
 from yt8m.readers.patterns import match_files, shards
 from yt8m.readers.sidecars import ensure_sidecars_done
-from yt8m.stages import evaluate, pictures
-from yt8m.stages.start import bring_to, model_and_optimizer, starting_point
+from yt8m.stages import evaluate, pictures, record
+from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import loop
 from yt8m.training.augmentation import Augmentation, augmented
@@ -51,10 +51,13 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     strategy = choose_strategy(stage.devices)
     replicas = strategy.num_replicas_in_sync
     length = stage_length(stage, spec, replicas)
+    made_with = record.compare(stage, model_config, start, length)
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
+    prepare_folder(stage)
     checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer)
     bring_to(start, stage, model, checkpoints)
     configs.write_model_config(stage.train_dir, model_config)
+    record.write(stage, made_with)
     first_step = int(checkpoints.stage_step.numpy())
     actions = at_save_actions(stage, model_config, model, optimizer, checkpoints)
     if first_step and stage.folds and (checkpoints.best() or {"judged": 0})["judged"] < int(checkpoints.step.numpy()):
