@@ -156,10 +156,26 @@ class TrainConfig:
 
 def write_model_config(train_dir, config):
     """Writes model_flags.json: the starter's five keys as it wrote them (comma lists), the rest beside them."""
+    write_text(os.path.join(train_dir, MODEL_FILE), _text(config))
+
+
+def check_model_config(config):
+    """Refuses a ModelConfig that could not be read back.
+
+    Raises:
+        UserError: names the field, which is a flag.
+    """
+    try:
+        jsonfiles.parse(_text(config), _FIELDS)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"--{error}" if "=" in str(error) else f"--hyperparameters, --loss_options: {error}.") from error
+
+
+def _text(config):
     values = dataclasses.asdict(config)
     values["feature_names"] = ",".join(config.feature_names)
     values["feature_sizes"] = ",".join(map(str, config.feature_sizes))
-    write_text(os.path.join(train_dir, MODEL_FILE), json.dumps(values, indent=1) + "\n")
+    return json.dumps(values, indent=1) + "\n"
 
 
 def read_model_config(train_dir):

@@ -9,7 +9,7 @@ from yt8m.errors import UserError
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 50
-MAX_INT = 2**53
+MAX_INT = 2**63 - 1
 _NO_DEFAULT = object()
 
 
@@ -128,13 +128,13 @@ def parse(text, fields):
         text, fields: as read's.
 
     Raises:
-        ValueError: it is no JSON, goes too deep, has numbers beyond 2^53, lacks a field, or has one of another kind.
+        ValueError: it is no JSON, goes too deep, has whole numbers beyond 2^63, lacks a field, or has one of another kind.
     """
     try:
         values = json.loads(text)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
-    _check_depth(values, MAX_DEPTH)
+    check_depth(values)
     if fields is not None:
         check(values, fields)
     return values
@@ -160,11 +160,12 @@ def shown(value, length=60):
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _check_depth(value, left):
+def check_depth(value, left=MAX_DEPTH):
+    """Raises ValueError for lists and objects in each other more than MAX_DEPTH deep, and for numbers beyond 2^63."""
     if left < 0:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, (list, dict)):
         for part in value.values() if isinstance(value, dict) else value:
-            _check_depth(part, left - 1)
+            check_depth(part, left - 1)
     elif isinstance(value, int) and abs(value) > MAX_INT:
-        raise ValueError(f"{str(value)[:20]}... is too large a number")
+        raise ValueError("a number is beyond 2^63")

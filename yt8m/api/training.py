@@ -11,7 +11,7 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
 from yt8m.stages import by_name, em, report
 from yt8m.stages.start import remaining
-from yt8m.training import checkpoints, restore
+from yt8m.training import checkpoints, restore, stopping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,16 +21,18 @@ class TrainingResult:
     Attributes:
         train_dir: its folder, which evaluate and inference take.
         config: ModelConfig of the model.
-        model: keras.Model with its final weights; None: SIGTERM stopped the run, which goes on when it is called again.
+        model: keras.Model with its final weights; None: a signal stopped the run, which goes on when it is called again.
+        signal: its number (SIGTERM or, of Ctrl-C, SIGINT), or None.
     """
 
     train_dir: str
     config: configs.ModelConfig
     model: keras.Model | None
+    signal: int | None = None
 
     @property
     def stopped(self):
-        """Whether SIGTERM stopped the run before its end."""
+        """Whether a signal stopped the run before its end."""
         return self.model is None
 
 
@@ -81,12 +83,17 @@ class _Note(keras.callbacks.Callback):
             sources.note_latest(self.train_dir)
 
 
+def _stopped(run):
+    """The result of a training that a signal stopped."""
+    return TrainingResult(run.train_dir, run.model, None, stopping.stopped_by())
+
+
 def _run_stages(run, sample, note):
     """Runs the stages one after the other, from the one that the folder is at."""
     for stage in remaining(run.stages):
         model = by_name.FUNCTIONS[stage.stage](stage, run.model, (note,))
         if model is None:
-            return TrainingResult(run.train_dir, run.model, None)
+            return _stopped(run)
         if sample:
             report.add_stage(run.train_dir, stage.stage, model, run.model, sample)
     report.finish(run.train_dir)
@@ -100,7 +107,7 @@ def _run_stages(run, sample, note):
 def _run_em(run, sample, note):
     """Runs EM from beginning to end; the model is the better one of the last iteration."""
     if em.em(run.plan, (note,)) is None:
-        return TrainingResult(run.train_dir, run.model, None)
+        return _stopped(run)
     report.finish(run.train_dir)
     trained = restore.newest(run.train_dir)
     if sample:

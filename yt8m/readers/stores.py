@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import replacing, write_text
 from yt8m.segments import SEGMENT_SIZE
@@ -26,6 +27,15 @@ STORE_FILE, VERSION = "store.json", 1
 SCALES = {"uint16": 9999, "float16": 1}  # a stored value is score * scale; 9999 is paper 002's
 KINDS = ("segments", "videos")
 _SCORES, _ROWS = ".scores.npy", ".segments.csv"
+_FIELDS = {
+    "version": jsonfiles.Integer(0),
+    "scale": jsonfiles.Integer(1),
+    "kind": jsonfiles.Text("|".join(KINDS)),
+    "label_ids": jsonfiles.ListOf(jsonfiles.Integer(0, 2**31)),
+    "dtype": jsonfiles.Text("|".join(SCALES)),
+    "segment_size": jsonfiles.Integer(1, 10**6),
+    "run": jsonfiles.Object(),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class StoreConfig:
     @classmethod
     def from_json(cls, text):
         """The StoreConfig of a store.json's content; ValueError, KeyError or TypeError where it is none."""
-        values = json.loads(text)
+        values = jsonfiles.parse(text, _FIELDS)
         version, scale = values.pop("version"), values.pop("scale")
         if version != VERSION:
             raise ValueError(f"version {version}, not {VERSION}")

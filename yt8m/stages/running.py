@@ -14,7 +14,7 @@ from yt8m.readers.sidecars import ensure_sidecars_done
 from yt8m.stages import evaluate, pictures, record
 from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import loop
+from yt8m.training import loop, stopping
 from yt8m.training.augmentation import Augmentation, augmented
 from yt8m.training.averages import averaged_weights, use_averages
 from yt8m.training.devices import choose_strategy, distribute, on_gpu
@@ -35,7 +35,7 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
         class_weights: float [C] on the label loss, or None.
 
     Returns:
-        The trained keras.Model, or None when SIGTERM stopped the run.
+        The trained keras.Model, or None when a signal stopped the run.
 
     Raises:
         UserError: what the configs ask for does not go together, or is not there.
@@ -81,7 +81,8 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
-        print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
+        by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
+        print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
     return as_kept(stage, model, optimizer, checkpoints)
 

@@ -22,7 +22,10 @@ _said = set()
 
 def position(prefix):
     """(step, stage name, stage_step) of a checkpoint."""
-    reader = tf.train.load_checkpoint(prefix)
+    return _position(tf.train.load_checkpoint(prefix))
+
+
+def _position(reader):
     step, stage, stage_step = (int(reader.get_tensor(name + VALUE)) for name in _POSITION)
     if not 0 <= stage < len(config.STAGES):
         raise ValueError(f"stage {stage}")
@@ -65,6 +68,7 @@ def list_for_tensorflow(train_dir):
         last = names.index(whole[0])
         names = names[last + 1 :] + names[: last + 1]
         lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
+        lines += [f"all_model_checkpoint_timestamps: {number}.0" for number in range(1, len(names) + 1)]  # 0 is kept for good
         write_text(os.path.join(train_dir, STATE), "\n".join(lines) + "\n")
 
 
@@ -128,7 +132,7 @@ def _fault(prefix, files):
             return "it has no position: train.py did not write it"
         for name in names:
             reader.get_tensor(name)
-        position(prefix)
+        _position(reader)
     except _READING as error:
         return f"damaged: {_short(error, os.path.dirname(prefix))}"
     return None
