@@ -12,14 +12,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """A cache folder of the tests' own: they neither use nor fill the user's."""
-    previous = os.environ.get("YT8M_CACHE")
-    os.environ["YT8M_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if previous is None:
-        del os.environ["YT8M_CACHE"]
-    else:
-        os.environ["YT8M_CACHE"] = previous
+    """A cache folder and a state folder of the tests' own: they neither use nor fill the user's."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("YT8M_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("YT8M_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -355,7 +355,7 @@ def test_flagfile(data, tmp_path):
 @pytest.fixture
 def newcomer(tmp_path, monkeypatch):
     """No data, no train_dir: the sample and the default folders, in folders of the test."""
-    monkeypatch.setattr(config, "MODEL_ROOT", str(tmp_path / "yt8m_model"))
+    monkeypatch.setenv("YT8M_STATE", str(tmp_path / "yt8m_model"))
     return tmp_path
 
 

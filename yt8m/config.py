@@ -4,12 +4,31 @@ import dataclasses
 import json
 import os
 
+from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import write_text
 
-MODEL_FILE = "model_flags.json"
-MODEL_ROOT = "/tmp/yt8m_model"  # the starter's default train_dir; runs without --train_dir live below it
+MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")  # Keras's policies
+MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
+_ID = jsonfiles.Integer(0, 2**31)
+_FIELDS = {
+    "model": jsonfiles.Text(),
+    "feature_names": jsonfiles.Text(),
+    "feature_sizes": jsonfiles.Text(r" *[0-9]{1,7} *(, *[0-9]{1,7} *){0,99}"),
+    "hyperparameters": jsonfiles.Optional(jsonfiles.Object()),
+    "frame_features": jsonfiles.Optional(jsonfiles.Boolean()),
+    "num_classes": jsonfiles.Optional(jsonfiles.Integer(1, MAX_CLASSES)),
+    "label_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
+    "id_feature": jsonfiles.Optional(jsonfiles.Text()),
+    "max_frames": jsonfiles.Optional(jsonfiles.Integer(1, MAX_FRAMES)),
+    "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),
+    "label_loss": jsonfiles.Optional(jsonfiles.Text()),
+    "loss_options": jsonfiles.Optional(jsonfiles.Object()),
+    "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
+    "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,10 +158,26 @@ class TrainConfig:
 
 def write_model_config(train_dir, config):
     """Writes model_flags.json: the starter's five keys as it wrote them (comma lists), the rest beside them."""
+    write_text(os.path.join(train_dir, MODEL_FILE), _text(config))
+
+
+def check_model_config(config):
+    """Refuses a ModelConfig that could not be read back.
+
+    Raises:
+        UserError: names the field, which is a flag.
+    """
+    try:
+        jsonfiles.parse(_text(config), _FIELDS)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"--{error}" if "=" in str(error) else f"--hyperparameters, --loss_options: {error}.") from error
+
+
+def _text(config):
     values = dataclasses.asdict(config)
     values["feature_names"] = ",".join(config.feature_names)
     values["feature_sizes"] = ",".join(map(str, config.feature_sizes))
-    write_text(os.path.join(train_dir, MODEL_FILE), json.dumps(values, indent=1) + "\n")
+    return json.dumps(values, indent=1) + "\n"
 
 
 def read_model_config(train_dir):
@@ -153,13 +188,13 @@ def read_model_config(train_dir):
     """
     path = os.path.join(train_dir, MODEL_FILE)
     try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
+        values = jsonfiles.read(path, None, "Copy it there again, or name the --train_dir of a run of train.py")
     except FileNotFoundError:
         raise UserError(f"--train_dir={train_dir}: no {MODEL_FILE} there. Name the --train_dir of a run of train.py.") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UserError(f"{path}: cannot be read ({error}). Name the --train_dir of a run of train.py.") from error
     try:
+        jsonfiles.check(values, _FIELDS)
         values["feature_names"] = tuple(values["feature_names"].split(","))
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
         for name in ("label_ids", "segment_label_ids"):

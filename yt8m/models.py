@@ -3,10 +3,11 @@
 import importlib
 import pkgutil
 
-from yt8m import frame_level_models, registry
+from yt8m import frame_level_models, jsonfiles, registry
 from yt8m.base_model import constructor_arguments, model_inputs
 from yt8m.base_model.heads import head_class, layer_arguments
 from yt8m.errors import UserError
+from yt8m.flags.values import check_like
 from yt8m.frame_level_models.attention import MultiAttentionModel
 
 __all__ = [
@@ -131,16 +132,32 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
     head_options = {k: v for k, v in given.items() if k not in known}
     if head_options:
         arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
-    return model(num_classes, feature_sizes, **arguments)
+    try:
+        return model(num_classes, feature_sizes, **arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        if not hyperparameters:
+            raise
+        reason, given = (str(error).splitlines() or [type(error).__name__])[0][:150], jsonfiles.shown(hyperparameters, 200)
+        raise UserError(
+            f"--hyperparameters={given}: no {name} can be built with them ({reason}). Check their types and sizes."
+        ) from error
 
 
 def check_hyperparameters(name, hyperparameters):
-    """Raises a UserError that lists the known ones for a name that build_model would refuse."""
+    """Refuses names that the model does not know, and lists those that it does; and values of other types than the defaults'.
+
+    Raises:
+        UserError: names the hyper-parameter.
+    """
     given = _without_aliases(hyperparameters)
     known = _known(name, given.get(_HEAD))
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise UserError(f"unknown hyperparameter {unknown[0]!r} of {name}: use one of {', '.join(sorted(known))}.")
+    for argument, value in given.items():
+        check_like(argument, value, known[argument])
 
 
 def _without_aliases(hyperparameters):

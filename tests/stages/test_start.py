@@ -46,7 +46,7 @@ def elsewhere(pattern, tmp_path_factory):
 
 # What is there -> what a fine-tuning stage starts from, and the steps of all stages before it.
 CASES = (
-    (("this stage", "init_checkpoint", "earlier stage"), start.THIS_STAGE, EARLIER_STEPS),
+    (("this stage", "init_checkpoint", "earlier stage"), start.THIS_STAGE, 0),
     (("this stage", "earlier stage"), start.THIS_STAGE, EARLIER_STEPS),
     (("this stage", "init_checkpoint"), start.THIS_STAGE, 0),
     (("init_checkpoint", "earlier stage"), start.INIT_CHECKPOINT, 0),
@@ -62,9 +62,9 @@ def test_order(pattern, elsewhere, tmp_path, there, kind, steps_before):
     expected = {start.INIT_CHECKPOINT: weights_of(elsewhere)}
     if "earlier stage" in there:
         expected[start.EARLIER_STAGE] = run(pattern, tmp_path, "pretrain", max_steps=EARLIER_STEPS)
-    if "this stage" in there:
-        expected[start.THIS_STAGE] = run(pattern, tmp_path, "finetune")
     init = {"init_checkpoint": str(elsewhere)} if "init_checkpoint" in there else {}
+    if "this stage" in there:
+        expected[start.THIS_STAGE] = run(pattern, tmp_path, "finetune", **init)
     done = STEPS if kind == start.THIS_STAGE else 0
     ended = run(pattern, tmp_path, "finetune", base_learning_rate=0.0, max_steps=done + STEPS, **init)
     for name, values in expected.items():

@@ -5,6 +5,7 @@ import os
 from yt8m import commands, flags
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, workers
@@ -34,7 +35,7 @@ def inference(**given):
     given = flags.read(flags.INFERENCE, given)
     check(given)
     if given.get("input_model_tgz"):
-        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir", "/tmp/yt8m-model"))
+        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
     needed = not (given.get("merge_workers") and given.get("output_file"))
     folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")] if needed else []
     output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))

@@ -12,7 +12,7 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
 from yt8m.stages import by_name, em, report
 from yt8m.stages.start import remaining
-from yt8m.training import checkpoints, restore
+from yt8m.training import checkpoints, restore, stopping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +22,18 @@ class TrainingResult:
     Attributes:
         train_dir: its folder, which evaluate and inference take.
         config: ModelConfig of the model.
-        model: keras.Model with its final weights; None: SIGTERM stopped the run, which goes on when it is called again.
+        model: keras.Model with its final weights; None: a signal stopped the run, which goes on when it is called again.
+        signal: its number (SIGTERM or, of Ctrl-C, SIGINT), or None.
     """
 
     train_dir: str
     config: configs.ModelConfig
     model: keras.Model | None
+    signal: int | None = None
 
     @property
     def stopped(self):
-        """Whether SIGTERM stopped the run before its end."""
+        """Whether a signal stopped the run before its end."""
         return self.model is None
 
 
@@ -56,20 +58,44 @@ def train(**given):
     base = sources.earlier_model(given)
     sample = sources.sample_to_train_on(given, base)
     run = resolve(given, base, sample)
-    if run.plan and given.get("start_new_model"):
-        checkpoints.remove_run(run.train_dir)
-    report.begin(run.train_dir)
+    note = _Note(run.train_dir, latest=not given.get("train_dir"))
     if not given.get("train_dir"):
-        sources.note_latest(run.train_dir)
-    return _run_em(run, sample) if run.plan else _run_stages(run, sample)
+        print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
+    if run.plan and given.get("start_new_model"):
+        em.check(run.plan)
+        checkpoints.remove_run(run.train_dir)
+    result = _run_em(run, sample, note) if run.plan else _run_stages(run, sample, note)
+    note.on_epoch_end(0)
+    return result
 
 
-def _run_stages(run, sample):
+class _Note(keras.callbacks.Callback):
+    """Notes a run once it has begun: it is not finished, and it is the latest one if it has no --train_dir."""
+
+    def __init__(self, train_dir, latest):
+        super().__init__()
+        self.train_dir, self.latest = train_dir, latest
+
+    def on_train_begin(self, logs=None):
+        report.begin(self.train_dir)
+        self.on_epoch_end(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.latest:
+            sources.note_latest(self.train_dir)
+
+
+def _stopped(run):
+    """The result of a training that a signal stopped."""
+    return TrainingResult(run.train_dir, run.model, None, stopping.stopped_by())
+
+
+def _run_stages(run, sample, note):
     """Runs the stages one after the other, from the one that the folder is at."""
     for stage in remaining(run.stages):
-        model = by_name.FUNCTIONS[stage.stage](stage, run.model)
+        model = by_name.FUNCTIONS[stage.stage](stage, run.model, (note,))
         if model is None:
-            return TrainingResult(run.train_dir, run.model, None)
+            return _stopped(run)
         if sample:
             report.add_stage(run.train_dir, stage.stage, model, run.model, sample)
     report.finish(run.train_dir)
@@ -81,10 +107,10 @@ def _run_stages(run, sample):
     return TrainingResult(run.train_dir, run.model, model)
 
 
-def _run_em(run, sample):
+def _run_em(run, sample, note):
     """Runs EM from beginning to end; the model is the better one of the last iteration."""
-    if em.em(run.plan) is None:
-        return TrainingResult(run.train_dir, run.model, None)
+    if em.em(run.plan, (note,)) is None:
+        return _stopped(run)
     report.finish(run.train_dir)
     trained = restore.newest(run.train_dir)
     if sample:

@@ -1,8 +1,11 @@
 """The command `yt8m`, and the doors of the same commands that the starter's users know (python train.py, ...)."""
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
+import threading
 
 import yt8m
 from yt8m.cli.command import HELP
@@ -51,12 +54,14 @@ def run(name, arguments=None, program=None):
         print(command.help(shown).replace(f"yt8m {name}", shown))
         sys.exit(0)
     try:
-        with called_as(typed):
+        with called_as(typed), ended_by_sigterm():
             status = command.run(arguments, program)
     except (UserError, OSError) as error:
         sys.exit(one_line(program, error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, Terminated) as error:
+        by, status = ("SIGTERM", 143) if isinstance(error, Terminated) else ("Ctrl-C", 130)
+        print(f"{program}: stopped by {by}. Nothing is half-written.", file=sys.stderr, flush=True)
+        sys.exit(status)
     except Exception as error:
         line = known_failure(error)
         if line is None:
@@ -64,6 +69,28 @@ def run(name, arguments=None, program=None):
         sys.exit(one_line(program, line))
     if status:
         sys.exit(status)
+
+
+class Terminated(BaseException):
+    """SIGTERM came: what was being written is removed on the way out, as with KeyboardInterrupt."""
+
+
+@contextlib.contextmanager
+def ended_by_sigterm():
+    """Within it, SIGTERM raises Terminated; a second one ends the process at once. A training hears them itself meanwhile."""
+
+    def terminate(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def overview():

@@ -14,10 +14,11 @@ from yt8m.cli.command import FlagCommand
 
 
 def main(given):
-    """Trains; 143 when SIGTERM stopped it."""
+    """Trains; 143 when SIGTERM stopped it, 130 when Ctrl-C did."""
     from yt8m import api
 
-    return 143 if api.train(**given).stopped else None
+    result = api.train(**given)
+    return 128 + result.signal if result.stopped else None
 
 
 COMMAND = FlagCommand(__doc__, flags.TRAIN, main, computes="training")

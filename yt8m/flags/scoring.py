@@ -55,7 +55,7 @@ BUNDLE = Group(
     (
         Flag("output_model_tgz", str, "Also pack the model into this .tgz: model_flags.json and the checkpoint's weights."),
         Flag("input_model_tgz", str, "Use the model of a .tgz that --output_model_tgz wrote, in place of a --train_dir."),
-        Flag("untar_model_dir", str, "Folder that --input_model_tgz is extracted to. Default: /tmp/yt8m-model."),
+        Flag("untar_model_dir", str, "Folder that --input_model_tgz is extracted to. Default: `model` in the cache folder."),
     ),
 )
 ENSEMBLE = Group(

@@ -5,8 +5,18 @@ import contextlib
 import operator
 import os
 
+from yt8m import jsonfiles
 from yt8m.errors import UserError
 
+# Type of a default -> (types of values that do, what they are called).
+_LIKE = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a name"),
+    list: ((list, tuple), "a list"),
+    tuple: ((list, tuple), "a list"),
+}
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -20,7 +30,9 @@ def text(name, value):
 def integer(name, value):
     """A whole number."""
     with contextlib.suppress(ValueError, TypeError):
-        return int(value) if isinstance(value, str) else operator.index(value)
+        chosen = int(value) if isinstance(value, str) else operator.index(value)
+        if abs(chosen) < 2**63:
+            return chosen
     raise UserError(f"--{name}={value}: expected a whole number.")
 
 
@@ -108,10 +120,26 @@ def multipliers(name, value):
 
 def literal(text):
     """A hyperparameter's value as typed: a Python literal where it reads as one, else the text; a tuple as a list, as in JSON."""
-    with contextlib.suppress(ValueError, SyntaxError):
+    with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
         value = ast.literal_eval(text)
         return list(value) if isinstance(value, tuple) else value
     return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def check_like(name, value, default):
+    """Refuses an argument's value of another type than its default, or a number that no size or rate can be; None passes.
+
+    Raises:
+        UserError: names the argument.
+    """
+    kinds, expected = _LIKE.get(type(default), ((object,), ""))
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if isinstance(value, kinds) and isinstance(value, bool) <= (bool in kinds or object in kinds):
+        expected = ""
+    if not expected and not all(abs(part) < 2**31 for part in parts if isinstance(part, (int, float))):
+        expected = "numbers below 2^31"
+    if value is not None and expected:
+        raise UserError(f"{name}={jsonfiles.shown(value)}: expected {expected}, such as {jsonfiles.shown(default)}.")
 
 
 def split_outside_brackets(text):

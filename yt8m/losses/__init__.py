@@ -5,6 +5,7 @@ A loss may need more of a batch than labels and weights: NEEDS names these entri
 
 from yt8m import registry
 from yt8m.errors import UserError
+from yt8m.flags.values import check_like
 from yt8m.losses.masked import MaskedCrossEntropyLoss
 from yt8m.losses.sampled_negatives import SampledNegativeLoss
 from yt8m.losses.starter import CrossEntropyLoss, HingeLoss, SoftmaxLoss
@@ -42,5 +43,7 @@ def build(name, options=None, rated=True):
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UserError(f"--loss_options: {name} has no {unknown[0]}. It has {', '.join(known)}.")
+    for option, value in options.items():
+        check_like(f"--loss_options: {option}", value, loss().get_config()[option])
     built = loss(**options)
     return built if rated or "video_labels" not in getattr(loss, "NEEDS", ()) else CrossEntropyLoss()

@@ -13,7 +13,7 @@ import urllib.request
 
 from yt8m.errors import UserError
 from yt8m.files import write_text
-from yt8m.readers.index import cache_folder
+from yt8m.folders import cache_folder
 
 MOST_BYTES = 1 << 20
 SILENCE, TOGETHER = 20.0, 60.0  # seconds: without an answer, and for all of it

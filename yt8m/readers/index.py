@@ -8,7 +8,6 @@ import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +15,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from yt8m.errors import UserError
 from yt8m.files import replacing
+from yt8m.folders import cache_folder
 
 _BEFORE, _AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
@@ -30,14 +30,6 @@ class ShardIndex:
 
     def __len__(self):
         return len(self.offsets)
-
-
-def cache_folder(name):
-    """The user's folder for what can be made again: $YT8M_CACHE, else $XDG_CACHE_HOME/yt8m, else ~/.cache/yt8m; not created."""
-    root = os.environ.get("YT8M_CACHE")
-    if not root:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yt8m"
-    return Path(root) / name
 
 
 def index_shard(path):

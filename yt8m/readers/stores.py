@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import remove_abandoned, replacing_path, write_text
 from yt8m.readers.quantiser import SCALES, check_dtype, decode_scores
@@ -27,6 +28,15 @@ from yt8m.segments import SEGMENT_SIZE
 STORE_FILE, VERSION = "store.json", 1
 KINDS = ("segments", "videos")
 _SCORES, _SUMS, _ROWS = ".scores.npy", ".sums.json", ".segments.csv"
+_FIELDS = {
+    "version": jsonfiles.Integer(0),
+    "scale": jsonfiles.Integer(1),
+    "kind": jsonfiles.Text("|".join(KINDS)),
+    "label_ids": jsonfiles.ListOf(jsonfiles.Integer(0, 2**31)),
+    "dtype": jsonfiles.Text("|".join(SCALES)),
+    "segment_size": jsonfiles.Integer(1, 10**6),
+    "run": jsonfiles.Object(),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class StoreConfig:
     @classmethod
     def from_json(cls, text):
         """The StoreConfig of a store.json's content; ValueError, KeyError or TypeError where it is none."""
-        values = json.loads(text)
+        values = jsonfiles.parse(text, _FIELDS)
         checksum = values.pop("crc32", None)  # stores of earlier versions have none
         if checksum not in (None, _checksum(values)):
             raise ValueError("its checksum is not the one that it was written with")

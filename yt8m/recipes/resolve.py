@@ -40,6 +40,7 @@ def resolve(given, base=None, sample=None):
     """
     folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample, base)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
+    configs.check_model_config(model)
     losses.build(model.label_loss, model.loss_options)
     if given.get("stage") == "em":
         return Run(folder, model, (), em.plan(given, folder, model, sample, segment_ids))

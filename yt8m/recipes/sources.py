@@ -5,15 +5,16 @@ import os
 from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.files import write_text
+from yt8m.folders import state_folder
 from yt8m.readers import labels
 from yt8m.sample.sample import ensure_sample
 from yt8m.training import checkpoints
 
-LATEST = "latest"  # the note in configs.MODEL_ROOT
+LATEST = "latest"  # the note in the state folder
 
 
 def folder_of_training(given):
-    """The folder that a training works in: --train_dir, else MODEL_ROOT/<model>, else, fine-tuning, the latest run's.
+    """The folder that a training works in: --train_dir, else <model> in the state folder, else, fine-tuning, the latest run's.
 
     Raises:
         UserError: fine-tuning of an earlier run, and there is none.
@@ -21,7 +22,7 @@ def folder_of_training(given):
     if given.get("train_dir"):
         return os.path.expanduser(given["train_dir"])
     if given.get("model") or given.get("stage") != "finetune":
-        return os.path.join(configs.MODEL_ROOT, given.get("model") or "LogisticModel")
+        return str(state_folder(given.get("model") or "LogisticModel"))
     return folder_of_run(given)
 
 
@@ -34,9 +35,9 @@ def folder_of_run(given):
     if given.get("train_dir"):
         return os.path.expanduser(given["train_dir"])
     try:
-        with open(os.path.join(configs.MODEL_ROOT, LATEST), encoding="utf-8") as file:
+        with open(state_folder(LATEST), encoding="utf-8") as file:
             return file.read().strip()
-    except OSError:
+    except (OSError, ValueError):
         raise UserError(
             "--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
             "first, or name a --train_dir."
@@ -44,8 +45,9 @@ def folder_of_run(given):
 
 
 def note_latest(folder):
-    """Notes the run that the other commands mean when they get no --train_dir."""
-    write_text(os.path.join(configs.MODEL_ROOT, LATEST), os.path.abspath(folder) + "\n")
+    """Notes the run that the other commands mean when they get no --train_dir, once there is something of it."""
+    if os.path.exists(os.path.join(folder, configs.MODEL_FILE)):
+        write_text(state_folder(LATEST), os.path.abspath(folder) + "\n")
 
 
 def earlier_model(given):

@@ -158,7 +158,7 @@ def ensure_sample(size="small", cache_dir=None, progress=True):
 
 
 def _in_user_cache(name):
-    from yt8m.readers.index import cache_folder
+    from yt8m.folders import cache_folder
 
     return cache_folder(name)
 

@@ -153,9 +153,7 @@ def train(plan, candidate, callbacks):
         dict: `name`, `model`, `after_mstep` (MAP on the validation fold before fine-tuning), `map` and `auc` after it; None when
         SIGTERM stopped it.
     """
-    result_file = os.path.join(candidate.train_dir, em_files.RESULT)
-    after_mstep_file = os.path.join(candidate.train_dir, em_files.AFTER_MSTEP)
-    result = em_files.read_json(result_file)
+    result = em_files.read_result(candidate.train_dir)
     if result is not None:
         return result
     print(f"{os.path.relpath(candidate.train_dir, plan.train_dir)}: {candidate.model.model}")
@@ -165,16 +163,16 @@ def train(plan, candidate, callbacks):
             return None
         if stage.stage == "mstep" and stage is not candidate.stages[-1]:
             after = validate(plan, model, candidate.model)["map"]
-            write_text(after_mstep_file, json.dumps(after) + "\n")
+            write_text(os.path.join(candidate.train_dir, em_files.AFTER_MSTEP), json.dumps(after) + "\n")
     metrics = validate(plan, model, candidate.model)
     result = {
         "name": candidate.name,
         "model": candidate.model.model,
-        "after_mstep": em_files.read_json(after_mstep_file),
+        "after_mstep": em_files.read_after_mstep(candidate.train_dir),
         "map": metrics["map"],
         "auc": metrics["auc"],
     }
-    write_text(result_file, json.dumps(result) + "\n")
+    write_text(os.path.join(candidate.train_dir, em_files.RESULT), json.dumps(result) + "\n")
     return result
 
 

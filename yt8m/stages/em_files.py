@@ -10,11 +10,28 @@ from rich.console import Console
 from rich.table import Table
 
 from yt8m import config as configs
+from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder, write_text
 from yt8m.training import checkpoints as ckpt
 
 PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"
+_CANDIDATE = jsonfiles.Object({"stages": jsonfiles.ListOf(jsonfiles.Object())})
+_PLAN_FIELDS = {"initial": _CANDIDATE, "candidates": jsonfiles.ListOf(_CANDIDATE)}
+_RESULT_FIELDS = {
+    "name": jsonfiles.Text(),
+    "model": jsonfiles.Text(),
+    "after_mstep": jsonfiles.Optional(jsonfiles.Number(), null=True),
+    "map": jsonfiles.Number(),
+    "auc": jsonfiles.Number(),
+}
+_LABELS_FIELDS = {
+    "folder": jsonfiles.Text(),
+    "num_labels": jsonfiles.Integer(0),
+    "bytes": jsonfiles.Integer(0),
+    "precision": jsonfiles.Optional(jsonfiles.Number(), null=True),
+    "num_judged": jsonfiles.Integer(0),
+}
 
 
 def note_plan(plan):
@@ -27,7 +44,7 @@ def note_plan(plan):
         UserError: the train_dir holds another process, or a run that is none.
     """
     path, ours = os.path.join(plan.train_dir, PLAN), settings(plan)
-    theirs = read_json(path)
+    theirs = read_plan(plan.train_dir)
     if theirs is None:
         if ckpt.latest(plan.train_dir):
             raise UserError(f"--stage=em: --train_dir={plan.train_dir} holds a run of another stage. Name a fresh one.")
@@ -95,10 +112,33 @@ def show(rows):
     Console(width=max(console.width, 110)).print(table)
 
 
-def read_json(path):
-    """What a JSON file holds, or None where there is no file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        return None
+def read_plan(train_dir):
+    """em.json, or None where there is none; UserError where it is damaged."""
+    way_out = "Copy it there again, or give --start_new_model or another --train_dir"
+    return jsonfiles.read(os.path.join(train_dir, PLAN), _PLAN_FIELDS, way_out, missing=None)
+
+
+def read_result(train_dir):
+    """result.json of a candidate, or None where there is none; UserError where it is damaged."""
+    way_out = "Delete it: the model is then judged again"
+    return jsonfiles.read(os.path.join(train_dir, RESULT), _RESULT_FIELDS, way_out, missing=None)
+
+
+def read_after_mstep(train_dir):
+    """after_mstep.json of a candidate, a number, or None where there is none; UserError where it is damaged."""
+    path = os.path.join(train_dir, AFTER_MSTEP)
+    return _checked(path, jsonfiles.Number(), "Delete it: the report then lacks this number")
+
+
+def read_labels(path):
+    """result.json of an E-step, or None where there is none; UserError where it is damaged."""
+    return _checked(path, jsonfiles.ListOf(jsonfiles.Object(_LABELS_FIELDS)), "Delete it: the labels are then counted again")
+
+
+def _checked(path, kind, way_out):
+    """What a JSON file that holds no object holds, or None where there is none."""
+    value = jsonfiles.read(path, None, way_out, missing=None)
+    expected = None if value is None else kind.expected(value)
+    if expected:
+        raise UserError(f"{path}: damaged ({jsonfiles.shown(value)}: expected {expected}). {way_out}.")
+    return value

@@ -8,7 +8,7 @@ import keras
 
 from yt8m import config as configs
 from yt8m.errors import UserError
-from yt8m.stages.start import prepared_folder
+from yt8m.stages.start import prepare_folder, whereabouts
 from yt8m.training import checkpoints as ckpt
 from yt8m.training.optimizers import make_optimizer
 from yt8m.training.restore import build
@@ -32,9 +32,10 @@ def join(stage, model_config, pretrain=None):
     Raises:
         UserError: no such checkpoint, one of another model, or the train_dir holds a later stage.
     """
-    prepared_folder(stage)
+    whereabouts(stage)
     keras.utils.set_random_seed(stage.seed)
     model = build(model_config)
+    prepare_folder(stage)
     trained = {}
     for part in ("context", "segment"):
         name, options = getattr(model, f"{part}_model"), getattr(model, f"{part}_options") or {}

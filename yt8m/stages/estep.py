@@ -15,7 +15,7 @@ from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_sidecar
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages import evaluate
-from yt8m.stages.em_files import RESULT, read_json
+from yt8m.stages.em_files import RESULT, read_labels
 from yt8m.training import restore
 from yt8m.training.data import frame_spec
 from yt8m.training.predict import make_predict, segment_scores
@@ -42,7 +42,7 @@ def e_step(plan, run, folders):
         UserError: no segment of any video is above the threshold, or the folders hold labels of another model.
     """
     result_file = os.path.join(os.path.dirname(folders[0]), RESULT)
-    results = read_json(result_file)
+    results = read_labels(result_file)
     if results is not None:
         return results
     trained = restore.newest(run)

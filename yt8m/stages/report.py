@@ -8,8 +8,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from yt8m import commands, models
+from yt8m import commands, jsonfiles, models
 from yt8m import config as configs
+from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
@@ -39,10 +40,10 @@ def finished(train_dir):
 
 def read(train_dir):
     """{stage: MAP} of the stages so far."""
+    fields = {stage: jsonfiles.Optional(jsonfiles.Number()) for stage in (*configs.STAGES, "em")}
     try:
-        with open(os.path.join(train_dir, REPORT), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
+        return jsonfiles.read(os.path.join(train_dir, REPORT), fields, "It is made anew", missing={})
+    except (OSError, UserError):
         return {}
 
 

@@ -11,10 +11,10 @@ from yt8m.errors import UserError
 from yt8m.readers.batches import blended, count_examples, training_batches
 from yt8m.readers.patterns import match_files, shards
 from yt8m.readers.sidecars import ensure_sidecars_done
-from yt8m.stages import evaluate, pictures
-from yt8m.stages.start import bring_to, model_and_optimizer, starting_point
+from yt8m.stages import evaluate, pictures, record
+from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import loop
+from yt8m.training import loop, stopping
 from yt8m.training.augmentation import Augmentation, augmented
 from yt8m.training.averages import averaged_weights, use_averages
 from yt8m.training.devices import choose_strategy, distribute, on_gpu
@@ -35,7 +35,7 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
         class_weights: float [C] on the label loss, or None.
 
     Returns:
-        The trained keras.Model, or None when SIGTERM stopped the run.
+        The trained keras.Model, or None when a signal stopped the run.
 
     Raises:
         UserError: what the configs ask for does not go together, or is not there.
@@ -51,10 +51,13 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     strategy = choose_strategy(stage.devices)
     replicas = strategy.num_replicas_in_sync
     length = stage_length(stage, spec, replicas)
+    made_with = record.compare(stage, model_config, start, length)
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
+    prepare_folder(stage)
     checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer)
     bring_to(start, stage, model, checkpoints)
     configs.write_model_config(stage.train_dir, model_config)
+    record.write(stage, made_with)
     first_step = int(checkpoints.stage_step.numpy())
     actions = at_save_actions(stage, model_config, model, optimizer, checkpoints)
     if first_step and stage.folds and (checkpoints.best() or {"judged": 0})["judged"] < int(checkpoints.step.numpy()):
@@ -78,7 +81,8 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
-        print(f"Stopped by SIGTERM at step {int(checkpoints.stage_step.numpy())}, saved. The same command goes on from there.")
+        by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
+        print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
     return as_kept(stage, model, optimizer, checkpoints)
 

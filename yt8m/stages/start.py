@@ -48,7 +48,7 @@ def starting_point(stage):
         UserError: the train_dir holds a later stage, there is no checkpoint where init_checkpoint says, or several hosts were
             told to empty the train_dir.
     """
-    prefix, name = prepared_folder(stage)
+    prefix, name = whereabouts(stage)
     if name == stage.stage:
         return Start(THIS_STAGE, prefix)
     if stage.init_checkpoint:
@@ -58,21 +58,26 @@ def starting_point(stage):
     return Start(SCRATCH)
 
 
-def prepared_folder(stage):
-    """Empties the train_dir if the stage is to start anew.
+def prepare_folder(stage):
+    """Readies the train_dir for a stage that can begin: empties it if that is to start anew, removes what killed runs left."""
+    if stage.start_new_model:
+        ckpt.remove_run(stage.train_dir)
+    if "TF_CONFIG" not in os.environ:  # of several hosts another may be writing just now
+        ckpt.remove_leftovers(stage.train_dir)
 
-    Returns:
-        (newest checkpoint in the train_dir, name of its stage), or (None, None).
+
+def whereabouts(stage):
+    """(newest whole checkpoint in the train_dir, name of its stage), or (None, None), also where it will be emptied.
 
     Raises:
-        UserError: the train_dir holds a later stage, or several hosts were told to empty it.
+        UserError: the train_dir holds a later stage, none of its checkpoints is whole, or several hosts were told to empty it.
     """
     if stage.start_new_model:
-        if "TF_CONFIG" in os.environ and ckpt.latest(stage.train_dir):
+        if "TF_CONFIG" in os.environ and os.path.exists(os.path.join(stage.train_dir, configs.MODEL_FILE)):
             raise UserError(
                 f"--start_new_model: several hosts cannot empty --train_dir={stage.train_dir} together. Name a fresh one."
             )
-        ckpt.remove_run(stage.train_dir)
+        return None, None
     prefix = ckpt.latest(stage.train_dir)
     if prefix is None:
         return None, None
@@ -87,8 +92,8 @@ def prepared_folder(stage):
 
 def remaining(stages):
     """Of the stages of one train_dir, in their order, those from the one on that it is at."""
-    prefix = ckpt.latest(stages[0].train_dir)
-    if prefix is None or stages[0].start_new_model:
+    prefix = None if stages[0].start_new_model else ckpt.latest(stages[0].train_dir)
+    if prefix is None:
         return stages
     names, name = [stage.stage for stage in stages], ckpt.position(prefix)[1]
     return stages[names.index(name) :] if name in names else stages

@@ -3,18 +3,27 @@
 import glob
 import json
 import os
+import re
 import shutil
 
 import tensorflow as tf
 
-from yt8m import config
+from yt8m import config, jsonfiles
 from yt8m.errors import UserError
-from yt8m.files import write_text
+from yt8m.files import copy_file, remove_partials, write_text
+from yt8m.training import whole
 from yt8m.training.averages import averages
+from yt8m.training.whole import NAME, VALUE, position
 
-NAME = "model.ckpt"
+__all__ = ["Checkpoints", "chosen", "find", "latest", "load_weights", "position", "read_best", "remove_leftovers", "remove_run"]
 BEST, BEST_FILE = "best", "best.json"
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_BEST_FIELDS = {
+    "checkpoint": jsonfiles.Text(pattern=rf"{re.escape(NAME)}-\d{{1,18}}"),
+    "step": jsonfiles.Integer(0),
+    "metric": jsonfiles.Text(),
+    "value": jsonfiles.Number(),
+    "judged": jsonfiles.Integer(0),
+}
 
 
 def _by_path(variables):
@@ -31,7 +40,7 @@ class Checkpoints:
     A run with --ema_momentum has the weights' averages beside them. Whoever loads a model's weights gets the averages;
     only the stage that goes on gets both.
 
-    A checkpoint is written under a temporary name and renamed by TensorFlow; `checkpoint` names the newest whole one.
+    Which checkpoints of the folder are whole, and so count, whole.py says.
 
     Attributes:
         step: steps of all stages together (tf.Variable, int64).
@@ -64,6 +73,7 @@ class Checkpoints:
         self._model = model
         self._start = tf.train.Checkpoint(**state)
         self._all = tf.train.Checkpoint(optimizer=slots, **average, **state)
+        whole.list_for_tensorflow(train_dir)
         self._manager = tf.train.CheckpointManager(self._all, train_dir, max_to_keep, checkpoint_name=NAME)
 
     def save(self):
@@ -103,9 +113,9 @@ class Checkpoints:
         self._start.restore(prefix).expect_partial()
         _load_averages(self._model, prefix)
         kept = os.path.join(self.train_dir, config.STAGES[int(self.stage.numpy())], os.path.basename(prefix))
-        if not tf.io.gfile.exists(kept + ".index"):
+        if whole.fault(kept) is not None:
             self._start.write(kept)
-            shutil.copy(os.path.join(self.train_dir, config.MODEL_FILE), os.path.dirname(kept))
+            copy_file(os.path.join(self.train_dir, config.MODEL_FILE), os.path.dirname(kept))
         self.stage.assign(config.STAGES.index(stage))
         self.stage_step.assign(0)
 
@@ -121,11 +131,13 @@ class Checkpoints:
             the last step that was looked at.
         """
         folder, best = os.path.join(self.train_dir, BEST), self.best()
+        if best is not None and whole.fault(os.path.join(folder, best["checkpoint"])) is not None:
+            best = None
         if best is None or value > best["value"]:
             kept = os.path.basename(self._start.write(os.path.join(folder, f"{NAME}-{step}")))
             flags = os.path.join(self.train_dir, config.MODEL_FILE)
             if os.path.exists(flags):
-                shutil.copy(flags, folder)
+                copy_file(flags, folder)
             best = {"checkpoint": kept, "step": step, "metric": metric, "value": value}
         write_text(os.path.join(folder, BEST_FILE), json.dumps({**best, "judged": step}) + "\n")
         for path in glob.glob(os.path.join(glob.escape(folder), f"{NAME}-*")):
@@ -142,8 +154,9 @@ def remove_run(train_dir):
     """Deletes checkpoints, model_flags.json and TensorBoard files of a run; other files stay."""
     names = [
         f"{NAME}-*",
-        "checkpoint",
+        whole.STATE,
         config.MODEL_FILE,
+        config.TRAIN_FILE,
         "events.out.tfevents.*",
         *config.STAGES,
         BEST,
@@ -163,23 +176,53 @@ def remove_run(train_dir):
 
 
 def latest(train_dir):
-    """Prefix of the newest checkpoint in a folder, or None."""
-    return tf.train.latest_checkpoint(train_dir)
+    """Prefix of a run's newest whole checkpoint, or None.
+
+    Raises:
+        UserError: there are checkpoints, but none is whole.
+    """
+    return whole.newest(train_dir)
+
+
+def remove_leftovers(train_dir):
+    """Removes what killed processes left of a run's files. Only for the training that the folder belongs to."""
+    for folder in (train_dir, *(os.path.join(train_dir, name) for name in (*config.STAGES, BEST))):
+        for name in (f"{NAME}-*_temp*", f"{NAME}-*.tempstate*", "checkpoint.tmp*"):
+            for path in glob.glob(os.path.join(glob.escape(folder), name)):
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        remove_partials(folder, (config.MODEL_FILE, config.TRAIN_FILE, whole.STATE, BEST_FILE, "report.json", "finished"))
 
 
 def read_best(train_dir):
-    """best.json of a run that keeps its best checkpoint, as Checkpoints.keep_best returns it; or None."""
-    try:
-        with open(os.path.join(train_dir, BEST, BEST_FILE), encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        return None
+    """best.json of a run that keeps its best checkpoint, as Checkpoints.keep_best returns it; or None.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    way_out = f"Copy the folder {BEST} there again, or delete it: the run then stands for its newest checkpoint"
+    return jsonfiles.read(os.path.join(train_dir, BEST, BEST_FILE), _BEST_FIELDS, way_out, missing=None)
 
 
 def chosen(train_dir):
-    """Prefix of the checkpoint that stands for a run: its best where it keeps that, else its newest; or None."""
+    """Prefix of the checkpoint that stands for a run: its best where it keeps that, else its newest; or None.
+
+    Where the best is not whole, it says so and the newest whole one stands for the run.
+
+    Raises:
+        UserError: best.json is damaged, or there are checkpoints, but none is whole.
+    """
     best = read_best(train_dir)
-    return latest(train_dir) if best is None else os.path.join(train_dir, BEST, best["checkpoint"])
+    if best is None:
+        return latest(train_dir)
+    prefix = os.path.join(train_dir, BEST, best["checkpoint"])
+    reason = whole.fault(prefix)
+    if reason is None:
+        return prefix
+    newest = latest(train_dir)
+    if newest is None:
+        raise UserError(f"{prefix}: not whole ({reason}). Copy it there again, or name another run.")
+    print(f"{prefix} is not whole ({reason}): {newest} stands for the run.", flush=True)
+    return newest
 
 
 def find(path, flag="--init_checkpoint"):
@@ -189,7 +232,7 @@ def find(path, flag="--init_checkpoint"):
         (prefix, folder that holds the run's model_flags.json).
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is not whole.
     """
     path = os.path.expanduser(path)
     prefix = path.removesuffix(".index")
@@ -199,14 +242,10 @@ def find(path, flag="--init_checkpoint"):
         raise UserError(
             f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>."
         )
+    reason = whole.fault(prefix)
+    if reason is not None:
+        raise UserError(f"{flag}={path}: not whole ({reason}). Copy it there again, or name another checkpoint.")
     return prefix, os.path.dirname(prefix)
-
-
-def position(prefix):
-    """(step, stage name, stage_step) of a checkpoint."""
-    reader = tf.train.load_checkpoint(prefix)
-    step, stage, stage_step = (int(reader.get_tensor(name + _VALUE)) for name in ("step", "stage", "stage_step"))
-    return step, config.STAGES[stage], stage_step
 
 
 def _paths(variables):
@@ -230,7 +269,7 @@ def load_weights(model, prefix):
     try:
         probe.read(prefix).assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError) as error:
-        theirs = sum(1 for name in shapes if name.startswith("model/") and name.endswith(_VALUE))
+        theirs = sum(1 for name in shapes if name.startswith("model/") and name.endswith(VALUE))
         raise UserError(
             f"{prefix}: a checkpoint of another model: it has {theirs} variables, this {type(model).__name__} "
             f"{len(wanted)}, or their shapes differ. Give the --model and --hyperparameters it was trained with."

@@ -6,12 +6,12 @@ in it is one number: batches done.
 """
 
 import dataclasses
-import signal
 
 import keras
 import tensorflow as tf
 
 from yt8m.training.progress import Progress, RatedPairs, VideoPredictions
+from yt8m.training.stopping import StopOnSignal
 
 
 @dataclasses.dataclass
@@ -106,23 +106,8 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
     return train_steps
 
 
-class StopOnSigterm:
-    """Context manager: SIGTERM asks the loop to save and stop instead of killing the process."""
-
-    def __enter__(self):
-        self.asked = False
-        self._previous = signal.signal(signal.SIGTERM, self._ask)
-        return self
-
-    def _ask(self, number, frame):
-        self.asked = True
-
-    def __exit__(self, *error):
-        signal.signal(signal.SIGTERM, self._previous)
-
-
 def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
-    """Steps until the data or the stage's steps end, a callback stops it, or SIGTERM comes; then saves.
+    """Steps until the data or the stage's steps end, a callback stops it, or SIGTERM or Ctrl-C comes; then saves.
 
     Args:
         model, optimizer: as they are used.
@@ -133,7 +118,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
         hooks: Hooks.
 
     Returns:
-        True, or False when SIGTERM cut it short.
+        True, or False when a signal cut it short.
     """
     callbacks = keras.callbacks.CallbackList(list(hooks.callbacks), model=model)
     model.optimizer = optimizer
@@ -143,8 +128,8 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
     progress = Progress(optimizer, checkpoints, length, hooks.writer, RatedPairs() if hooks.rated else VideoPredictions())
     saved, ended = int(checkpoints.stage_step.numpy()), False
     callbacks.on_epoch_begin(saved // save_steps)
-    with StopOnSigterm() as sigterm:
-        while not (ended or sigterm.asked or model.stop_training):
+    with StopOnSignal() as stop:
+        while not (ended or stop.asked or model.stop_training):
             done = int(checkpoints.stage_step.numpy())
             if total_steps is not None and done >= total_steps:
                 break
@@ -163,7 +148,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
                 save(checkpoints, hooks, callbacks, now // save_steps - 1, progress)
                 callbacks.on_epoch_begin(now // save_steps)
         now = int(checkpoints.stage_step.numpy())
-        cut_short = sigterm.asked and not ended and now != total_steps
+        cut_short = bool(stop.asked) and not ended and now != total_steps
         if now != saved:
             save(checkpoints, hooks, callbacks, saved // save_steps, progress, only_save=cut_short)
     callbacks.on_train_end()

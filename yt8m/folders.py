@@ -1,0 +1,25 @@
+"""The user's folders outside of those that he names: one for what can be made again, one for runs."""
+
+import os
+from pathlib import Path
+
+
+def cache_folder(name):
+    """The user's folder for what can be made again: $YT8M_CACHE, else $XDG_CACHE_HOME/yt8m, else ~/.cache/yt8m; not created."""
+    return _folder("YT8M_CACHE", "XDG_CACHE_HOME", ".cache") / name
+
+
+def state_folder(name):
+    """The user's folder for runs without --train_dir: $YT8M_STATE, else $XDG_STATE_HOME/yt8m, else ~/.local/state/yt8m.
+
+    It belongs to the user alone, other than a name in /tmp that anybody may have taken. It is not created.
+    """
+    return _folder("YT8M_STATE", "XDG_STATE_HOME", os.path.join(".local", "state")) / name
+
+
+def _folder(variable, base, below_home):
+    """$variable, else yt8m in $base, else yt8m in a folder below the home folder. A base that is not absolute does not count."""
+    if os.environ.get(variable):
+        return Path(os.environ[variable]).expanduser().absolute()
+    named = os.environ.get(base, "")
+    return (Path(named) if os.path.isabs(named) else Path.home() / below_home) / "yt8m"

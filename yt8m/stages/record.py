@@ -1,0 +1,255 @@
+"""What each stage of a run was made with, train_flags.json, and what may change when the same command is given again.
+
+A stage that goes on must end as one that was never stopped. So what it was made with is written down when it starts, and a
+field that differs later is refused, or taken and said where the steps to come can honour it exactly: RULES.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+from yt8m import config as configs
+from yt8m import jsonfiles
+from yt8m.errors import UserError
+from yt8m.files import write_text
+from yt8m.readers.patterns import match_files
+from yt8m.stages import start as starts
+from yt8m.training import checkpoints as ckpt
+
+# What happens to a field that differs from the one the stage was started with.
+SAME = "refused"
+FILES = "refused unless it names files of the same names and sizes"
+FOLDER = "refused unless it is the same folder, which may have moved with the run"
+ROWS = "taken if the rows of a step stay as many"
+COMING = "taken from the next step on; refused where no step is left"
+ANY = "taken; it changes no weights"
+NOT_KEPT = "not compared"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What happens to a field that differs, why, and the flag that sets it where that has another name."""
+
+    change: str
+    why: str
+    flag: str | None = None
+
+
+_RATE = Rule(COMING, "the learning rate is a function of the step alone")
+_STEP = Rule(COMING, "each step applies it anew and nothing of it is kept")
+_LOSS = Rule(SAME, "the stage would minimise two different losses")
+_DATA = Rule(SAME, "the place in the data would be another one")
+_MODEL = Rule(SAME, "it would be another model")
+_INPUT = Rule(SAME, "the model would see other inputs")
+_SPEED = Rule(ANY, "it is about speed")
+RULES = {
+    "train_dir": Rule(NOT_KEPT, "a run may move"),
+    "stage": Rule(NOT_KEPT, "each stage is noted by itself"),
+    "start_new_model": Rule(NOT_KEPT, "it empties the folder"),
+    "data_pattern": Rule(FILES, "the place in the data would be another one", "train_data_pattern"),
+    "batch_size": Rule(ROWS, "the place in the data is counted in batches"),
+    "devices": Rule(ROWS, "the place in the data is counted in batches of all devices"),
+    "base_learning_rate": _RATE,
+    "learning_rate_decay": _RATE,
+    "learning_rate_decay_examples": _RATE,
+    "schedule": _RATE,
+    "warmup_fraction": _RATE,
+    "final_learning_rate_fraction": _RATE,
+    "learning_rate_multipliers": _RATE,
+    "num_epochs": Rule(ANY, "the end of a stage may move; a schedule that ends with it moves, too"),
+    "max_steps": Rule(ANY, "the end of a stage may move; a schedule that ends with it moves, too"),
+    "optimizer": Rule(SAME, "its slots are of no use to another"),
+    "weight_decay": _STEP,
+    "clip_gradient_norm": _STEP,
+    "clip": _STEP,
+    "regularization_penalty": _STEP,
+    "ema_momentum": Rule(SAME, "the average holds all steps so far"),
+    "segment_class_weight": _LOSS,
+    "segment_label_ids": Rule(SAME, "the stage would minimise two different losses", "segment_label_ids_file"),
+    "only_segment_class_videos": Rule(SAME, "the place in the data would be another one", "segment_classes_only"),
+    "eval_data_pattern": Rule(ANY, "the evaluation beside the training changes nothing in it"),
+    "init_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
+    "context_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
+    "segment_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
+    "save_steps": Rule(ANY, "checkpoints change nothing in a training"),
+    "log_steps": Rule(ANY, "progress lines change nothing in a training"),
+    "seed": Rule(SAME, "the order of the data and the dropout would be others"),
+    "num_readers": _SPEED,
+    "xla": Rule(COMING, "it may change the last bits of the steps to come"),
+    "folds": Rule(SAME, "shards that were learned would be held out"),
+    "fold": Rule(SAME, "shards that were learned would be held out"),
+    "best_metric": Rule(SAME, "the best so far was judged by the other one"),
+    "pseudo_labels": Rule(FOLDER, "the stage would learn two sets of labels"),
+    "pseudo_data_pattern": Rule(FILES, "the place in the data would be another one"),
+    "pseudo_share": _DATA,
+    "teacher_scores": Rule(FOLDER, "the stage would learn from two sets of teachers"),
+    "distillation_weight": _LOSS,
+    "start_time_weight": _LOSS,
+    "augmentation": Rule(SAME, "the random numbers of the steps to come would be others", "augment_..."),
+    # of ModelConfig
+    "model": _MODEL,
+    "hyperparameters": _MODEL,
+    "feature_names": _MODEL,
+    "feature_sizes": _MODEL,
+    "num_classes": _MODEL,
+    "label_ids": Rule(SAME, "it would be another model", "segment_classes_only"),
+    "frame_features": _INPUT,
+    "id_feature": Rule(ANY, "it names the videos and changes nothing in the training"),
+    "max_frames": _INPUT,
+    "segment_expansion": _INPUT,
+    "label_loss": _LOSS,
+    "loss_options": _LOSS,
+    "precision": Rule(COMING, "the weights are kept in float32 under any"),
+    "sample": Rule(NOT_KEPT, "the files are compared"),
+}
+_SCHEMA = {
+    "stages": jsonfiles.Object(
+        {
+            name: jsonfiles.Optional(
+                jsonfiles.Object(
+                    {
+                        "train_dir": jsonfiles.Text(),
+                        "rows_a_step": jsonfiles.Integer(1),
+                        "fields": jsonfiles.Object(),
+                        "files": jsonfiles.Object(),
+                        "changes": jsonfiles.ListOf(jsonfiles.Object()),
+                    }
+                )
+            )
+            for name in configs.STAGES
+        }
+    )
+}
+
+
+def compare(stage, model_config, start, length):
+    """Compares a stage with what it was started with, and says what it takes.
+
+    Args:
+        stage: TrainConfig.
+        model_config: ModelConfig.
+        start: start.Start.
+        length: loop.Length.
+
+    Returns:
+        What is to be noted of the stage, for `write`.
+
+    Raises:
+        UserError: a field differs that may not, or train_flags.json is damaged.
+    """
+    ours = made_with(stage, model_config, length)
+    theirs = _read(stage.train_dir).get(stage.stage) if start.kind == starts.THIS_STAGE else None
+    if theirs is None:
+        return ours
+    done = ckpt.position(start.checkpoint)[2]
+    finished = length.total_steps is not None and done >= length.total_steps
+    changed = [name for name in ours["fields"] if name in theirs["fields"] and _differs(name, ours, theirs)]
+    for name in changed:
+        _refuse(stage, name, ours, theirs, done if finished else None)
+    if ours["rows_a_step"] != theirs["rows_a_step"]:
+        raise UserError(
+            f"--batch_size={stage.batch_size}: {ours['rows_a_step']} rows a step on all devices, but stage {stage.stage} of "
+            f" --train_dir={stage.train_dir} was started with {theirs['rows_a_step']} (the place in the data is counted in "
+            "batches). Give a --batch_size and --devices with as many, --start_new_model, or another --train_dir."
+        )
+    if finished and changed:
+        print(f"{stage.stage}: finished at step {done}; {_arrows(changed, ours, theirs)} changes nothing.", flush=True)
+        return theirs
+    if changed:
+        print(f"{stage.stage}: {_arrows(changed, ours, theirs)} from step {done} on.", flush=True)
+    before = {name: theirs["fields"][name] for name in changed}
+    return {**ours, "changes": theirs["changes"] + ([{"step": done, "before": before}] if changed else [])}
+
+
+def made_with(stage, model_config, length):
+    """What is noted of a stage, in JSON's types."""
+    fields = json.loads(json.dumps({**dataclasses.asdict(stage), **dataclasses.asdict(model_config)}))
+    fields = {name: value for name, value in fields.items() if RULES[name].change != NOT_KEPT}
+    for name, value in fields.items():
+        if RULES[name].change == FOLDER:
+            fields[name] = [_absolute(path) for path in value] if isinstance(value, list) else _absolute(value)
+    files = {name: _files(value, name) for name, value in fields.items() if RULES[name].change == FILES and value}
+    folder = os.path.abspath(stage.train_dir)
+    return {"train_dir": folder, "rows_a_step": length.batch_size, "fields": fields, "files": files, "changes": []}
+
+
+def write(stage, noted):
+    """Notes what `compare` returned in train_flags.json, beside the other stages."""
+    text = json.dumps({"stages": {**_read(stage.train_dir), stage.stage: noted}}, indent=1)
+    write_text(os.path.join(stage.train_dir, configs.TRAIN_FILE), text + "\n")
+
+
+def _read(train_dir):
+    """{stage: what was noted}; nothing in a folder of an earlier version."""
+    way_out = "Copy it there again, or delete it: then nothing tells whether flags have changed since"
+    return jsonfiles.read(os.path.join(train_dir, configs.TRAIN_FILE), _SCHEMA, way_out, missing={"stages": {}})["stages"]
+
+
+def _differs(name, ours, theirs):
+    """Whether a field differs from the one that was noted."""
+    new, old = ours["fields"][name], theirs["fields"][name]
+    if name in ours["files"] or name in theirs["files"]:
+        return ours["files"].get(name) != theirs["files"].get(name)
+    if new == old:
+        return False
+    if RULES[name].change == FOLDER:
+        pairs = list(zip(_listed(new), _listed(old)))
+        return len(_listed(new)) != len(_listed(old)) or not all(_moved(*pair, ours, theirs) for pair in pairs)
+    return True
+
+
+def _moved(new, old, ours, theirs):
+    """Whether a folder is the noted one: by its path, by its place beside the run, or because the noted one is gone."""
+    if not new or not old:
+        return new == old
+    beside = os.path.relpath(new, ours["train_dir"]) == os.path.relpath(old, theirs["train_dir"])
+    gone = not os.path.exists(old) and not os.path.exists(old + ".index")
+    return beside or gone or os.path.realpath(new) == os.path.realpath(old)
+
+
+def _refuse(stage, name, ours, theirs, finished_at):
+    """Raises UserError where a field that differs may not."""
+    rule, new, old = RULES[name], ours["fields"][name], theirs["fields"][name]
+    flag, run = rule.flag or name, f"stage {stage.stage} of --train_dir={stage.train_dir}"
+    if rule.change == FILES and new == old:
+        raise UserError(
+            f"--{flag}={new}: names {ours['files'][name]['number']} files, but not those that {run} was started with, "
+            f"{theirs['files'][name]['number']} ({rule.why}). Name the same files, or give --start_new_model or another "
+            "--train_dir."
+        )
+    if rule.change in (SAME, FILES, FOLDER):
+        raise UserError(
+            f"--{flag}={_shown(new)}: {run} was started with {_shown(old)} ({rule.why}). Give that, --start_new_model, or "
+            "another --train_dir."
+        )
+    if rule.change == COMING and finished_at is not None:
+        raise UserError(
+            f"--{flag}={_shown(new)}: {run} is finished at step {finished_at} with {_shown(old)}, and no step is left that could "
+            f"use it. Give --max_steps above {finished_at}, --start_new_model, or another --train_dir."
+        )
+
+
+def _arrows(changed, ours, theirs):
+    """What is taken, `--flag old -> new`, with commas."""
+    arrows = (f"--{RULES[n].flag or n} {_shown(theirs['fields'][n])} -> {_shown(ours['fields'][n])}" for n in changed)
+    return ", ".join(arrows)
+
+
+def _shown(value):
+    return "none" if value is None or value == "" else value if isinstance(value, str) else jsonfiles.shown(value)
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def _absolute(path):
+    return os.path.abspath(os.path.expanduser(path)) if path and "://" not in path else path
+
+
+def _files(pattern, name):
+    """What tells files of data from others, wherever they are: how many, and a hash of names and sizes (remote: names)."""
+    paths = match_files(pattern, RULES[name].flag or name)
+    facts = sorted((os.path.basename(path), None if "://" in path else os.path.getsize(path)) for path in paths)
+    return {"number": len(paths), "sha256": hashlib.sha256(json.dumps(facts).encode()).hexdigest()}
