@@ -21,6 +21,7 @@ _FIELDS = {
     "frame_features": jsonfiles.Optional(jsonfiles.Boolean()),
     "num_classes": jsonfiles.Optional(jsonfiles.Integer(1, MAX_CLASSES)),
     "label_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
+    "segment_label_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
     "id_feature": jsonfiles.Optional(jsonfiles.Text()),
     "max_frames": jsonfiles.Optional(jsonfiles.Integer(1, MAX_FRAMES)),
     "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),

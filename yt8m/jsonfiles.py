@@ -113,7 +113,7 @@ def read(path, fields, way_out, missing=_NO_DEFAULT):
         if missing is _NO_DEFAULT:
             raise
         return missing
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise UserError(f"{path}: damaged (no UTF-8). {way_out}.") from error
     try:
         return parse(text, fields)

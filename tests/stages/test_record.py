@@ -10,7 +10,7 @@ import pytest
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config
-from yt8m.stages import record
+from yt8m.stages import rules
 
 STEPS = 4
 
@@ -51,8 +51,8 @@ def run(trained, tmp_path):
 
 def test_every_field_has_a_rule():
     fields = [field.name for kind in (config.TrainConfig, config.ModelConfig) for field in dataclasses.fields(kind)]
-    assert sorted(fields) == sorted(record.RULES)
-    assert all(rule.why for rule in record.RULES.values())
+    assert sorted(fields) == sorted(rules.RULES)
+    assert all(rule.why for rule in rules.RULES.values())
 
 
 REFUSED = (

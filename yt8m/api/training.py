@@ -12,7 +12,7 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
 from yt8m.stages import by_name, em, report
 from yt8m.stages.start import remaining
-from yt8m.training import checkpoints, restore, stopping
+from yt8m.training import cleaning, restore, stopping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def train(**given):
         print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
     if run.plan and given.get("start_new_model"):
         em.check(run.plan)
-        checkpoints.remove_run(run.train_dir)
+        cleaning.remove_run(run.train_dir)
     result = _run_em(run, sample, note) if run.plan else _run_stages(run, sample, note)
     note.on_epoch_end(0)
     return result

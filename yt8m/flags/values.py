@@ -10,7 +10,7 @@ from yt8m.errors import UserError
 
 # Type of a default -> (types of values that do, what they are called).
 _LIKE = {
-    bool: ((bool,), "true or false"),
+    bool: ((bool, int), "true or false"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "a name"),

@@ -1,7 +1,7 @@
 """What each stage of a run was made with, train_flags.json, and what may change when the same command is given again.
 
 A stage that goes on must end as one that was never stopped. So what it was made with is written down when it starts, and a
-field that differs later is refused, or taken and said where the steps to come can honour it exactly: RULES.
+field that differs later is refused, or taken and said where the steps to come can honour it exactly: rules.py.
 """
 
 import dataclasses
@@ -15,94 +15,9 @@ from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers.patterns import match_files
 from yt8m.stages import start as starts
+from yt8m.stages.rules import COMING, FILES, FOLDER, NOT_KEPT, RULES, SAME
 from yt8m.training import checkpoints as ckpt
 
-# What happens to a field that differs from the one the stage was started with.
-SAME = "refused"
-FILES = "refused unless it names files of the same names and sizes"
-FOLDER = "refused unless it is the same folder, which may have moved with the run"
-ROWS = "taken if the rows of a step stay as many"
-COMING = "taken from the next step on; refused where no step is left"
-ANY = "taken; it changes no weights"
-NOT_KEPT = "not compared"
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What happens to a field that differs, why, and the flag that sets it where that has another name."""
-
-    change: str
-    why: str
-    flag: str | None = None
-
-
-_RATE = Rule(COMING, "the learning rate is a function of the step alone")
-_STEP = Rule(COMING, "each step applies it anew and nothing of it is kept")
-_LOSS = Rule(SAME, "the stage would minimise two different losses")
-_DATA = Rule(SAME, "the place in the data would be another one")
-_MODEL = Rule(SAME, "it would be another model")
-_INPUT = Rule(SAME, "the model would see other inputs")
-_SPEED = Rule(ANY, "it is about speed")
-RULES = {
-    "train_dir": Rule(NOT_KEPT, "a run may move"),
-    "stage": Rule(NOT_KEPT, "each stage is noted by itself"),
-    "start_new_model": Rule(NOT_KEPT, "it empties the folder"),
-    "data_pattern": Rule(FILES, "the place in the data would be another one", "train_data_pattern"),
-    "batch_size": Rule(ROWS, "the place in the data is counted in batches"),
-    "devices": Rule(ROWS, "the place in the data is counted in batches of all devices"),
-    "base_learning_rate": _RATE,
-    "learning_rate_decay": _RATE,
-    "learning_rate_decay_examples": _RATE,
-    "schedule": _RATE,
-    "warmup_fraction": _RATE,
-    "final_learning_rate_fraction": _RATE,
-    "learning_rate_multipliers": _RATE,
-    "num_epochs": Rule(ANY, "the end of a stage may move; a schedule that ends with it moves, too"),
-    "max_steps": Rule(ANY, "the end of a stage may move; a schedule that ends with it moves, too"),
-    "optimizer": Rule(SAME, "its slots are of no use to another"),
-    "weight_decay": _STEP,
-    "clip_gradient_norm": _STEP,
-    "clip": _STEP,
-    "regularization_penalty": _STEP,
-    "ema_momentum": Rule(SAME, "the average holds all steps so far"),
-    "segment_class_weight": _LOSS,
-    "segment_label_ids": Rule(SAME, "the stage would minimise two different losses", "segment_label_ids_file"),
-    "only_segment_class_videos": Rule(SAME, "the place in the data would be another one", "segment_classes_only"),
-    "eval_data_pattern": Rule(ANY, "the evaluation beside the training changes nothing in it"),
-    "init_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
-    "context_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
-    "segment_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
-    "save_steps": Rule(ANY, "checkpoints change nothing in a training"),
-    "log_steps": Rule(ANY, "progress lines change nothing in a training"),
-    "seed": Rule(SAME, "the order of the data and the dropout would be others"),
-    "num_readers": _SPEED,
-    "xla": Rule(COMING, "it may change the last bits of the steps to come"),
-    "folds": Rule(SAME, "shards that were learned would be held out"),
-    "fold": Rule(SAME, "shards that were learned would be held out"),
-    "best_metric": Rule(SAME, "the best so far was judged by the other one"),
-    "pseudo_labels": Rule(FOLDER, "the stage would learn two sets of labels"),
-    "pseudo_data_pattern": Rule(FILES, "the place in the data would be another one"),
-    "pseudo_share": _DATA,
-    "teacher_scores": Rule(FOLDER, "the stage would learn from two sets of teachers"),
-    "distillation_weight": _LOSS,
-    "start_time_weight": _LOSS,
-    "augmentation": Rule(SAME, "the random numbers of the steps to come would be others", "augment_..."),
-    # of ModelConfig
-    "model": _MODEL,
-    "hyperparameters": _MODEL,
-    "feature_names": _MODEL,
-    "feature_sizes": _MODEL,
-    "num_classes": _MODEL,
-    "label_ids": Rule(SAME, "it would be another model", "segment_classes_only"),
-    "frame_features": _INPUT,
-    "id_feature": Rule(ANY, "it names the videos and changes nothing in the training"),
-    "max_frames": _INPUT,
-    "segment_expansion": _INPUT,
-    "label_loss": _LOSS,
-    "loss_options": _LOSS,
-    "precision": Rule(COMING, "the weights are kept in float32 under any"),
-    "sample": Rule(NOT_KEPT, "the files are compared"),
-}
 _SCHEMA = {
     "stages": jsonfiles.Object(
         {

@@ -60,9 +60,8 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     record.write(stage, made_with)
     first_step = int(checkpoints.stage_step.numpy())
     actions = at_save_actions(stage, model_config, model, optimizer, checkpoints)
-    if first_step and stage.folds and (checkpoints.best() or {"judged": 0})["judged"] < int(checkpoints.step.numpy()):
-        for action in actions:  # the run was killed between saving and judging
-            action(int(checkpoints.step.numpy()))
+    if first_step and stage.folds:
+        judge_what_is_saved(checkpoints, actions)
     if length.total_steps is not None and first_step >= length.total_steps:
         print(f"{stage.stage}: step {first_step} of {length.total_steps} is there already.")
         return as_kept(stage, model, optimizer, checkpoints)
@@ -85,6 +84,14 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
         print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
     return as_kept(stage, model, optimizer, checkpoints)
+
+
+def judge_what_is_saved(checkpoints, actions):
+    """Does what is to happen at a checkpoint where the run was killed between saving and judging."""
+    step = int(checkpoints.step.numpy())
+    if (checkpoints.best() or {"judged": 0})["judged"] < step:
+        for action in actions:
+            action(step)
 
 
 def check(stage, model_config, spec):

@@ -17,6 +17,7 @@ import tensorflow as tf
 from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.training import checkpoints as ckpt
+from yt8m.training import cleaning
 from yt8m.training.devices import on_gpu
 from yt8m.training.optimizers import learning_rate_multipliers, make_optimizer
 from yt8m.training.restore import build
@@ -61,9 +62,9 @@ def starting_point(stage):
 def prepare_folder(stage):
     """Readies the train_dir for a stage that can begin: empties it if that is to start anew, removes what killed runs left."""
     if stage.start_new_model:
-        ckpt.remove_run(stage.train_dir)
+        cleaning.remove_run(stage.train_dir)
     if "TF_CONFIG" not in os.environ:  # of several hosts another may be writing just now
-        ckpt.remove_leftovers(stage.train_dir)
+        cleaning.remove_leftovers(stage.train_dir)
 
 
 def whereabouts(stage):

@@ -4,18 +4,17 @@ import glob
 import json
 import os
 import re
-import shutil
 
 import tensorflow as tf
 
 from yt8m import config, jsonfiles
 from yt8m.errors import UserError
-from yt8m.files import copy_file, remove_partials, write_text
+from yt8m.files import copy_file, write_text
 from yt8m.training import whole
 from yt8m.training.averages import averages
 from yt8m.training.whole import NAME, VALUE, position
 
-__all__ = ["Checkpoints", "chosen", "find", "latest", "load_weights", "position", "read_best", "remove_leftovers", "remove_run"]
+__all__ = ["Checkpoints", "chosen", "find", "latest", "load_weights", "position", "read_best"]
 BEST, BEST_FILE = "best", "best.json"
 _BEST_FIELDS = {
     "checkpoint": jsonfiles.Text(pattern=rf"{re.escape(NAME)}-\d{{1,18}}"),
@@ -150,31 +149,6 @@ class Checkpoints:
         return read_best(self.train_dir)
 
 
-def remove_run(train_dir):
-    """Deletes checkpoints, model_flags.json and TensorBoard files of a run; other files stay."""
-    names = [
-        f"{NAME}-*",
-        whole.STATE,
-        config.MODEL_FILE,
-        config.TRAIN_FILE,
-        "events.out.tfevents.*",
-        *config.STAGES,
-        BEST,
-        "eval",
-        "pictures",
-        "context",
-        "segment",
-        "export",
-        "initial",
-        "iteration-*",
-        "em",
-        "em.json",
-        "em_report.json",
-    ]
-    for path in [path for name in names for path in glob.glob(os.path.join(glob.escape(train_dir), name))]:
-        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
-
 def latest(train_dir):
     """Prefix of a run's newest whole checkpoint, or None.
 
@@ -182,15 +156,6 @@ def latest(train_dir):
         UserError: there are checkpoints, but none is whole.
     """
     return whole.newest(train_dir)
-
-
-def remove_leftovers(train_dir):
-    """Removes what killed processes left of a run's files. Only for the training that the folder belongs to."""
-    for folder in (train_dir, *(os.path.join(train_dir, name) for name in (*config.STAGES, BEST))):
-        for name in (f"{NAME}-*_temp*", f"{NAME}-*.tempstate*", "checkpoint.tmp*"):
-            for path in glob.glob(os.path.join(glob.escape(folder), name)):
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-        remove_partials(folder, (config.MODEL_FILE, config.TRAIN_FILE, whole.STATE, BEST_FILE, "report.json", "finished"))
 
 
 def read_best(train_dir):
