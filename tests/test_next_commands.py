@@ -41,6 +41,7 @@ def shell(tmp_path):
         assert "..." not in "".join(next_lines(printed))
         return printed
 
+    run.folder = folder
     return run
 
 
@@ -49,18 +50,18 @@ def next_lines(printed):
     return [line.strip() for part in re.findall(r"^Next.*:\n((?:  .+\n)+)", printed, re.MULTILINE) for line in part.splitlines()]
 
 
-def test_on_the_sample(shell):
+def test_on_the_sample(shell, capsys):
     lines = next_lines(shell(" ".join([f"python {ROOT}/train.py", *SMALL, "'--train_dir=a run'"])))
     programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", "tensorboard"]
     assert [line.split(" --")[0] for line in lines] == programs
     assert "ceiling" in shell(lines[0]) and "http" in shell(lines[2])
     (line,) = next_lines(shell(lines[1]))
-    assert line.startswith(f"python {ROOT}/segment_eval_inference.py")
-    assert "│ predictions.csv" in shell(line)
-    (line,) = next_lines(shell(f"{lines[1]} '--output_file=other file.csv' --segment_max_pred=1"))
+    assert line == f"python {ROOT}/segment_eval_inference.py --train_dir='a run' --submission_file='a run/predictions.csv'"
+    given = {"train_dir": str(shell.folder / "a run"), "output_file": str(shell.folder / "other file.csv")}
+    capsys.readouterr()
+    yt8m.inference(**given, segment_labels=True, segment_max_pred=1)
+    (line,) = next_lines(capsys.readouterr().out)
     assert "│ other file.csv" in shell(line)
-    (line,) = next_lines(shell(f"{lines[1]} --output_file=w.csv --num_workers=1 --worker_index=0"))
-    assert "Wrote w.csv" in shell(line)
 
 
 def test_on_named_data(shell, tmp_path, capsys):

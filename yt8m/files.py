@@ -16,7 +16,7 @@ import time
 from yt8m.errors import UserError
 
 _SUFFIX = ".partial"
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(_SUFFIX))
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}" + re.escape(_SUFFIX))
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAY = 86_400
 _tidied = set()  # folders that this process has written to
@@ -229,12 +229,17 @@ def _locked(descriptor, kind):
 def _explained(what, temporary=None):
     """Makes a UserError of a failure to write.
 
-    With `temporary` only of an OSError that comes from writing there, and of any that says that a disk is full.
+    With `temporary` only of an OSError that comes from writing there, and of any that says that a disk is full. A UserError about
+    a file in a temporary folder names the place that the file would have had.
     """
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        if not temporary or temporary not in str(error):
+            raise
+        folder, name = os.path.split(temporary)
+        final = os.path.join(folder, _TEMPORARY.fullmatch(name)[1])
+        raise UserError(str(error).replace(temporary, final)) from error
     except Exception as error:
         full = full_disk(error)
         if not full and not isinstance(error, OSError):

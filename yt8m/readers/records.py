@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
-from yt8m.files import replacing_path
+from yt8m.files import full_disk, replacing_path
 from yt8m.readers.wire import UnusualLayout, field, fields_of, frame_header, strided_floats, strided_frames
 from yt8m.segments import SEGMENT_SIZE
 
@@ -104,6 +104,8 @@ def write_shard(path, serialized_records):
                 for record in serialized_records:
                     writer.write(record)
         except tf.errors.OpError as error:
+            if full_disk(error):
+                raise  # replacing_path says so
             reason = str(error).splitlines()[0]
             raise UserError(f"{path}: cannot be written ({reason}). Free some space, or name a place to write to.") from error
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m import losses, models
+from yt8m.files import full_disk
 from yt8m.metrics.ranking import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.progress import Progress
@@ -87,11 +88,17 @@ def scalars(metrics):
 
 
 def write_scalars(train_dir, step, metrics, segments, group=None):
-    """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder."""
-    group = group or ("segments" if segments else "videos")
-    with tf.summary.create_file_writer(os.path.join(train_dir, "eval")).as_default(step=step):
-        for name, value in scalars(metrics).items():
-            tf.summary.scalar(f"{group}/{name}", value)
+    """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder; where it cannot, it says so."""
+    group, folder = group or ("segments" if segments else "videos"), os.path.join(train_dir, "eval")
+    try:
+        writer = tf.summary.create_file_writer(folder)
+        with writer.as_default(step=step):
+            for name, value in scalars(metrics).items():
+                tf.summary.scalar(f"{group}/{name}", value)
+        writer.close()
+    except (OSError, tf.errors.OpError) as error:
+        reason = full_disk(error) or str(error).splitlines()[0][-200:]
+        print(f"No TensorBoard scalars were written: {folder} cannot be written ({reason}).", flush=True)
 
 
 def during_training(stage, config, model):
