@@ -20,8 +20,8 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def memory():
-    """After a module's tests its models, compiled functions and open shards go, and the memory back to the system."""
+def module_memory():
+    """After a module's tests its models, compiled functions and open shards go."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
@@ -29,6 +29,31 @@ def memory():
         index = sys.modules["yt8m.readers.index"]
         index._LOCAL._shards.clear()
         index._REMOTE._shards.clear()
+    give_back()
+
+
+@pytest.fixture(autouse=True)
+def memory():
+    """After a test that left much, what nobody needs goes: models are cycles of few objects, which Python does not look for."""
+    before = resident()
+    yield
+    if resident() > before + MUCH:
+        give_back()
+
+
+MUCH = 50 << 20  # bytes
+
+
+def resident():
+    """Bytes of this process in memory; 0 where that is not known."""
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back():
+    """Gives memory that nobody needs back to the system."""
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
