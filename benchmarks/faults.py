@@ -90,7 +90,7 @@ def killed_commands(shards, run):
 
 def start(arguments, cache):
     """The command as a process of its own."""
-    environment = {**os.environ, "YT8M_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3", "XDG_STATE_HOME": str(cache)}
+    environment = {**os.environ, "YT8M_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3", "YT8M_STATE": str(cache)}
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -117,7 +117,7 @@ def digest(folder):
             for tensor in reader.get_variable_to_shape_map():
                 if not tensor.startswith(("_", "save_counter")):
                     digests[f"{name}:{tensor}"] = hashlib.sha256(np.asarray(reader.get_tensor(tensor)).tobytes()).hexdigest()
-        elif path.is_file() and path.suffix in (".csv", ".tflite", ".tfrecord", ".scores", ".partial_result", ".sidecar"):
+        elif path.is_file() and path.suffix in (".csv", ".tflite", ".tfrecord", ".npy", ".npz"):
             digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return digests
 
@@ -154,7 +154,7 @@ def kills(folder, quick, done):
     """The campaign of kills: {name: (trials, failures)}."""
     shards, cache = make_shards(folder / "shards") if not (folder / "shards").exists() else patterns_of(folder), folder / "cache"
     names = list(killed_commands(shards, folder))
-    wanted = [names[i % len(names)] for i in range(4 if quick else KILLS)]
+    wanted = names[1:2] if quick else [names[i % len(names)] for i in range(KILLS)]
     wholes = {}
     for seed, name in enumerate(wanted):
         key = f"kill {seed} {name}"

@@ -252,7 +252,7 @@ def test_classes_that_the_training_was_told(data, tmp_path, capsys):
     common = ("--segment_labels", f"--train_dir={tmp_path}")
     flags = (f"--segment_label_ids_file={data['ids']}", "--model=FrameLevelLogisticModel", "--max_steps=1", "--batch_size=4")
     assert commands.run("train", *common, *flags, f"--train_data_pattern={data['validate']}") is None
-    assert config.read_model_config(tmp_path).segment_label_ids == (3, 7)
+    assert config.read_model_config(tmp_path).segment_class_ids == (3, 7)
     assert commands.run("train", *common, f"--train_data_pattern={data['validate']}", "--max_steps=1", "--batch_size=4") is None
     assert commands.run("inference", *common, f"--input_data_pattern={data['test']}") is None
     assert [line.split(",")[0] for line in (tmp_path / "predictions.csv").read_text().splitlines()] == ["Class", "3", "7"]

@@ -21,7 +21,7 @@ _FIELDS = {
     "frame_features": jsonfiles.Optional(jsonfiles.Boolean()),
     "num_classes": jsonfiles.Optional(jsonfiles.Integer(1, MAX_CLASSES)),
     "label_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
-    "segment_label_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
+    "segment_class_ids": jsonfiles.Optional(jsonfiles.ListOf(_ID), null=True),
     "id_feature": jsonfiles.Optional(jsonfiles.Text()),
     "max_frames": jsonfiles.Optional(jsonfiles.Integer(1, MAX_FRAMES)),
     "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),
@@ -47,7 +47,7 @@ class ModelConfig:
         frame_features: the run's training records are frame level.
         num_classes: label ids in the records are below this.
         label_ids: the classes that the model's columns stand for; None: column = label id, num_classes of them.
-        segment_label_ids: the segment classes, where the training was told them; of segments they are what is scored.
+        segment_class_ids: the segment classes, where the training was told them; of segments they are what is scored.
         id_feature: name of the record's id in its context.
         max_frames: frames read of a video.
         segment_expansion: frames added before and after a 5-second segment.
@@ -64,7 +64,7 @@ class ModelConfig:
     frame_features: bool = True
     num_classes: int = 3862
     label_ids: tuple | None = None
-    segment_label_ids: tuple | None = None
+    segment_class_ids: tuple | None = None
     id_feature: str = "id"
     max_frames: int = 300
     segment_expansion: int = 0
@@ -198,7 +198,7 @@ def read_model_config(train_dir):
         jsonfiles.check(values, _FIELDS)
         values["feature_names"] = tuple(values["feature_names"].split(","))
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
-        for name in ("label_ids", "segment_label_ids"):
+        for name in ("label_ids", "segment_class_ids"):
             values[name] = None if values.get(name) is None else tuple(values[name])
         return ModelConfig(**values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

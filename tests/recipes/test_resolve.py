@@ -181,7 +181,7 @@ def test_segment_classes_of_a_training(tmp_path):
 
     def run(*arguments, base=None):
         found = resolve(parse(*common, *arguments), base)
-        return found.model.label_ids, found.model.segment_label_ids, found.stages[0].segment_label_ids
+        return found.model.label_ids, found.model.segment_class_ids, found.stages[0].segment_label_ids
 
     official = labels.default_segment_label_ids(3862)
     assert run() == run("--num_classes=5") == (None, None, None)
@@ -192,7 +192,7 @@ def test_segment_classes_of_a_training(tmp_path):
     assert run("--segment_classes_only") == (official, None, official)
     assert run("--segment_classes_only", "--num_classes=5") == ((0, 1, 2, 3, 4), None, (0, 1, 2, 3, 4))
     assert run("--segment_classes_only", ids) == ((3, 1), None, (3, 1))
-    base = config.ModelConfig("LogisticModel", segment_label_ids=(3, 1), feature_names=("mean_rgb",), feature_sizes=(1024,))
+    base = config.ModelConfig("LogisticModel", segment_class_ids=(3, 1), feature_names=("mean_rgb",), feature_sizes=(1024,))
     assert run(base=base) == (None, (3, 1), None) and run("--segment_class_weight=3", base=base) == (None, (3, 1), (3, 1))
     with pytest.raises(UserError, match=r"label id 3 is none of --num_classes=3"):
         run(ids, "--num_classes=3")

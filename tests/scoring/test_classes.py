@@ -13,7 +13,7 @@ OWN = ModelConfig("LogisticModel", num_classes=10, label_ids=(1, 2, 3, 4, 6, 0, 
 
 
 FULL = ModelConfig("LogisticModel")
-TOLD = ModelConfig("LogisticModel", num_classes=10, segment_label_ids=(4, 5))
+TOLD = ModelConfig("LogisticModel", num_classes=10, segment_class_ids=(4, 5))
 
 
 @pytest.fixture(autouse=True)

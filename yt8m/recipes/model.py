@@ -42,7 +42,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         "max_frames": given.get("max_frames", base_or("max_frames", 300)),
     }
     _check_agreement(asked, base)
-    asked["segment_label_ids"] = None if asked["label_ids"] else named_segment_label_ids(given, base)
+    asked["segment_class_ids"] = None if asked["label_ids"] else named_segment_label_ids(given, base)
     _check_label_ids(asked)
     expansion = base_or("segment_expansion", defaults.segment_expansion(name, sample))
     return configs.ModelConfig(
@@ -116,7 +116,7 @@ def _check_label_ids(asked):
     Raises:
         UserError: names one.
     """
-    for field in ("label_ids", "segment_label_ids"):
+    for field in ("label_ids", "segment_class_ids"):
         highest = max(asked[field] or (0,))
         if highest >= asked["num_classes"]:
             raise UserError(

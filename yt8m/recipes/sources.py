@@ -96,7 +96,7 @@ def named_segment_label_ids(given, base):
     """
     if given.get("segment_label_ids_file"):
         return labels.read_label_ids(given["segment_label_ids_file"])
-    return base.segment_label_ids if base else None
+    return base.segment_class_ids if base else None
 
 
 def segment_label_ids(given, sample, base=None):

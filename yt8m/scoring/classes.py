@@ -9,7 +9,7 @@ def scored_label_ids(configs, ids_file=None, kind="segments"):
     """The label ids that are scored where the user says no more than this.
 
     Those of the file. Without one, of segments the first of these that there is: the models' own where one of them has its own
-    (label_ids), those that a model was told in its training (segment_label_ids), those of the sample that they were trained on,
+    (label_ids), those that a model was told in its training (segment_class_ids), those of the sample that they were trained on,
     YouTube-8M's segment classes where all models have its number of classes. Else, and of videos, the models' own.
 
     Args:
@@ -27,7 +27,7 @@ def scored_label_ids(configs, ids_file=None, kind="segments"):
         return labels.read_label_ids(ids_file)
     if ids_file is not None or kind != "segments" or any(config.label_ids for config in configs):
         return None
-    named = [config.segment_label_ids for config in configs if config.segment_label_ids]
+    named = [config.segment_class_ids for config in configs if config.segment_class_ids]
     sample = None if named else sample_of(configs[0])
     if named or sample:
         return named[0] if named else labels.read_label_ids(sample.segment_label_ids_file)

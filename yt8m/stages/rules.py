@@ -79,6 +79,7 @@ RULES = {
     "feature_sizes": _MODEL,
     "num_classes": _MODEL,
     "label_ids": Rule(SAME, "it would be another model", "segment_classes_only"),
+    "segment_class_ids": Rule(ANY, "they say what is scored, and change nothing in the training", "segment_label_ids_file"),
     "frame_features": _INPUT,
     "id_feature": Rule(ANY, "it names the videos and changes nothing in the training"),
     "max_frames": _INPUT,
