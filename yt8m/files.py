@@ -137,16 +137,6 @@ def copy_file(path, folder):
         shutil.copy(path, temporary)
 
 
-def remove_partials(folder, names):
-    """Removes what killed processes left of these files and folders, and of any other that has not changed for a day."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        with contextlib.suppress(OSError):
-            mine = name[1:].rsplit(".", 2)[0] in names
-            if is_temporary(name) and (mine or time.time() - os.stat(path).st_mtime > _DAY):
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
-
 def move_files(source, folder, names):
     """Moves the files of these names from a temporary folder into another on the same disk, in this order.
 

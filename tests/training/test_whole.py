@@ -1,6 +1,6 @@
 """A damaged or missing checkpoint never restarts a run: the newest whole one counts, and without one nothing is trained."""
 
-import os
+import fcntl
 import pathlib
 import shutil
 
@@ -192,13 +192,14 @@ def test_the_next_training_removes_what_a_killed_one_left(arguments, run):
     (run / "model.ckpt-9_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"x")
     (run / "best").mkdir()
     mine = (".model_flags.json.0123abcd.partial", "model.ckpt-9.index.tempstate123", "best/.best.json.0123abcd.partial")
-    theirs = run / ".predictions.csv.0123abcd.partial"  # an inference may be writing it
+    theirs = run / ".predictions.csv.0123abcd.partial"
     old = run / ".scores.0123abcd.partial"
     for path in (*(run / name for name in mine), theirs, old):
         path.write_bytes(b"x")
-    os.utime(old, (0, 0))
     assert whole.newest(str(run)) == str(run / NEWEST)
     assert (run / mine[0]).exists()
-    assert train(arguments, run, STEPS + 2) is None
+    with open(theirs) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as an inference that is writing it does
+        assert train(arguments, run, STEPS + 2) is None
     assert theirs.exists() and not old.exists()
     assert not any((run / name).exists() for name in (*mine, "model.ckpt-9_temp"))

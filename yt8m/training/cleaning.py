@@ -5,8 +5,8 @@ import os
 import shutil
 
 from yt8m import config
-from yt8m.files import remove_partials
-from yt8m.training.checkpoints import BEST, BEST_FILE
+from yt8m.files import remove_abandoned
+from yt8m.training.checkpoints import BEST
 from yt8m.training.whole import NAME, STATE
 
 
@@ -41,4 +41,5 @@ def remove_leftovers(train_dir):
         for name in (f"{NAME}-*_temp*", f"{NAME}-*.tempstate*", "checkpoint.tmp*"):
             for path in glob.glob(os.path.join(glob.escape(folder), name)):
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-        remove_partials(folder, (config.MODEL_FILE, config.TRAIN_FILE, STATE, BEST_FILE, "report.json", "finished"))
+        if os.path.isdir(folder):
+            remove_abandoned(folder)
