@@ -13,6 +13,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -415,6 +416,7 @@ CAMPAIGNS = {"kills": kills, "records": records, "shards": shards, "states": sta
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--only", nargs="+", choices=CAMPAIGNS, default=list(CAMPAIGNS))
+    parser.add_argument("--most", type=int, help="trials of each campaign; --results goes on with the rest")
     parser.add_argument("--results", help="folder to work in and go on with; default: a temporary one")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -425,7 +427,7 @@ def main():
     rows = []
     for name in options.only:
         began = time.monotonic()
-        for key, group, wrong in CAMPAIGNS[name](folder, options.quick, done):
+        for key, group, wrong in itertools.islice(CAMPAIGNS[name](folder, options.quick, done), options.most):
             done[key] = {"key": key, "campaign": name, "group": group, "wrong": wrong}
             with open(log, "a", encoding="utf-8") as file:
                 file.write(json.dumps(done[key]) + "\n")
