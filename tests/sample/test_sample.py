@@ -336,6 +336,16 @@ def test_a_killed_build_is_never_taken_for_a_sample(tiny_sizes, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [Path(made.folder)]  # what a killed process left is gone
 
 
+def test_the_same_command_again_finds_its_sample(tiny, capsys):
+    """A process may be killed between the end of its work and its own."""
+    before = {path: path.stat().st_mtime_ns for path in Path(tiny.folder).rglob("*")}
+    assert samples.make_sample(tiny.folder, TINY, tiny.size) == tiny
+    assert "made with the same settings" in capsys.readouterr().out
+    with pytest.raises(UserError, match="is there already"):
+        samples.make_sample(tiny.folder, dataclasses.replace(TINY, seed=TINY.seed + 1))
+    assert {path: path.stat().st_mtime_ns for path in Path(tiny.folder).rglob("*")} == before
+
+
 def test_a_failing_build_leaves_nothing(tiny_sizes, tmp_path, monkeypatch):
     monkeypatch.setattr(samples, "_write_manifest", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -390,7 +400,8 @@ def test_the_command_makes_a_sample_of_the_given_numbers(tmp_path, capsys):
     counts = [len(raw_records(p)) for p in (made.train_pattern, made.rated_pattern, made.held_out_pattern, made.test_pattern)]
     assert counts == [2, 3, 2, 2]
     assert made.train_pattern in capsys.readouterr().out
-    assert "there already" in commands.run("sample", *flags)
+    assert commands.run("sample", *flags) is None  # the same again
+    assert "there already" in commands.run("sample", *flags, "--seed=8")
 
 
 @pytest.mark.parametrize(

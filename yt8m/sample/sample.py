@@ -167,7 +167,7 @@ def make_sample(folder, settings, size="custom", progress=True, replace=False):
     """Makes a sample; the folder appears when all of it is there.
 
     Args:
-        folder: must not exist, or be empty.
+        folder: must not exist, be empty, or hold the same sample, which is then returned.
         settings: Settings.
         size: what Sample.size says.
         progress: show how far it is.
@@ -181,7 +181,10 @@ def make_sample(folder, settings, size="custom", progress=True, replace=False):
     """
     folder = Path(folder).absolute()
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already. Name a folder that does not exist.")
+        if not _is_made_with(folder, settings):
+            raise UserError(f"{folder} is there already. Name a folder that does not exist.")
+        print(f"{folder} is there already, made with the same settings.", flush=True)
+        return read_sample(folder)
     print(f"Making the {size} built-in sample in {folder} (once).", flush=True)
     started = time.monotonic()
     with replacing_folder(folder, keep=_is_whole) as unfinished:
@@ -189,6 +192,14 @@ def make_sample(folder, settings, size="custom", progress=True, replace=False):
     bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"Made in {time.monotonic() - started:.0f} s, {bytes_ / 1e6:.0f} MB.", flush=True)
     return read_sample(folder)
+
+
+def _is_made_with(folder, settings):
+    """Whether a folder holds a whole sample of these settings, as a command leaves it that was killed in its last moment."""
+    if not _is_whole(folder):
+        return False
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest.get("settings") == json.loads(json.dumps(dataclasses.asdict(settings)))
 
 
 def _is_whole(folder):
