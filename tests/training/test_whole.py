@@ -1,6 +1,7 @@
 """A damaged or missing checkpoint never restarts a run: the newest whole one counts, and without one nothing is trained."""
 
 import fcntl
+import os
 import pathlib
 import shutil
 
@@ -203,3 +204,18 @@ def test_the_next_training_removes_what_a_killed_one_left(arguments, run):
         assert train(arguments, run, STEPS + 2) is None
     assert theirs.exists() and not old.exists()
     assert not any((run / name).exists() for name in (*mine, "model.ckpt-9_temp"))
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_unfinished(run):
+    class Manager:
+        def save(self, checkpoint_number):
+            (run / "checkpoint.tmp0123").write_bytes(b"x")
+            (run / f"model.ckpt-{checkpoint_number}_temp").mkdir()
+            raise tf.errors.ResourceExhaustedError(None, None, "model.ckpt: No space left on device")
+
+    before = sorted(os.listdir(run))
+    saving = checkpoints.Checkpoints.__new__(checkpoints.Checkpoints)
+    saving.train_dir, saving.step, saving._manager = str(run), tf.Variable(9), Manager()
+    with pytest.raises(UserError, match=r"no checkpoint can be written \(No space left on device\)"):
+        saving.save()
+    assert sorted(os.listdir(run)) == before

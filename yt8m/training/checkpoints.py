@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yt8m import config, jsonfiles
 from yt8m.errors import UserError
-from yt8m.files import copy_file, write_text
+from yt8m.files import copy_file, full_disk, write_text
 from yt8m.training import whole
 from yt8m.training.averages import averages
 from yt8m.training.whole import NAME, VALUE, position
@@ -84,7 +84,8 @@ class Checkpoints:
         try:
             self._manager.save(checkpoint_number=int(self.step.numpy()))
         except (OSError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0][:200]
+            whole.remove_unfinished(self.train_dir)
+            reason = full_disk(error) or str(error).splitlines()[0][:200]
             raise UserError(
                 f"--train_dir={self.train_dir}: no checkpoint can be written ({reason}). Name a folder that can be "
                 "written, with room."

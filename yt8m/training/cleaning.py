@@ -7,7 +7,7 @@ import shutil
 from yt8m import config
 from yt8m.files import remove_abandoned
 from yt8m.training.checkpoints import BEST
-from yt8m.training.whole import NAME, STATE
+from yt8m.training.whole import NAME, STATE, remove_unfinished
 
 
 def remove_run(train_dir):
@@ -38,8 +38,6 @@ def remove_run(train_dir):
 def remove_leftovers(train_dir):
     """Removes what killed processes left of a run's files. Only for the training that the folder belongs to."""
     for folder in (train_dir, *(os.path.join(train_dir, name) for name in (*config.STAGES, BEST))):
-        for name in (f"{NAME}-*_temp*", f"{NAME}-*.tempstate*", "checkpoint.tmp*"):
-            for path in glob.glob(os.path.join(glob.escape(folder), name)):
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        remove_unfinished(folder)
         if os.path.isdir(folder):
             remove_abandoned(folder)

@@ -4,6 +4,7 @@ import functools
 import glob
 import os
 import re
+import shutil
 
 import tensorflow as tf
 
@@ -154,3 +155,10 @@ def _say_passed(prefix, passed):
         _said.add(line)
         print(line, flush=True)
     return prefix
+
+
+def remove_unfinished(folder):
+    """Removes what TensorFlow leaves in a folder of checkpoints that it could not write, or was killed over."""
+    for name in (f"{NAME}-*_temp*", f"{NAME}-*.tempstate*", f"{STATE}.tmp*"):
+        for path in glob.glob(os.path.join(glob.escape(folder), name)):
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
