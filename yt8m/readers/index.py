@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from yt8m.arrays import read_array
 from yt8m.errors import UserError
 from yt8m.files import replacing
 from yt8m.folders import cache_folder
@@ -221,10 +222,10 @@ def _record_at(path, byte):
 def _load(cached, file_length):
     """The cached lengths, or None where there are none that add up to the file's length."""
     try:
-        lengths = np.load(cached)
-    except (OSError, ValueError, EOFError, MemoryError):
+        lengths = read_array(cached)
+    except ValueError:
         return None
-    if not isinstance(lengths, np.ndarray) or lengths.ndim != 1 or lengths.dtype != np.int64 or (lengths < 0).any():
+    if lengths.ndim != 1 or lengths.dtype != np.int64 or (lengths < 0).any():
         return None
     return lengths if lengths.sum() + len(lengths) * (_BEFORE + _AFTER) == file_length else None
 

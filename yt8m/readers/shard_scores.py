@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
+from yt8m.arrays import read_array
 from yt8m.errors import UserError
 from yt8m.readers.quantiser import encode_scores, unsound_row
 
@@ -66,8 +67,8 @@ def read_values(path, config):
         UserError: the file is missing, damaged, or of another dtype or width than the StoreConfig says.
     """
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        values = read_array(path, mmap_mode="r")
+    except ValueError as error:
         raise damaged(path, error) from error
     width = len(config.label_ids)
     if values.ndim != 2 or values.shape[1] != width or values.dtype != config.dtype:
@@ -154,7 +155,7 @@ def _checksum_of(path, size, mtime):
 @functools.lru_cache(maxsize=65_536)
 def _unsound_row_of(path, size, mtime):
     """unsound_row of a .npy file as it is at this size and time."""
-    return unsound_row(np.load(path, mmap_mode="r"))
+    return unsound_row(read_array(path, mmap_mode="r"))
 
 
 def damaged(path, reason):
