@@ -37,6 +37,11 @@ _SCHEMA = {
     )
 }
 
+# What the fields of TrainConfig meant before there were any of that name.
+_BEFORE = {
+    field.name: field.default for field in dataclasses.fields(configs.TrainConfig) if field.default is not dataclasses.MISSING
+}
+
 
 def compare(stage, model_config, start, length):
     """Compares a stage with what it was started with, and says what it takes.
@@ -54,9 +59,10 @@ def compare(stage, model_config, start, length):
         UserError: a field differs that may not, or train_flags.json is damaged.
     """
     ours = made_with(stage, model_config, length)
-    theirs = _read(stage.train_dir).get(stage.stage) if start.kind == starts.THIS_STAGE else None
+    theirs = noted(stage.train_dir).get(stage.stage) if start.kind == starts.THIS_STAGE else None
     if theirs is None:
         return ours
+    theirs = {**theirs, "fields": {**_BEFORE, **theirs["fields"]}}
     done = ckpt.position(start.checkpoint)[2]
     finished = length.total_steps is not None and done >= length.total_steps
     changed = [name for name in ours["fields"] if name in theirs["fields"] and _differs(name, ours, theirs)]
@@ -89,14 +95,18 @@ def made_with(stage, model_config, length):
     return {"train_dir": folder, "rows_a_step": length.batch_size, "fields": fields, "files": files, "changes": []}
 
 
-def write(stage, noted):
+def write(stage, values):
     """Notes what `compare` returned in train_flags.json, beside the other stages."""
-    text = json.dumps({"stages": {**_read(stage.train_dir), stage.stage: noted}}, indent=1)
+    text = json.dumps({"stages": {**noted(stage.train_dir), stage.stage: values}}, indent=1)
     write_text(os.path.join(stage.train_dir, configs.TRAIN_FILE), text + "\n")
 
 
-def _read(train_dir):
-    """{stage: what was noted}; nothing in a folder of an earlier version."""
+def noted(train_dir):
+    """{stage: what was noted of it}; nothing in a folder of an earlier version.
+
+    Raises:
+        UserError: train_flags.json is damaged.
+    """
     way_out = "Copy it there again, or delete it: then nothing tells whether flags have changed since"
     return jsonfiles.read(os.path.join(train_dir, configs.TRAIN_FILE), _SCHEMA, way_out, missing={"stages": {}})["stages"]
 
