@@ -15,7 +15,7 @@ from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers.patterns import match_files
 from yt8m.stages import start as starts
-from yt8m.stages.rules import COMING, FILES, FOLDER, NOT_KEPT, RULES, SAME
+from yt8m.stages.rules import COMING, FILES, FOLDER, NOT_KEPT, RULES, SAME, Rule
 from yt8m.training import checkpoints as ckpt
 
 _SCHEMA = {
@@ -90,7 +90,7 @@ def made_with(stage, model_config, length):
     for name, value in fields.items():
         if RULES[name].change == FOLDER:
             fields[name] = [_absolute(path) for path in value] if isinstance(value, list) else _absolute(value)
-    files = {name: _files(value, name) for name, value in fields.items() if RULES[name].change == FILES and value}
+    files = {name: _files(value, name) for name, value in fields.items() if _rule(stage, name).change == FILES and value}
     folder = os.path.abspath(stage.train_dir)
     return {"train_dir": folder, "rows_a_step": length.batch_size, "fields": fields, "files": files, "changes": []}
 
@@ -109,6 +109,13 @@ def noted(train_dir):
     """
     way_out = "Copy it there again, or delete it: then nothing tells whether flags have changed since"
     return jsonfiles.read(os.path.join(train_dir, configs.TRAIN_FILE), _SCHEMA, way_out, missing={"stages": {}})["stages"]
+
+
+def _rule(stage, name):
+    """The Rule of a field; shards that judge the checkpoints must stay the same."""
+    if name == "eval_data_pattern" and stage.keep_best:
+        return Rule(FILES, "the best so far was judged on others")
+    return RULES[name]
 
 
 def _differs(name, ours, theirs):
@@ -135,7 +142,7 @@ def _moved(new, old, ours, theirs):
 
 def _refuse(stage, name, ours, theirs, finished_at):
     """Raises UserError where a field that differs may not."""
-    rule, new, old = RULES[name], ours["fields"][name], theirs["fields"][name]
+    rule, new, old = _rule(stage, name), ours["fields"][name], theirs["fields"][name]
     flag, run = rule.flag or name, f"stage {stage.stage} of --train_dir={stage.train_dir}"
     if rule.change == FILES and new == old:
         raise UserError(
