@@ -13,6 +13,7 @@ from tests.testing import make_video, write_frame_shards
 from yt8m.errors import UserError
 from yt8m.recipes.stages import stage_config
 from yt8m.training import checkpoints, restore
+from yt8m.training.objectives import Objective
 
 TRANSFORMER = ("--model=TransformerModel", "--hyperparameters=num_blocks=1,feed_forward_size=8")
 RATED = 3  # segments of each video
@@ -95,6 +96,13 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(data, tmp_path):
     whole, stopped = (restore.newest(str(tmp_path / name)).model for name in ("whole", "stopped"))
     for ours, theirs in zip(whole.weights, stopped.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_batches_of_all_sizes_take_one_graph(data, tmp_path, monkeypatch):
+    traced, call = [], Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda self, *batch: traced.append(1) or call(self, *batch))
+    assert train(data, tmp_path, *TRANSFORMER, "--batch_unit=segments", "--max_steps=9", "--log_steps=2") is None
+    assert len(traced) <= 2  # of the last step of a stretch, and of those before it
 
 
 def test_a_run_of_an_earlier_version_counted_videos(data, tmp_path):

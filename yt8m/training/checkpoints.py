@@ -31,9 +31,7 @@ class Checkpoints:
     """Saves and restores weights, batch-norm averages, dropout seeds, optimizer slots and the position in the run.
 
     A run with --ema_momentum has the weights' averages beside them. Whoever loads a model's weights gets the averages;
-    only the stage that goes on gets both.
-
-    Which checkpoints of the folder are whole, and so count, whole.py says.
+    only the stage that goes on gets both. Which checkpoints of the folder are whole, and so count, whole.py says.
 
     Attributes:
         step: steps of all stages together (tf.Variable, int64).
@@ -104,8 +102,7 @@ class Checkpoints:
         Its weights are kept for good under its name (`pretrain/model.ckpt-<step>`).
 
         Args:
-            prefix: of the checkpoint.
-            stage: name of the stage that begins.
+            prefix, stage: of the checkpoint, and the name of the stage that begins.
             step: of the earlier stage's last checkpoint, from which steps count on; None: it is the one.
         """
         self._start.restore(prefix).expect_partial()
@@ -149,9 +146,8 @@ class Checkpoints:
         """What keep_best last noted in this stage, or None."""
         best = read_best(self.train_dir)
         prefix = best and os.path.join(self.train_dir, BEST, best["checkpoint"])
-        if best is None or (whole.fault(prefix) is None and position(prefix)[1] != config.STAGES[int(self.stage.numpy())]):
-            return None
-        return best
+        earlier = best and whole.fault(prefix) is None and position(prefix)[1] != config.STAGES[int(self.stage.numpy())]
+        return None if earlier else best
 
 
 def latest(train_dir):
@@ -202,8 +198,8 @@ def _of_later_stage(train_dir, prefix):
         newest = latest(train_dir)
     except UserError:  # none is whole, but for the best
         return None
-    later = newest is not None and config.STAGES.index(position(newest)[1]) > config.STAGES.index(position(prefix)[1])
-    return newest if later else None
+    stages = [config.STAGES.index(position(path)[1]) for path in (prefix, newest or prefix)]
+    return newest if stages[1] > stages[0] else None
 
 
 def find(path, flag="--init_checkpoint"):
