@@ -28,6 +28,7 @@ _FIELDS = {
     "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),
     "label_loss": jsonfiles.Optional(jsonfiles.Text()),
     "loss_options": jsonfiles.Optional(jsonfiles.Object()),
+    "loss_by_stage": jsonfiles.Optional(jsonfiles.Boolean()),
     "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
     "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
     "defaults": jsonfiles.Optional(jsonfiles.Integer(1, DEFAULTS)),
@@ -55,6 +56,7 @@ class ModelConfig:
         segment_expansion: frames added before and after a 5-second segment.
         label_loss: registered name of the loss.
         loss_options: arguments of its constructor.
+        loss_by_stage: nobody asked for this loss: it is what the last stage has chosen, and another stage chooses its own.
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
         defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
@@ -74,6 +76,7 @@ class ModelConfig:
     segment_expansion: int = 0
     label_loss: str = "CrossEntropyLoss"
     loss_options: dict = dataclasses.field(default_factory=dict)
+    loss_by_stage: bool = False
     precision: str = "float32"
     sample: str | None = None
     defaults: int = DEFAULTS
@@ -95,9 +98,13 @@ class TrainConfig:
 
     Attributes:
         num_epochs, max_steps: passes over the data and steps of the stage; it ends with whichever comes first.
-        batch_size: rows a step and device.
+        batch_size: rows a step and device: videos in pre-training, segments after it; see batch_unit.
+        batch_unit: what batch_size counts where a row is a whole video with its segments: "segments", of which a step's videos
+            have no more together, or "videos".
         learning_rate_decay, learning_rate_decay_examples: of the schedule "staircase".
         optimizer: name, as make_optimizer's.
+        optimizer_epsilon: None: the optimizer's own.
+        keep_optimizer: the optimizer goes on from an earlier stage or init_checkpoint, with its slots and its count of steps.
         schedule: "staircase", "triangular" or "cosine".
         warmup_fraction, final_learning_rate_fraction: of the latter two, as SlantedTriangular's.
         weight_decay: decoupled; None: the optimizer's own.
@@ -105,11 +112,16 @@ class TrainConfig:
         learning_rate_multipliers: {first parts of weights' paths: factor}; None: the model's own.
         clip: "variable" clips each variable's gradient to clip_gradient_norm as the starter does, "global" all together.
         context_checkpoint, segment_checkpoint: runs whose models are the encoders of a context model.
-        segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
+        default_loss: registered name of the label loss where none is asked for, or none that works on the stage's rows.
+        segment_class_weight: weight of a segment class's term in the loss, the others weigh 1; in fine-tuning with
+            unrated_as_negatives alone.
+        unrated_as_negatives: fine-tuning: weight of the classes of a rated segment that nobody rated, as negatives; 0: none.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
         devices: how many devices to use; 0 means every GPU, or one CPU.
-        folds, fold, best_metric: fine-tuning leaves out every folds-th shard from the fold-th on and keeps the checkpoint that is
-            best on these by "map" or "auc"; folds 0: neither.
+        folds, fold: every folds-th shard from the fold-th on is left out, and the checkpoint kept that is best on these; folds 0:
+            neither.
+        keep_best: without folds: the checkpoint is kept that is best on eval_data_pattern.
+        best_metric: what best means: "loss", or of videos "map" or "gap", of segments "map" or "auc".
         pseudo_labels: folder of sidecars: the labels of the M-step, or, fine-tuning, of the segments blended in.
         pseudo_data_pattern, pseudo_share: the shards of these, and their share of each batch.
         teacher_scores, distillation_weight: folders of score stores, and the weight a of their soft labels in the loss.
@@ -126,7 +138,10 @@ class TrainConfig:
     learning_rate_decay_examples: float
     num_epochs: int | None = None
     max_steps: int | None = None
+    batch_unit: str = "videos"
     optimizer: str = "AdamOptimizer"
+    optimizer_epsilon: float | None = None
+    keep_optimizer: bool = False
     schedule: str = "staircase"
     warmup_fraction: float = 0.25
     final_learning_rate_fraction: float = 0.01
@@ -136,7 +151,9 @@ class TrainConfig:
     clip_gradient_norm: float = 1.0
     clip: str = "variable"
     regularization_penalty: float = 1.0
+    default_loss: str = "CrossEntropyLoss"
     segment_class_weight: float = 1.0
+    unrated_as_negatives: float = 0.0
     segment_label_ids: tuple | None = None
     only_segment_class_videos: bool = False
     eval_data_pattern: str = ""
@@ -152,6 +169,7 @@ class TrainConfig:
     xla: str = "auto"
     folds: int = 0
     fold: int = 0
+    keep_best: bool = False
     best_metric: str = "map"
     pseudo_labels: str = ""
     pseudo_data_pattern: str = ""

@@ -51,6 +51,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         segment_expansion=given.get("segment_expansion", expansion),
         label_loss=given.get("label_loss", base_or("label_loss", "CrossEntropyLoss")),
         loss_options=_loss_options(given, base),
+        loss_by_stage="label_loss" not in given and base_or("loss_by_stage", True),
         precision=given.get("precision") or (base.precision if base else default_precision()),
         sample=sample.size if sample else None,
         defaults=base_or("defaults", configs.DEFAULTS),

@@ -17,7 +17,17 @@ from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
 
 
-def evaluate_videos(model, config, pattern, batch_size=128, top_k=20, map_top_k=None, threshold=0.5):
+def evaluate_videos(
+    model,
+    config,
+    pattern,
+    batch_size=128,
+    top_k=20,
+    fold=None,
+    pattern_flag="eval_data_pattern",
+    map_top_k=None,
+    threshold=0.5,
+):
     """Hit@1, PERR, MAP, GAP@top_k, loss, precision and recall over whole videos.
 
     Args:
@@ -26,6 +36,7 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20, map_top_k=
         pattern: shards.
         batch_size: videos at a time.
         top_k: predictions a video that count for GAP.
+        fold, pattern_flag: as evaluate_segments'.
         map_top_k: predictions a video that count for MAP; None: all, as VideoMetrics keeps them.
         threshold: of precision and recall: what is predicted is above it.
 
@@ -37,7 +48,8 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20, map_top_k=
     models.check_scores_videos(config.model)
     predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
     metrics = VideoMetrics(config.num_outputs, top_k, map_top_k, threshold)
-    for batch in shown_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
+    spec = video_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None)
+    for batch in shown_batches(spec, batch_size):
         predictions, labels = predict(batch), batch["labels"].numpy()
         entropy = float(np.mean(losses.CrossEntropyLoss()(predictions, labels)))
         value = float(np.mean(loss(predictions, labels)))
@@ -139,28 +151,5 @@ def during_training(stage, config, model):
         shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")
         print(f"eval step {step} | " + " | ".join(f"{name}: {values[name]:.3f}" for name in shown if name in values), flush=True)
         return {f"val_{name}": value for name, value in values.items()}
-
-    return evaluate
-
-
-def keeping_the_best(stage, config, model, checkpoints):
-    """An action for the training loop: evaluates on the held-out fold and keeps the weights that are best so far.
-
-    They are in train_dir/best, and are what whoever loads the run gets.
-    """
-
-    def evaluate(step):
-        metrics = evaluate_segments(
-            model, config, stage.data_pattern, fold=(stage.fold, stage.folds), pattern_flag="train_data_pattern"
-        )
-        value = metrics[stage.best_metric]
-        best = checkpoints.keep_best(step, stage.best_metric, value)
-        print(
-            f"fold {stage.fold} of {stage.folds}, step {step} | {stage.best_metric}: {value:.4f} | best: {best['value']:.4f} at "
-            f"step {best['step']}",
-            flush=True,
-        )
-        write_scalars(stage.train_dir, step, metrics, segments=True, group="fold")
-        return {f"val_{name}": number for name, number in scalars(metrics).items()}
 
     return evaluate
