@@ -35,19 +35,21 @@ EM_THRESHOLDS = {"paper": 0.9, "sample": 0.5}  # of pseudo-labels
 SAMPLE_VIDEOS_A_STEP = 16  # of models whose fine-tuning step takes whole videos, with all their rated segments
 
 
-def recipe(model, stage, sample):
+def recipe(model, stage, sample, name=None):
     """Default values of the training flags.
 
     Args:
         model: name of the model.
         stage: one of config.STAGES.
         sample: whether the run is on the built-in sample.
+        name: of RECIPES; None: the model's own, or the sample's.
 
     Returns:
         dict of TrainConfig fields.
     """
     facts = registry.get("model", model)
-    stages = RECIPES["sample" if sample else facts.RECIPE]
+    sample = sample and name is None
+    stages = RECIPES[name or ("sample" if sample else facts.RECIPE)]
     values = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": DECAY_EXAMPLES, **stages.get(stage, stages["pretrain"])}
     if sample:
         values["base_learning_rate"] = facts.SAMPLE.get("base_learning_rate", values["base_learning_rate"])

@@ -84,6 +84,7 @@ RULES = {
     "id_feature": Rule(ANY, "it names the videos and changes nothing in the training"),
     "max_frames": _INPUT,
     "segment_expansion": _INPUT,
+    "video_prediction": _INPUT,
     "label_loss": _LOSS,
     "loss_options": _LOSS,
     "precision": Rule(COMING, "the weights are kept in float32 under any"),

@@ -73,7 +73,7 @@ def run_stage(stage, model_config, spec, callbacks, class_weights=None):
     )
     counters = (checkpoints.step, checkpoints.stage_step)
     steps = loop.make_train_steps(
-        strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model), counters
+        strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model, spec), counters
     )
     iterator = iter(distribute(strategy, batches_from(stage, spec, length, first_step, replicas)))
     hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks, stage.stage == "finetune")
@@ -100,7 +100,18 @@ def check(stage, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**stage.augmentation).check(models.model_class(model_config.model), spec.by_video, spec.segment_labels)
+    model_class, by_segments = models.model_class(model_config.model), cuts_videos(model_config, spec)
+    Augmentation(**stage.augmentation).check(model_class, spec.by_video, spec.segment_labels, by_segments)
+    if by_segments and stage.xla == "on":
+        raise UserError(
+            "--xla=on: with --video_prediction=segments_mean every batch of videos has another number of segments, and XLA would "
+            "compile each anew. Leave it out in pre-training."
+        )
+    if stage.start_time_weight and model_config.video_prediction == "segments_mean":
+        raise UserError(
+            f"--start_time_weight={stage.start_time_weight}: with --video_prediction=segments_mean attention stays within a "
+            "segment, and no loss could move it to another. Give --video_prediction=whole."
+        )
     if stage.start_time_weight and stage.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={stage.start_time_weight}: {model_config.model} has no attention over frames. Use "
@@ -112,6 +123,11 @@ def check(stage, model_config, spec):
         check_blend(stage)
     if stage.start_time_weight and (stage.teacher_scores or stage.pseudo_data_pattern):
         raise UserError("--start_time_weight: not together with --teacher_scores or --pseudo_data_pattern. Leave one out.")
+
+
+def cuts_videos(model, spec):
+    """Whether a model (or its ModelConfig) gets whole videos and cuts them into segments, every batch into another number."""
+    return model.video_prediction == "segments_mean" and not spec.segment_labels
 
 
 def check_blend(stage):
@@ -136,9 +152,10 @@ def as_kept(stage, model, optimizer, checkpoints):
     return model
 
 
-def uses_xla(stage, model):
+def uses_xla(stage, model, spec):
     """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
-    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and model.suits_xla and not stage.start_time_weight)
+    suits = model.suits_xla and not stage.start_time_weight and not cuts_videos(model, spec)
+    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and suits)
 
 
 def batches_from(stage, spec, length, first_step, replicas):
@@ -157,9 +174,7 @@ def batches_from(stage, spec, length, first_step, replicas):
                 annotations=stage.pseudo_labels,
                 fold=None,
             )
-            rated = training_batches(
-                spec, length.batch_size - share, stage.seed, num_epochs=epochs, worker=worker, **options
-            )
+            rated = training_batches(spec, length.batch_size - share, stage.seed, num_epochs=epochs, worker=worker, **options)
             read = blended(rated, training_batches(pseudo, share, stage.seed, worker=worker, **options))
         else:
             read = training_batches(spec, length.batch_size, stage.seed, num_epochs=epochs, worker=worker, **options)

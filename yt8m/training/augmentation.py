@@ -67,7 +67,7 @@ class Augmentation:
         """Whether anything is switched on."""
         return bool(self.chosen)
 
-    def check(self, model, whole_videos=False, segment_labels=False):
+    def check(self, model, whole_videos=False, segment_labels=False, by_segments=False):
         """Refuses what makes no sense of a model's rows.
 
         Args:
@@ -75,6 +75,7 @@ class Augmentation:
             whole_videos: rows are whole videos with their rated segments (DataSpec.by_video). A sequence model, and the
                 start-time loss of a model of frames, find the segments there by their position.
             segment_labels: rows are rated segments (DataSpec.segment_labels).
+            by_segments: rows are videos that the model cuts into segments (ModelConfig.video_prediction="segments_mean").
 
         Raises:
             UserError: names the flag.
@@ -85,6 +86,11 @@ class Augmentation:
                 raise UserError(f"{flag}: a video-level model sees no frames. Leave it out, or use a frame-level model.")
             if name == "drop_segments" and (segment_labels or whole_videos):
                 raise UserError(_SEGMENTS_ARE_ROWS.format(flag=flag))
+            if by_segments and name in ("drop_frames", "subsample"):
+                raise UserError(
+                    f"{flag}: with --video_prediction=segments_mean a segment is 5 seconds, and 5 of the frames that are left "
+                    "would be more. Leave it out in pre-training; the other --augment_ flags are possible."
+                )
             moves = name in _MOVE_FRAMES or name == "virtual_segments"
             if whole_videos and model.FINDS_SEGMENTS_BY_POSITION and moves:
                 raise UserError(
