@@ -93,7 +93,7 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
     def whole_step(batch):
         rows = SHOWN_ROWS if "pair_rows" in batch else None
         batch = pairs.spread(batch, model.outputs[0].shape[-1])  # not in what XLA compiles: batches have other numbers of pairs
-        loss, predictions, quantities = compiled(batch)
+        loss, predictions, quantities = compiled({key: value for key, value in batch.items() if key != "ids"})  # nor has it texts
         return loss, [values[:rows] for values in (predictions, batch["labels"], batch["label_weights"])], quantities
 
     def counted_step(iterator):
