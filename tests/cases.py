@@ -49,6 +49,7 @@ class ModelCase:
 
 
 LAYERS = [
+    LayerCase("AttentionOfSegments", {}, lambda: {"weights": random_floats(9, 5, 2, 3), **frames_batch()}, 0),
     LayerCase("BlockDense", {"units": 5, "blocks": 3}, vectors, 17 * 5),
     LayerCase("BlockDense", {"units": 5, "use_bias": False, "stddev": 1.0}, lambda: {"x": random_floats(3, 4, 16)}, 16 * 5),
     LayerCase("ContextGating", {}, vectors, 16 * 16 + 4 * 16),
@@ -95,6 +96,7 @@ LAYERS = [
         lambda: {"x": random_floats(3, 4, 16)},
         16 * 21 + 17 * 14 + 2 * 7 * 2 + 4 * 7,
     ),
+    LayerCase("MeanOfSegments", {}, lambda: {"x": random_floats(9, 16), **frames_batch((12, 12, 12))}, 0),
     LayerCase("NeXtVlad", {"cluster_size": 6, "groups": 4}, masked_frames, 17 * 32 + 33 * 4 + 32 * 24 + 4 * 6 + 5 * 6 * 8),
     LayerCase(
         "NeXtVlad",
@@ -115,6 +117,7 @@ LAYERS = [
     LayerCase("PositionEncoding", {"kind": "learned", "max_length": 10}, frame_features, 10 * 16),
     LayerCase("SEContextGating", {"reduction": 5}, masked_frames, 4 * 16 + 17 * 3 + 4 * 3 + 4 * 16),
     LayerCase("SegmentMean", {}, counted_frames, 0),
+    LayerCase("SegmentSplit", {}, frames_batch, 0),
     LayerCase("SegmentMean", {"segment_size": 7}, counted_frames, 0),
     LayerCase("SharedGateMixtureOfExperts", {"num_classes": CLASSES}, vectors, 2 * 4 * 16 + 17 * 28 + 17 * 5),
     LayerCase("SharedGateMixtureOfExperts", {"num_classes": CLASSES, "num_mixtures": 2, "dropout": 0.0},
@@ -144,6 +147,7 @@ MODELS = [
     ModelCase("AttentionModel", _ATTENTION),
     ModelCase("AttentionModel", {**_ATTENTION, "attention": "sparsemax", "sampling": "none", "normalize": False}),
     ModelCase("AttentionModel", {"hidden_size": 10, "video_level_classifier_model": "LogisticModel", "sampling": "every"}),
+    ModelCase("AttentionModel", {**_ATTENTION, "video_prediction": "segments_mean"}),
     ModelCase("BiGruModel", {"units": 6}),
     ModelCase("BiGruModel", {"units": 6, "num_layers": 1, "reset_after": True, "video_level_classifier_model": "MoeModel"}),
     ModelCase("CnnLstmModel", {**_CNN, "units": 6}),
@@ -157,6 +161,7 @@ MODELS = [
     ModelCase("DbofModel", {**_DBOF, "sampling": "sequence", "add_batch_norm": False, "pooling_method": "average",
                             "activation": "relu6"}),
     ModelCase("FrameLevelLogisticModel", {}),
+    ModelCase("FrameLevelLogisticModel", {"video_prediction": "segments_mean"}),
     ModelCase("GatedDbofModel", _GATED),
     ModelCase("GatedDbofModel", {**_GATED, "sampling": "every", "num_mixtures": 5, "normalize": True}),
     ModelCase("GruModel", {"gru_cells": 6}),
@@ -174,6 +179,7 @@ MODELS = [
     ModelCase("NeXtVladModel", {**_NEXTVLAD, "other_groups": 2, "assignment_norm": "cluster_group", "cluster_dropout": 0.0,
                                 "dropout": 0.3, "sampling": "none", "video_level_classifier_model": "MoeModel",
                                 "head_options": {}}),
+    ModelCase("NeXtVladModel", {**_NEXTVLAD, "video_prediction": "segments_mean"}),
     ModelCase("NetVladModel", {"cluster_size": 5, "hidden_size": 10}),
     ModelCase("NetVladModel", {"cluster_size": 5, "hidden_size": 10, "lightvlad": True, "relu": True, "gating": False}),
     ModelCase("NetVladModel", {"cluster_size": 5, "hidden_size": 10, "vlagd": True, "add_batch_norm": False,

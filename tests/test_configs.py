@@ -266,7 +266,10 @@ def test_the_process_of_paper_004(tmp_path):
     write_frame_shards(tmp_path, [[make_video(f"v{number}", ratings=[(0, 0, 1.0)])] for number in range(8)])
     given = parse("em", "--train_data_pattern=*", f"--rated_data_pattern={tmp_path / '*'}")
     plan = em.plan(given, "dir", model_config(given), None)
-    assert (len(plan.candidates), plan.threshold, plan.folds) == (2, 0.9, 8)
+    assert (len(plan.candidates), plan.threshold, plan.folds) == (2, 0.9, 8)  # section 6.1; the paper's part is "small"
+    assert plan.initial.model.model == "FrameLevelLogisticModel"  # table 1, first block
+    assert plan.initial.model.video_prediction == "segments_mean"  # eq. 15
+    assert [(stage.num_epochs, stage.optimizer) for stage in plan.initial.stages] == [(5, "AdamOptimizer")] * 2  # section 6.1
     for candidates in plan.candidates:
         assert [candidate.model.model for candidate in candidates] == ["TransformerModel"] * 2
         assert [candidate.model.hyperparameters["fusion"] for candidate in candidates] == ["early", "late"]

@@ -12,6 +12,7 @@ MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")  # Keras's policies
 DEFAULTS = 2  # 1: the models' arguments before their EARLIER_DEFAULTS changed
+VIDEO_PREDICTIONS = ("whole", "segments_mean")  # as in base_model.FrameModel
 MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
 _ID = jsonfiles.Integer(0, 2**31)
 _FIELDS = {
@@ -26,6 +27,7 @@ _FIELDS = {
     "id_feature": jsonfiles.Optional(jsonfiles.Text()),
     "max_frames": jsonfiles.Optional(jsonfiles.Integer(1, MAX_FRAMES)),
     "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),
+    "video_prediction": jsonfiles.Optional(jsonfiles.Text("|".join(VIDEO_PREDICTIONS))),
     "label_loss": jsonfiles.Optional(jsonfiles.Text()),
     "loss_options": jsonfiles.Optional(jsonfiles.Object()),
     "loss_by_stage": jsonfiles.Optional(jsonfiles.Boolean()),
@@ -54,6 +56,7 @@ class ModelConfig:
         id_feature: name of the record's id in its context.
         max_frames: frames read of a video.
         segment_expansion: frames added before and after a 5-second segment.
+        video_prediction: "whole": a video's frames at once; "segments_mean": the mean over its 5-second segments (paper 004).
         label_loss: registered name of the loss.
         loss_options: arguments of its constructor.
         loss_by_stage: nobody asked for this loss: it is what the last stage has chosen, and another stage chooses its own.
@@ -74,6 +77,7 @@ class ModelConfig:
     id_feature: str = "id"
     max_frames: int = 300
     segment_expansion: int = 0
+    video_prediction: str = "whole"
     label_loss: str = "CrossEntropyLoss"
     loss_options: dict = dataclasses.field(default_factory=dict)
     loss_by_stage: bool = False

@@ -109,13 +109,14 @@ def needs_whole_videos(name):
 _known = hyperparameters  # build_model has an argument of that name
 
 
-def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters):
+def build_model(name, num_classes, feature_sizes=(1024, 128), video_prediction="whole", **hyperparameters):
     """Builds a registered model.
 
     Args:
         name: of the model.
         num_classes: C, columns of the predictions.
         feature_sizes: values of each feature, in the order in which they are concatenated.
+        video_prediction: "whole" or "segments_mean", as in FrameModel.
         **hyperparameters: arguments of the model's constructor, or of its head's layer (they go to head_options; where both
             have one of that name, as momentum, the model's is meant), or names in ALIASES.
 
@@ -134,7 +135,7 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
     if head_options:
         arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
     try:
-        return model(num_classes, feature_sizes, **arguments)
+        return model(num_classes, feature_sizes, video_prediction=video_prediction, **arguments)
     except UserError:
         raise
     except Exception as error:

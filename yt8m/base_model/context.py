@@ -63,6 +63,7 @@ class ContextModel(BaseModel):
     NEEDS_WHOLE_VIDEOS = True
     SEGMENT_EXPANSION = 3
     SCORES_VIDEOS = False
+    NO_SEGMENTS_MEAN = ", which scores segments only"
     FINDS_SEGMENTS_BY_POSITION = False
     HAS_ENCODERS = True
     RATED_ROWS = SegmentsInVideos

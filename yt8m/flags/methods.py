@@ -37,8 +37,9 @@ EM = Group(
         Flag(
             "em_models",
             values.entries,
-            "The models F1,F2 of the M-step, each with what differs from its recipe in brackets, e.g. "
-            "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64)'. Default: --model for both.",
+            "The models F1,F2 of the M-step, each with what differs in brackets, hyper-parameters, recipe=NAME and flags, e.g. "
+            "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64,recipe=em,segment_expansion=0)'. Default: --model for "
+            "both.",
         ),
     ),
 )

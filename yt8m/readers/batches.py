@@ -51,8 +51,9 @@ def training_batches(
         float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for RatedSegments `start_times` int32 [B]. With
         VideosWithSegments there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each,
         `start_times` [N], `labels` and `label_weights` [N, C]. With SegmentsInVideos `frames` uint8 [N, W, D] and `num_frames`
-        [N] are those of the segments, the videos' are `context_frames` uint8 [B, T, D], `context_num_frames` int32 [B]. As
-        the spec asks: `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
+        [N] are those of the segments, the videos' are `context_frames` uint8 [B, T, D], `context_num_frames` int32 [B]. Of
+        segments that are all annotated (spec.dense) the labels come as pairs (readers/pairs.py). As the spec asks:
+        `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
 
     Raises:
         UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a

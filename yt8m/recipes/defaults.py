@@ -61,19 +61,21 @@ BEST_METRICS = {
 }
 
 
-def recipe(model, stage, sample):
+def recipe(model, stage, sample, name=None):
     """Default values of the training flags.
 
     Args:
         model: name of the model.
         stage: one of config.STAGES.
         sample: whether the run is on the built-in sample.
+        name: of RECIPES; None: the model's own, or the sample's.
 
     Returns:
         dict of TrainConfig fields.
     """
     facts = registry.get("model", model)
-    stages = RECIPES["sample" if sample else facts.RECIPE]
+    sample = sample and name is None
+    stages = RECIPES[name or ("sample" if sample else facts.RECIPE)]
     common = {"learning_rate_decay": 1.0, "learning_rate_decay_examples": DECAY_EXAMPLES, "batch_unit": BATCH_UNIT}
     values = {**common, **stages.get(stage, stages["pretrain"])}
     if sample:

@@ -32,7 +32,18 @@ def patterns(given, stage, sample, model):
     return {"data_pattern": sample.train_pattern if model.frame_features else sample.video_train_pattern}
 
 
-def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data_pattern="", segment_label_ids=None, first=True):
+def stage_config(
+    given,
+    stage,
+    model,
+    sample,
+    train_dir,
+    data_pattern,
+    eval_data_pattern="",
+    segment_label_ids=None,
+    first=True,
+    recipe=None,
+):
     """The TrainConfig of a stage: what is given, else the recipe's value.
 
     Args:
@@ -42,12 +53,13 @@ def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data
         sample: the built-in Sample, or None with named data.
         train_dir, data_pattern, eval_data_pattern, segment_label_ids: fields of TrainConfig.
         first: it is the command's first stage; only this one starts a new model with --start_new_model.
+        recipe: as defaults.recipe's name.
 
     Raises:
         UserError: a count, rate or fraction that is out of its range, or a flag that does nothing in the stage.
     """
     checks.training(given)
-    values = defaults.recipe(model, stage, sample is not None)
+    values = defaults.recipe(model, stage, sample is not None, recipe)
     if given.get("optimizer", values.get("optimizer")) != values.get("optimizer"):
         values.pop("optimizer_epsilon", None)  # which is that of the recipe's optimizer
     if "num_epochs" in given and "max_steps" not in given:

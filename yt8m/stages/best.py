@@ -5,6 +5,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from yt8m.readers import pairs
 from yt8m.stages import evaluate
 from yt8m.stages.evaluate import scalars, write_scalars
 from yt8m.training.predict import make_predict
@@ -79,7 +80,8 @@ def mean_loss(model, objective, spec, batch_size=128):
     """
     predict, total, rows = make_predict(model), 0.0, 0
     for batch in evaluate.shown_batches(spec, batch_size):
-        losses = objective.label_losses(tf.constant(predict(batch)), batch)
+        predictions = tf.constant(predict(batch))
+        losses = objective.label_losses(predictions, pairs.spread(batch, predictions.shape[-1]))
         total += float(tf.reduce_sum(tf.cast(losses, tf.float64)))
         rows += int(tf.shape(losses)[0])
     return total / rows

@@ -15,8 +15,19 @@ def check(stage, model_config, spec):
     Raises:
         UserError: names the flag.
     """
-    Augmentation(**stage.augmentation).check(models.model_class(model_config.model), spec.by_video, spec.segment_labels)
+    model_class, by_segments = models.model_class(model_config.model), cuts_videos(model_config, spec)
+    Augmentation(**stage.augmentation).check(model_class, spec.by_video, spec.segment_labels, by_segments)
     check_loss(stage, model_config)
+    if by_segments and stage.xla == "on":
+        raise UserError(
+            "--xla=on: with --video_prediction=segments_mean every batch of videos has another number of segments, and XLA would "
+            "compile each anew. Leave it out in pre-training."
+        )
+    if stage.start_time_weight and model_config.video_prediction == "segments_mean":
+        raise UserError(
+            f"--start_time_weight={stage.start_time_weight}: with --video_prediction=segments_mean attention stays within a "
+            "segment, and no loss could move it to another. Give --video_prediction=whole."
+        )
     if stage.start_time_weight and stage.stage == "finetune" and not models.has_attention(model_config.model):
         raise UserError(
             f"--start_time_weight={stage.start_time_weight}: {model_config.model} has no attention over frames. Use "
@@ -26,6 +37,11 @@ def check(stage, model_config, spec):
         check_blend(stage)
     if stage.start_time_weight and (stage.teacher_scores or stage.pseudo_data_pattern):
         raise UserError("--start_time_weight: not together with --teacher_scores or --pseudo_data_pattern. Leave one out.")
+
+
+def cuts_videos(model, spec):
+    """Whether a model (or its ModelConfig) gets whole videos and cuts them into segments, every batch into another number."""
+    return model.video_prediction == "segments_mean" and not spec.segment_labels
 
 
 def check_blend(stage):

@@ -90,6 +90,7 @@ RULES = {
     "id_feature": Rule(ANY, "it names the videos and changes nothing in the training"),
     "max_frames": _INPUT,
     "segment_expansion": _INPUT,
+    "video_prediction": _INPUT,
     "label_loss": _LOSS,
     "loss_options": _LOSS,
     "loss_by_stage": Rule(NOT_KEPT, "the loss itself is compared"),

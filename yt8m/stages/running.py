@@ -8,7 +8,7 @@ from yt8m import config as configs
 from yt8m.stages import evaluate, kept_optimizer, pictures, record
 from yt8m.stages.batches import batches_from, stage_length, unit
 from yt8m.stages.best import keeping_the_best, keeps_best
-from yt8m.stages.checks import check
+from yt8m.stages.checks import check, cuts_videos
 from yt8m.stages.objective import described, objective_of, with_loss_of
 from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import checkpoints as ckpt
@@ -61,7 +61,7 @@ def run_stage(stage, model_config, spec, callbacks):
     )
     counters = (checkpoints.step, checkpoints.stage_step)
     steps = loop.make_train_steps(
-        strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model), counters
+        strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model, spec), counters
     )
     iterator = iter(distribute(strategy, batches_from(stage, spec, length, first_step, replicas)))
     hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks, stage.stage == "finetune")
@@ -90,9 +90,10 @@ def as_kept(stage, model, optimizer, checkpoints):
     return model
 
 
-def uses_xla(stage, model):
+def uses_xla(stage, model, spec):
     """Whether the step is compiled with XLA; unasked not for cuDNN's recurrent layers, nor where shapes change all the time."""
-    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and model.suits_xla and not stage.start_time_weight)
+    suits = model.suits_xla and not stage.start_time_weight and not cuts_videos(model, spec)
+    return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and suits)
 
 
 def process_folder(train_dir, strategy):
