@@ -9,7 +9,6 @@ import shlex
 
 import numpy as np
 import pytest
-from yt8m.stages.objective import loss_of
 
 from tests import commands
 from tests.published import OURS, PUBLISHED
@@ -23,6 +22,7 @@ from yt8m.layers.frame_sampling import ends_of
 from yt8m.recipes import em
 from yt8m.recipes.model import model_config as model_of
 from yt8m.recipes.stages import stage_config
+from yt8m.stages.objective import loss_of
 from yt8m.training import optimizers, restore, schedules
 
 ROOT = pathlib.Path(__file__).parent.parent

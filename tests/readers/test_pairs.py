@@ -8,7 +8,7 @@ from tests.readers.annotated import CLASSES, spec, write_sidecars
 from yt8m import config
 from yt8m.readers import pairs
 from yt8m.readers.spec import RatedSegments, VideosWithSegments
-from yt8m.stages import running
+from yt8m.stages import batches
 from yt8m.stages.mstep import mstep
 from yt8m.training.augmentation import Augmentation, augment
 
@@ -79,13 +79,13 @@ def test_an_m_step_ends_with_the_same_weights(pattern, tmp_path, monkeypatch, na
     values = dict(batch_size=3, base_learning_rate=0.05, learning_rate_decay=1.0, learning_rate_decay_examples=10, max_steps=6)
     values |= {"pseudo_labels": labels, "augmentation": augmentation}
     ours = mstep(config.TrainConfig(str(tmp_path / "pairs"), "mstep", pattern, **values), model)
-    read = running.training_batches
+    read = batches.training_batches
 
     def with_labels(asked, *arguments, **options):
         assert type(asked) is (VideosWithSegments if name == "TransformerModel" else RatedSegments)
         return read(asked, *arguments, **options).map(lambda batch: pairs.spread(batch, CLASSES))
 
-    monkeypatch.setattr(running, "training_batches", with_labels)
+    monkeypatch.setattr(batches, "training_batches", with_labels)
     theirs = mstep(config.TrainConfig(str(tmp_path / "labels-of-all"), "mstep", pattern, **values), model)
     for weight, other in zip(ours.weights, theirs.weights):
         np.testing.assert_array_equal(weight, other)
