@@ -87,15 +87,24 @@ class FrameModel(BaseModel):
     def read_frames(self):
         """The symbolic inputs, and `frames` and `mask` for `encode`, of segments with video_prediction="segments_mean"."""
         inputs = frame_inputs(self.feature_sizes)
-        frames, num_frames = inputs["frames"], inputs["num_frames"]
-        if self.video_prediction == "segments_mean":
-            frames, num_frames = SegmentSplit(name="segments")(frames, num_frames)
+        frames, num_frames = self.taken(inputs)
         if "sampling" in self.ARGUMENTS:
             sampling = (self.sampling, self.num_samples, self.skip_head, self.skip_tail, self.stride, self.seed_of_inference())
             frames, num_frames = sample_frames({"frames": frames, "num_frames": num_frames}, *sampling)
         mask = FrameMask(name="mask")(frames, num_frames)
         dequantize = Dequantize(normalize=self.normalize and self.NORMALIZES_FRAMES, name="dequantize")
         return inputs, dequantize(frames, num_frames), mask
+
+    def taken(self, inputs, name="segments"):
+        """The frames and num_frames that sampling gets: the videos', or with video_prediction="segments_mean" their segments'.
+
+        Args:
+            inputs: the symbolic inputs.
+            name: of the layer that cuts them into segments.
+        """
+        if self.video_prediction == "segments_mean":
+            return SegmentSplit(name=name)(inputs["frames"], inputs["num_frames"])
+        return inputs["frames"], inputs["num_frames"]
 
     def seed_of_inference(self):
         """Seed of FrameSampling in inference; None: it draws nothing there."""

@@ -81,7 +81,8 @@ class MultiAttentionModel(FrameModel):
         self._classify_sets = keras.Model([frames, mask], [of_sets, weights]).__call__  # a bound method for BaseModel's reason
         ends = self.ends({name: getattr(self, name) for name in ("sampling", "skip_head", "skip_tail")})
         if any(ends):
-            weights = FramePlaces(*ends, name="places")(weights, **inputs)
+            frames, num_frames = self.taken(inputs, "segments_of_places")
+            weights = FramePlaces(*ends, name="places")(weights, frames=frames, num_frames=num_frames)
         return Graph(inputs, ops.max(of_sets, axis=1), ops.reshape(embedding, (-1, self.num_sets * self.hidden_size)), weights)
 
     def encode(self, frames, mask):
