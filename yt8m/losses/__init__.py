@@ -18,6 +18,7 @@ __all__ = [
     "SoftmaxLoss",
     "build",
     "get",
+    "needs_video_labels",
 ]
 
 
@@ -26,14 +27,19 @@ def get(name):
     return registry.get("loss", name)
 
 
+def needs_video_labels(name):
+    """Whether a loss is for segments alone: it needs the labels of the video around each."""
+    return "video_labels" in getattr(get(name), "NEEDS", ())
+
+
 def build(name, options=None, rated=True):
     """The loss of that name with these arguments of its constructor.
 
     Args:
         name: registered name.
         options: {argument: value}.
-        rated: the rows are rated segments. Other rows have no labels of a video around them: a loss that NEEDS these gives way
-            to CrossEntropyLoss, with which paper 002 pre-trains.
+        rated: the rows are rated segments. In the evaluation of other rows, which have no labels of a video around them, a loss
+            that NEEDS these gives way to CrossEntropyLoss. (What a stage of training minimises, stages/objective.py says.)
 
     Raises:
         UserError: an unknown loss, or an argument that it does not have or refuses.
@@ -46,4 +52,4 @@ def build(name, options=None, rated=True):
     for option, value in options.items():
         check_like(f"--loss_options: {option}", value, loss().get_config()[option])
     built = loss(**options)
-    return built if rated or "video_labels" not in getattr(loss, "NEEDS", ()) else CrossEntropyLoss()
+    return built if rated or not needs_video_labels(name) else CrossEntropyLoss()
