@@ -11,6 +11,7 @@ from yt8m.files import write_text
 MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")  # Keras's policies
+DEFAULTS = 2  # 1: the models' arguments before their EARLIER_DEFAULTS changed
 MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
 _ID = jsonfiles.Integer(0, 2**31)
 _FIELDS = {
@@ -29,6 +30,7 @@ _FIELDS = {
     "loss_options": jsonfiles.Optional(jsonfiles.Object()),
     "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
     "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
+    "defaults": jsonfiles.Optional(jsonfiles.Integer(1, DEFAULTS)),
 }
 
 
@@ -55,6 +57,8 @@ class ModelConfig:
         loss_options: arguments of its constructor.
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
+        defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
+            EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
     """
 
     model: str
@@ -72,6 +76,7 @@ class ModelConfig:
     loss_options: dict = dataclasses.field(default_factory=dict)
     precision: str = "float32"
     sample: str | None = None
+    defaults: int = DEFAULTS
 
     @property
     def num_outputs(self):
@@ -200,6 +205,6 @@ def read_model_config(train_dir):
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
         for name in ("label_ids", "segment_class_ids"):
             values[name] = None if values.get(name) is None else tuple(values[name])
-        return ModelConfig(**values)
+        return ModelConfig(**{"defaults": 1, **values})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written by this version of train.py ({error}). Train again, or mend the file.") from error

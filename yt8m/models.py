@@ -21,6 +21,7 @@ __all__ = [
     "model_inputs",
     "model_names",
     "needs_whole_videos",
+    "settled",
     "takes_frames",
 ]
 
@@ -143,6 +144,17 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
         raise UserError(
             f"--hyperparameters={given}: no {name} can be built with them ({reason}). Check their types and sizes."
         ) from error
+
+
+def settled(name, hyperparameters, earlier=False):
+    """Hyper-parameters as a record has them, and beside them those whose defaults have changed (BaseModel.settled).
+
+    Args:
+        name: of the model.
+        hyperparameters: as build_model's.
+        earlier: the record is of before the defaults changed.
+    """
+    return model_class(name).settled(_without_aliases(hyperparameters), earlier)
 
 
 def check_hyperparameters(name, hyperparameters):

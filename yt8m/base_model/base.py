@@ -55,6 +55,12 @@ class BaseModel(keras.Model):
     ARGUMENTS = {}  # constructor's argument -> default
     # Head's name -> options that the model gives it unless told otherwise; None: it gives none, head_options stay as they come.
     HEAD_DEFAULTS = None
+    # Argument -> what it was, or was as if it were, before its default changed or it came: a record that does not name it and is
+    # of before then means that.
+    EARLIER_DEFAULTS = {}
+    # As the segment encoder of ContextAwareModel: the layer whose output before its activation is the segment's vector; None: the
+    # embedding is.
+    SEGMENT_LAYER = None
     RECIPE = "starter"  # which training recipe it has on named data
     SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
     # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the
@@ -120,7 +126,18 @@ class BaseModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        return cls(**cls.settled(config, earlier=True))  # get_config names all arguments that there are
+
+    @classmethod
+    def settled(cls, arguments, earlier=False):
+        """The arguments, and beside them those of EARLIER_DEFAULTS that they do not name.
+
+        Args:
+            arguments: of the constructor, as a record has them.
+            earlier: the record is of before these defaults changed; False: of since then.
+        """
+        values = cls.EARLIER_DEFAULTS if earlier else {name: cls.ARGUMENTS[name] for name in cls.EARLIER_DEFAULTS}
+        return {**values, **arguments}
 
     # ------------------------------------------------------------ what it sees
 
@@ -155,6 +172,11 @@ class BaseModel(keras.Model):
         """Raises UserError for a model that scores segments only."""
         if not cls.SCORES_VIDEOS:
             raise UserError(f"{cls.__name__} scores segments in their videos, not whole videos. Use --segment_labels.")
+
+    @classmethod
+    def ends(cls, arguments):
+        """Frames (at the beginning, at the end) that a model of these arguments leaves out of a video, as FrameSampling says."""
+        return 0, 0
 
     @property
     def suits_xla(self):

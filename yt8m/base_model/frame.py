@@ -6,7 +6,7 @@ from yt8m.base_model.base import BaseModel
 from yt8m.base_model.parts import Graph
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
-from yt8m.layers.frame_sampling import sample_frames
+from yt8m.layers.frame_sampling import ends_of, sample_frames
 
 
 def frame_inputs(feature_sizes, prefix=""):
@@ -25,14 +25,14 @@ def frame_inputs(feature_sizes, prefix=""):
 class FrameModel(BaseModel):
     """A model that describes a video or a segment by one vector, and classifies that.
 
-    Frames -> sampled (training) -> features, L2-normalised -> encode -> head. A subclass implements `encode`. One that is to
-    see all frames in training leaves SAMPLING out of its ARGUMENTS.
+    Frames -> ends cut off, sampled (training) -> features, L2-normalised -> encode -> head. A subclass implements `encode`. One
+    that is to see all frames leaves SAMPLING out of its ARGUMENTS.
 
     Args:
         num_classes: C.
         feature_sizes: bytes a frame of each feature; D is their sum.
-        sampling: frames that a training step sees: a method of FrameSampling, or "none" (all).
-        num_samples, skip_head, skip_tail, stride: as in FrameSampling.
+        sampling: frames that a training step sees: a method of FrameSampling, or "none" (all, the ends too).
+        num_samples, skip_head, skip_tail, stride: as in FrameSampling, which cuts off the ends in inference, too.
         normalize: L2-normalise each frame over D.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer, over HEAD_DEFAULTS.
@@ -62,13 +62,22 @@ class FrameModel(BaseModel):
         embedding = self.encode(frames, mask)
         return Graph(inputs, self.head()(embedding), embedding)
 
+    @classmethod
+    def ends(cls, arguments):
+        given = {**cls.ARGUMENTS, **arguments}
+        return ends_of(given["sampling"], given["skip_head"], given["skip_tail"]) if "sampling" in given else (0, 0)
+
     def read_frames(self):
         """The symbolic inputs, and `frames` and `mask` for `encode`."""
         inputs = frame_inputs(self.feature_sizes)
         frames, num_frames = inputs["frames"], inputs["num_frames"]
         if "sampling" in self.ARGUMENTS:
-            sampling = (self.sampling, self.num_samples, self.skip_head, self.skip_tail, self.stride)
+            sampling = (self.sampling, self.num_samples, self.skip_head, self.skip_tail, self.stride, self.seed_of_inference())
             frames, num_frames = sample_frames(inputs, *sampling)
         mask = FrameMask(name="mask")(frames, num_frames)
         dequantize = Dequantize(normalize=self.normalize and self.NORMALIZES_FRAMES, name="dequantize")
         return inputs, dequantize(frames, num_frames), mask
+
+    def seed_of_inference(self):
+        """Seed of FrameSampling in inference; None: it draws nothing there."""
+        return None

@@ -48,7 +48,7 @@ _STARTER = {
     "dbof_cluster_size": (int, "Units of DbofModel's cluster layer."),
     "dbof_hidden_size": (int, "Units of its hidden layer."),
     "dbof_pooling_method": (str, "Its pooling: max or average."),
-    "dbof_activation": (str, "Its activation: relu6 or sigmoid."),
+    "dbof_activation": (str, "Its activation: sigmoid, the starter's since August 2019, or relu6, before."),
     "dbof_add_batch_norm": (bool, "Its batch norms."),
     "netvlad_cluster_size": (int, "Clusters of NetVladModel."),
     "netvlad_hidden_size": (int, "Units of its hidden layer."),

@@ -53,6 +53,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         loss_options=_loss_options(given, base),
         precision=given.get("precision") or (base.precision if base else default_precision()),
         sample=sample.size if sample else None,
+        defaults=base_or("defaults", configs.DEFAULTS),
     )
 
 

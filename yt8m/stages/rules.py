@@ -88,4 +88,5 @@ RULES = {
     "loss_options": _LOSS,
     "precision": Rule(COMING, "the weights are kept in float32 under any"),
     "sample": Rule(NOT_KEPT, "the files are compared"),
+    "defaults": _MODEL,
 }
