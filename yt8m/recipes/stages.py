@@ -28,7 +28,7 @@ def patterns(given, stage, sample, model):
     if not sample:
         return {"data_pattern": given.get("train_data_pattern"), "eval_data_pattern": given.get("eval_data_pattern", "")}
     if stage == "finetune":
-        return {"data_pattern": sample.rated_pattern}
+        return {"data_pattern": sample.rated_pattern, "eval_data_pattern": sample.held_out_pattern}
     return {"data_pattern": sample.train_pattern if model.frame_features else sample.video_train_pattern}
 
 
