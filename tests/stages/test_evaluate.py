@@ -8,6 +8,7 @@ import pytest
 import yt8m
 from tests.testing import make_video, write_frame_shards
 from yt8m import metrics
+from yt8m.errors import UserError
 from yt8m.readers import batches
 from yt8m.stages import evaluate
 from yt8m.training import restore
@@ -62,7 +63,11 @@ def test_whole_videos(shards, run):
     assert 0 < result["precision"] < 1 and 0 < result["recall"] < 1
     assert result["log_loss"] == pytest.approx(entropy(predictions, labels).mean(), rel=1e-5)
     assert result["log_loss_sum"] == pytest.approx(CLASSES * result["log_loss"])
-    assert result["loss"] == pytest.approx(result["log_loss_sum"])
+    assert "loss" not in result, "eq. 2 is of segments alone"
+    asked = yt8m.evaluate(train_dir=run, eval_data_pattern=shards, run_once=True, label_loss="CrossEntropyLoss")
+    assert asked["loss"] == pytest.approx(result["log_loss_sum"])
+    with pytest.raises(UserError, match=r"--label_loss=SampledNegativeLoss: is for rated segments"):
+        yt8m.evaluate(train_dir=run, eval_data_pattern=shards, label_loss="SampledNegativeLoss")
     assert result["map"] == metrics.mean_average_precision(predictions, labels)
     np.testing.assert_array_equal(result["class_positives"], true.sum(0))
 

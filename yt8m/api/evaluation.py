@@ -5,7 +5,7 @@ import os
 import time
 
 from yt8m import config as configs
-from yt8m import flags
+from yt8m import flags, losses
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.readers import labels
@@ -60,6 +60,8 @@ def _check(given):
         raise UserError(f"--threshold={given['threshold']}: must be between 0 and 1.")
     if given.get("map_top_k") and given.get("segment_labels"):
         raise UserError(f"--map_top_k={given['map_top_k']}: in MAP all rated segments count. Leave it out, or --segment_labels.")
+    if given.get("label_loss") and not given.get("segment_labels") and losses.needs_video_labels(given["label_loss"]):
+        raise UserError(f"--label_loss={given['label_loss']}: is for rated segments. Add --segment_labels, or leave it out.")
     if given.get("vocabulary_file") and not given.get("per_class_output"):
         raise UserError("--vocabulary_file is for --per_class_output, which is not given. Give both or neither.")
 

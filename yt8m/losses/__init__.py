@@ -32,14 +32,12 @@ def needs_video_labels(name):
     return "video_labels" in getattr(get(name), "NEEDS", ())
 
 
-def build(name, options=None, rated=True):
+def build(name, options=None):
     """The loss of that name with these arguments of its constructor.
 
     Args:
         name: registered name.
         options: {argument: value}.
-        rated: the rows are rated segments. In the evaluation of other rows, which have no labels of a video around them, a loss
-            that NEEDS these gives way to CrossEntropyLoss. (What a stage of training minimises, stages/objective.py says.)
 
     Raises:
         UserError: an unknown loss, or an argument that it does not have or refuses.
@@ -51,5 +49,4 @@ def build(name, options=None, rated=True):
         raise UserError(f"--loss_options: {name} has no {unknown[0]}. It has {', '.join(known)}.")
     for option, value in options.items():
         check_like(f"--loss_options: {option}", value, loss().get_config()[option])
-    built = loss(**options)
-    return built if rated or not needs_video_labels(name) else CrossEntropyLoss()
+    return loss(**options)

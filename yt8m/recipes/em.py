@@ -21,7 +21,7 @@ FOLDS = 8  # or as many as there are rated shards
 FLAGS = by_name((MODEL, TRAINING, OPTIMIZER, data()))
 # Flags that an entry of --em_models may have in its brackets, beside hyper-parameters: of the model, and of its training.
 FACTS = ("segment_expansion", "video_prediction")
-SETTINGS = ("batch_size", "max_steps", "num_epochs", *(flag.name for flag in OPTIMIZER.flags))
+SETTINGS = ("batch_size", "batch_unit", "max_steps", "num_epochs", *(flag.name for flag in OPTIMIZER.flags))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,18 +43,22 @@ def evaluate_videos(
     Returns:
         dict of metric name -> value, as VideoMetrics.result, with the cross entropy in both normalisations: `log_loss`, the mean
         over the classes (paper 002, eq. 1, and its tables 1 and 2), and `log_loss_sum`, the sum over them (the starter's).
-        `loss` is the config's loss.
+        `loss` is the config's loss; it is left out where that is one of segments alone, such as SampledNegativeLoss.
     """
     models.check_scores_videos(config.model)
-    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
+    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options)
+    of_segments = losses.needs_video_labels(config.label_loss)
     metrics = VideoMetrics(config.num_outputs, top_k, map_top_k, threshold)
     spec = video_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None)
     for batch in shown_batches(spec, batch_size):
         predictions, labels = predict(batch), batch["labels"].numpy()
         entropy = float(np.mean(losses.CrossEntropyLoss()(predictions, labels)))
-        value = float(np.mean(loss(predictions, labels)))
-        metrics.update(predictions, labels, loss=value, log_loss=entropy / config.num_outputs, log_loss_sum=entropy)
-    return metrics.result()
+        values = {} if of_segments else {"loss": float(np.mean(loss(predictions, labels)))}
+        metrics.update(predictions, labels, **values, log_loss=entropy / config.num_outputs, log_loss_sum=entropy)
+    result = metrics.result()
+    if of_segments:
+        del result["loss"]
+    return result
 
 
 def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", threshold=0.5):
