@@ -8,6 +8,8 @@ import sys
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow's allocator on a CPU keeps what it once had; the system's gives back what a test no longer needs.
+os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

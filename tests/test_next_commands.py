@@ -57,6 +57,7 @@ def test_on_the_sample(shell, capsys):
     assert "ceiling" in shell(lines[0]) and "http" in shell(lines[2])
     (line,) = next_lines(shell(lines[1]))
     assert line == f"python {ROOT}/segment_eval_inference.py --train_dir='a run' --submission_file='a run/predictions.csv'"
+    assert "│ predictions.csv" in shell(line)
     given = {"train_dir": str(shell.folder / "a run"), "output_file": str(shell.folder / "other file.csv")}
     capsys.readouterr()
     yt8m.inference(**given, segment_labels=True, segment_max_pred=1)

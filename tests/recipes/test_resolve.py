@@ -127,6 +127,16 @@ def test_stages_on_named_data(arguments, stages):
     assert {stage.data_pattern for stage in run.stages} == {"*"} and run.plan is None
 
 
+def test_fine_tuning_on_the_sample_is_judged_at_each_checkpoint_on_what_is_held_out(sample):
+    pretrain, finetune = resolve(parse("--model=AttentionModel", "--train_dir=dir"), sample=sample).stages
+    assert (pretrain.eval_data_pattern, finetune.eval_data_pattern) == ("", sample.held_out_pattern)
+
+
+def test_the_best_is_kept_where_there_are_shards_to_judge_on(sample):
+    run = resolve(parse("--model=AttentionModel", "--train_dir=dir", "--keep_best"), sample=sample)
+    assert [(stage.keep_best, stage.best_metric) for stage in run.stages] == [(False, "map"), (True, "map")]
+
+
 def test_only_the_first_stage_starts_a_new_model(sample):
     run = resolve(parse("--model=AttentionModel", "--start_new_model", "--train_dir=dir"), sample=sample)
     assert [(stage.stage, stage.start_new_model) for stage in run.stages] == [("pretrain", True), ("finetune", False)]
@@ -154,7 +164,7 @@ def sample():
 
     class Parts:
         size, num_classes = "small", 108
-        train_pattern, rated_pattern, video_train_pattern = "train*", "rated*", "means*"
+        train_pattern, rated_pattern, video_train_pattern, held_out_pattern = "train*", "rated*", "means*", "held*"
 
     return Parts()
 

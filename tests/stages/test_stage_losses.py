@@ -73,7 +73,7 @@ def test_a_loss_of_segments_is_refused_where_only_videos_are_learned(data, tmp_p
 def test_in_a_command_of_both_stages_it_is_the_second_ones(tmp_path):
     class Sample:
         size, num_classes = "small", 108
-        train_pattern, rated_pattern, video_train_pattern = "train*", "rated*", "means*"
+        train_pattern, rated_pattern, video_train_pattern, held_out_pattern = "train*", "rated*", "means*", "held_out*"
 
     given = commands.given(
         "train", "--model=AttentionModel", "--label_loss=SampledNegativeLoss", "--loss_options=unrated_weight=2"

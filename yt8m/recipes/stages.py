@@ -28,7 +28,7 @@ def patterns(given, stage, sample, model):
     if not sample:
         return {"data_pattern": given.get("train_data_pattern"), "eval_data_pattern": given.get("eval_data_pattern", "")}
     if stage == "finetune":
-        return {"data_pattern": sample.rated_pattern}
+        return {"data_pattern": sample.rated_pattern, "eval_data_pattern": sample.held_out_pattern}
     return {"data_pattern": sample.train_pattern if model.frame_features else sample.video_train_pattern}
 
 
@@ -112,7 +112,7 @@ def batch_unit(given, stage, model, values, sample):
 def best(given, stage, values, sample):
     """folds, keep_best and, where a best checkpoint is kept, best_metric of a stage, {TrainConfig field: value}.
 
-    A command of both stages, and one of EM, leaves out rated shards alone.
+    A command of both stages, and one of EM, leaves out rated shards alone, and judges where there are shards to judge on.
 
     Args: as batch_unit's.
 
@@ -124,7 +124,9 @@ def best(given, stage, values, sample):
     folds = values.get("folds", 0) if in_all or stage == "finetune" else 0
     keep = given.get("keep_best", False) and not given.get("folds") and asked != "em"
     if keep and not values["eval_data_pattern"]:
-        raise UserError("--keep_best: nothing to judge on. Give --eval_data_pattern, or --folds to leave out a part.")
+        if in_all or stage == "finetune":
+            raise UserError("--keep_best: nothing to judge on. Give --eval_data_pattern, or --folds to leave out a part.")
+        keep = False
     fields = {"folds": folds, "keep_best": keep}
     if folds or keep or (asked == "em" and stage == "finetune"):
         metrics = defaults.BEST_METRICS["mstep with folds" if folds and stage == "mstep" else stage]
