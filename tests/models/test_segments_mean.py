@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import os
 
 import keras
@@ -210,6 +211,9 @@ def test_a_bundle_and_an_export_have_it(pattern, trained, tmp_path):
     assert again.read_text() == output.read_text()
     flags = (f"--train_dir={trained}", f"--output_dir={tmp_path / 'export'}", "--formats=saved_model,mediapipe,float32")
     assert commands.run("export_model", *flags) is None
+    report = json.loads((tmp_path / "export" / "export.json").read_text())
+    assert report["video_prediction"] == "segments_mean"
+    assert [row["problem"] for row in report["formats"]] == [None] * 4
     run, videos = restore.newest(trained), harness.frames_batch(NUM_FRAMES, 30)
     saved = [os.path.join(folder, "") for folder, _, files in os.walk(tmp_path / "export") if "saved_model.pb" in files]
     signature = next(

@@ -94,10 +94,10 @@ def test_an_m_step_ends_with_the_same_weights(pattern, tmp_path, monkeypatch, na
 def test_a_compiled_m_step_learns_the_same(pattern, tmp_path):
     """Batches with other numbers of pairs, and ids beside them, under XLA."""
     model = config.ModelConfig("FrameLevelLogisticModel", feature_sizes=spec(pattern).feature_sizes, num_classes=CLASSES)
+    values = dict(batch_size=3, base_learning_rate=0.05, learning_rate_decay=1.0, learning_rate_decay_examples=10, max_steps=4)
     labels, weights = write_sidecars(tmp_path / "labels"), []
     for xla in ("off", "on"):
-        rate = dict(base_learning_rate=0.05, learning_rate_decay=1.0, learning_rate_decay_examples=10)
-        run = config.TrainConfig(str(tmp_path / xla), "mstep", pattern, 3, **rate, max_steps=4, pseudo_labels=labels, xla=xla)
+        run = config.TrainConfig(str(tmp_path / xla), "mstep", pattern, **values, pseudo_labels=labels, xla=xla)
         weights.append(mstep(run, model).get_weights())
     for plain, compiled in zip(*weights):
         np.testing.assert_allclose(compiled, plain, atol=1e-5)

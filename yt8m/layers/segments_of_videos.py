@@ -43,8 +43,9 @@ class SegmentSplit(layers.Layer):
         length, rest = ops.shape(frames)[1], frames.shape[2:]
         counts = frames_of_segments(num_frames, length)  # [B, S]
         segments = ops.shape(counts)[1]
-        padding = ((0, 0), (0, SEGMENT_SIZE - 1), *((0, 0) for _ in rest))
-        frames = ops.pad(frames, padding)[:, : segments * SEGMENT_SIZE]
+        if not isinstance(length, int) or length % SEGMENT_SIZE:
+            padding = ((0, 0), (0, SEGMENT_SIZE - 1), *((0, 0) for _ in rest))
+            frames = ops.pad(frames, padding)[:, : segments * SEGMENT_SIZE]
         frames, of_segments = ops.reshape(frames, (-1, SEGMENT_SIZE, *rest)), ops.reshape(counts, (-1,))
         if training and not _are_segments(counts):
             there = ops.nonzero(of_segments)[0]
