@@ -30,6 +30,9 @@ KINDS = {
         "context_model": "FrameLevelLogisticModel",
         "segment_model": "GatedDbofModel",
         "segment_options": {"cluster_size": 32, "hidden_size": 16, "sampling": "none"},
+        # With these random weights TensorFlow's interpreter refuses the 8-bit ranges of the gated embedding.
+        "segment_layer": "hidden",
+        "segment_activation": True,
         "hidden_size": 8,
     },
 }

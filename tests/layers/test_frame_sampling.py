@@ -1,5 +1,6 @@
 """Which frames FrameSampling takes: each frame's bytes are its own index."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,6 +52,16 @@ def test_a_batch_of_segments_is_kept_whole_in_inference(method, known):
 def test_cutting_does_not_depend_on_the_padding():
     layer = FrameSampling(4, skip_head=3, skip_tail=4)
     assert called(layer, [9, 7], 9, True, False) == called(layer, [9, 7], 60, True, False) == [[3, 4], list(range(7))]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("method, seed", [*((method, None) for method in ENDS), ("random", 1), ("sequence", 1)])
+def test_the_length_is_known_before(method, seed, training):
+    layer = FrameSampling(20, method, skip_head=6, skip_tail=9, stride=3, inference_seed=seed)
+    for length in (5, 15, 16, 20, 21, 40, 200):
+        symbols = keras.KerasTensor((2, length, 3), "uint8"), keras.KerasTensor((2,), "int32")
+        shapes = [x.shape for x in layer.compute_output_spec(*symbols, training=training)]
+        assert shapes == [tuple(x.shape) for x in layer(*numbered([length, 3], length), training=training)]
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -32,6 +32,10 @@ class FrozenEncoder(layers.Layer):
     def call(self, frames, num_frames):
         return ops.stop_gradient(self.encoder({"frames": frames, "num_frames": num_frames}, training=False))
 
+    def compute_output_spec(self, frames, num_frames):
+        output = self.encoder.output
+        return keras.KerasTensor((frames.shape[0], *output.shape[1:]), output.dtype)
+
 
 class ContextModel(BaseModel):
     """A model whose batch has `context_frames` and `context_num_frames` of the video beside a segment's frames.

@@ -33,5 +33,8 @@ class FramePlaces(layers.Layer):
             seen = seen[..., None]
         return ops.where(seen, taken, ops.zeros_like(taken))
 
+    def compute_output_spec(self, values, frames, num_frames):
+        return keras.KerasTensor((*frames.shape[:2], *values.shape[2:]), values.dtype)
+
     def get_config(self):
         return {**super().get_config(), "skip_head": self.skip_head, "skip_tail": self.skip_tail}

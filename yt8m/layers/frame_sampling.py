@@ -192,6 +192,20 @@ class FrameSampling(layers.Layer):
         counts = ops.where(n > skipped, (n - skipped + stride - 1) // stride, n)
         return ops.minimum(indices, total - 1), counts
 
+    def compute_output_spec(self, frames, num_frames, training=None):
+        length = None if frames.shape[1] is None else self._sampled_length(frames.shape[1], training)
+        sampled = keras.KerasTensor((frames.shape[0], length, *frames.shape[2:]), frames.dtype)
+        return sampled, keras.KerasTensor(num_frames.shape, "int32")
+
+    def _sampled_length(self, total, training):
+        """T' of a known T."""
+        skipped, drawn = self.skip_head + self.skip_tail, min(total, self.num_samples)
+        draws = self.method != "every" if training else self.inference_seed is not None
+        if draws and (drawn < total or (training and self.method != "random")):
+            return drawn
+        stride = self.stride if training and self.method == "every" else 1
+        return max(min(total, skipped), (total - skipped + stride - 1) // stride)
+
     def get_config(self):
         return {
             **super().get_config(),
