@@ -12,6 +12,7 @@ LEVELS = [
     {"flags"},
     {"metrics"},
     {"layers", "losses", "readers"},
+    {"features"},
     {"base_model"},
     {"video_level_models"},
     {"frame_level_models"},
