@@ -34,6 +34,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
+        "onnx": ["onnxruntime>=1.20"],
         "test": ["apache-beam>=2.77,<3", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
     },
     classifiers=[

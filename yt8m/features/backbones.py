@@ -10,7 +10,13 @@ from yt8m import registry
 from yt8m.errors import UserError
 
 # Name -> module of yt8m.features that registers it.
-MODULES = {"sketch": "sketch"}
+MODULES = {
+    "keras": "keras_networks",
+    "keras_hub": "keras_hub_networks",
+    "onnx": "onnx_networks",
+    "sketch": "sketch",
+    "yt8m": "youtube8m",
+}
 
 
 class Backbone:
