@@ -47,13 +47,13 @@ def write_vggish_pca(folder, seed=0):
 
 
 def vggish_weights():
-    """{name in the checkpoint: float32 array}: RandomState(0), He scale for the kernels and 0.1 for the biases, in the order of SHAPES."""
-    random, values = np.random.RandomState(0), {}
+    """{name in the checkpoint: float32 array}: He scale for the kernels, 0.1 for the biases, in the order of SHAPES."""
+    random, values = np.random.default_rng(0), {}
     for name, shape in SHAPES.items():
-        kernel = random.standard_normal(shape).astype(np.float32)
+        kernel = random.standard_normal(shape, np.float32)
         kernel *= np.float32(np.sqrt(2 / np.prod(shape[:-1])))
         values[f"{name}/weights"] = kernel
-        values[f"{name}/biases"] = random.standard_normal(shape[-1]).astype(np.float32) * np.float32(0.1)
+        values[f"{name}/biases"] = random.standard_normal(shape[-1], np.float32) * np.float32(0.1)
     return values
 
 

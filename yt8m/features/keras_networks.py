@@ -123,12 +123,12 @@ def weights_digest(network):
 
 
 def _set_random(network):
-    """He-normal kernels, the same in every process."""
-    random = np.random.RandomState(0)
+    """He-normal kernels, the same in every process; those of depthwise convolutions are [rows, columns, channels, 1]."""
+    random = np.random.default_rng(0)
     for variable in network.trainable_variables:
         if len(variable.shape) > 1:
-            fan_in = np.prod(variable.shape[:-1])
-            variable.assign(random.standard_normal(variable.shape).astype(np.float32) * np.float32(np.sqrt(2 / fan_in)))
+            inputs = variable.shape[:2] if len(variable.shape) == 4 and variable.shape[-1] == 1 else variable.shape[:-1]
+            variable.assign(random.standard_normal(variable.shape, np.float32) * np.float32(np.sqrt(2 / np.prod(inputs))))
 
 
 def _line(error):

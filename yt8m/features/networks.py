@@ -9,7 +9,7 @@ from yt8m.errors import UserError
 from yt8m.features import sketch
 from yt8m.features.backbones import Backbone
 from yt8m.features.log_mel import PATCH
-from yt8m.features.weights import AUDIO_PARTS, check_folder, part
+from yt8m.features.weights import AUDIO_PARTS, check_folder, part, verify
 from yt8m.segments import quantise
 
 BATCH = 32  # pictures, or seconds of sound, that a network is given at once
@@ -91,6 +91,7 @@ def sound_beside(weights_dir):
         return sketch.sound_features, sketch.silence(), "sketch", {}
     from yt8m.features.vggish import Vggish
 
+    verify([file for name in AUDIO_PARTS for file in part(weights_dir, name)])
     network = Vggish(weights_dir)
     silence = quantise(network(np.zeros((1, PATCH), np.float32)))[0]
     return network, silence, "vggish", {file.name: file.digests[0]["sha256"] for file in network.files}

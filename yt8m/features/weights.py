@@ -6,7 +6,9 @@ The user brings the files; nothing here downloads. A file inside the .tgz that i
 import dataclasses
 import functools
 import hashlib
+import multiprocessing
 import os
+import sys
 import tarfile
 import zlib
 
@@ -201,4 +203,17 @@ def check_folder(folder):
     if not os.path.isdir(folder):
         raise UserError(
             f"--weights_dir={folder}: no such folder. Make it and put the published files there; see docs/backbones.md."
+        )
+
+
+def verify(files):
+    """Checks WeightFiles against the published checksums; says on standard error for which none is known.
+
+    Raises:
+        UserError: a file is not the published one.
+    """
+    unknown = [file.name for file in files if file.verify() is None]
+    if unknown and multiprocessing.parent_process() is None:
+        print(
+            f"warning: no checksum is known of {', '.join(unknown)}: only their shapes are checked.", file=sys.stderr, flush=True
         )

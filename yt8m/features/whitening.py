@@ -76,13 +76,13 @@ def fit(outputs, fingerprint=None):
     outputs = np.asarray(outputs)
     if len(outputs) < 2:
         raise UserError(f"{len(outputs)} frames: a whitening needs two at least. Add videos, or name one with --whitening=FILE.")
+    if not np.isfinite(outputs).all():
+        raise UserError("the backbone's outputs are no finite numbers: they cannot be whitened. Check its weights.")
     mean = outputs.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((outputs.shape[1],) * 2)
     for first in range(0, len(outputs), _PIECE):
         centred = outputs[first : first + _PIECE].astype(np.float64) - mean
         covariance += centred.T @ centred
-    if not np.isfinite(covariance).all():
-        raise UserError("the backbone's outputs are no finite numbers: they cannot be whitened. Check its weights.")
     variances, components = np.linalg.eigh(covariance / len(outputs))
     variances, components = variances[::-1], components.T[::-1]  # the largest first, a component a row
     rank = int((variances > variances[0] * len(mean) * np.finfo(np.float64).eps).sum()) if variances[0] > 0 else 0

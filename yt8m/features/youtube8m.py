@@ -3,15 +3,12 @@
 Its values are similar to the dataset's, not equal: see docs/backbones.md.
 """
 
-import multiprocessing
-import sys
-
 from yt8m.errors import UserError
 from yt8m.features.backbones import Backbone, split_options
 from yt8m.features.inception import Inception, resized
 from yt8m.features.matrices import video_projection
 from yt8m.features.vggish import SILENCE, Vggish
-from yt8m.features.weights import VIDEO_PARTS, needed
+from yt8m.features.weights import AUDIO_PARTS, VIDEO_PARTS, needed, verify
 from yt8m.registry import register
 
 
@@ -31,13 +28,12 @@ class YouTube8M(Backbone):
         options = split_options(f"yt8m,{rest}")[1] if rest else {}
         if options not in ({}, {"checksums": "any"}):
             raise UserError(f"--backbone=yt8m:{rest}: the only option is checksums=any. Use --backbone=yt8m.")
-        parts = needed(weights_dir, VIDEO_PARTS)
-        (network,), pca = parts["video network"], parts["video PCA"]
-        self._sound = Vggish(weights_dir)
-        files = [network, *pca, *self._sound.files]
+        parts = needed(weights_dir, (*VIDEO_PARTS, *AUDIO_PARTS))
+        files = [file for part in parts.values() for file in part]
         if not options:
             verify(files)
-        self._network, self._projection = Inception(network), video_projection(pca)
+        self._network, self._projection = Inception(*parts["video network"]), video_projection(parts["video PCA"])
+        self._sound = Vggish(weights_dir)
         self._fingerprint = {"name": "yt8m", "options": {}, "files": {file.name: file.digests[0]["sha256"] for file in files}}
 
     def prepare(self, frame):
@@ -54,16 +50,3 @@ class YouTube8M(Backbone):
 
     def fingerprint(self):
         return self._fingerprint
-
-
-def verify(files):
-    """Checks WeightFiles against the published checksums; says on standard error for which none is known.
-
-    Raises:
-        UserError: a file is not the published one.
-    """
-    unknown = [file.name for file in files if file.verify() is None]
-    if unknown and multiprocessing.parent_process() is None:
-        print(
-            f"warning: no checksum is known of {', '.join(unknown)}: only their shapes are checked.", file=sys.stderr, flush=True
-        )
