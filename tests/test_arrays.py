@@ -54,8 +54,15 @@ def test_a_missing_file_is_a_value_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", archive()[:-30], archive().replace(b"NUMPY", b"NUMPX"), npy("{'descr': '<i8', 'fortran_order': False, 'shape': (0,), }")]
-)  # fmt: skip
+    "content",
+    [
+        b"",
+        b"no archive",
+        archive()[:-30],
+        archive().replace(b"NUMPY", b"NUMPX"),
+        npy("{'descr': '<i8', 'fortran_order': False, 'shape': (0,), }"),
+    ],
+)
 def test_damage_of_an_archive_is_a_value_error(content):
     with pytest.raises(ValueError, match=r"."):
         read_arrays(io.BytesIO(content), ["values"])
@@ -69,6 +76,8 @@ def test_objects_in_an_archive_are_refused():
 
 
 def test_arrays_of_an_archive():
-    assert {name: array.tolist() for name, array in read_arrays(io.BytesIO(archive()), ["values"]).items()} == {"values": [0, 0, 0]}
+    assert {name: array.tolist() for name, array in read_arrays(io.BytesIO(archive()), ["values"]).items()} == {
+        "values": [0, 0, 0]
+    }
     with pytest.raises(ValueError, match=r"no array 'other', but 'values'"):
         read_arrays(io.BytesIO(archive()), ["other"])

@@ -8,7 +8,7 @@ FLOAT, UINT8, INT64 = 1, 2, 7  # TensorProto.DataType
 
 
 def number(tag, value):
-    return bytes([tag << 3]) + encode_varint(value)
+    return encode_varint(tag << 3) + encode_varint(value)
 
 
 def text(tag, value):

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import tensorflow as tf
 
-from yt8m.features.matrices import AUDIO, VIDEO, VIDEO_NETWORK
+from yt8m.features.matrices import AUDIO, VIDEO_NETWORK
 from yt8m.features.vggish import SHAPES
 from yt8m.features.weights import Published, WeightFile
 from yt8m.readers.wire import encode_varint, field

@@ -69,6 +69,7 @@ def test_any_number_of_pictures(tmp_path):
         (frozen_inception(size=1000), "pool_3:0 has shape"),
         (frozen_inception().replace(b"AvgPool", b"NoSuchP"), "NoSuchP"),
     ],
+    ids=["empty", "text", "cut", "size", "operation"],
 )
 def test_damaged_and_other_graphs(tmp_path, data, words):
     (tmp_path / NAME).write_bytes(data)

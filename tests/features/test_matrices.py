@@ -63,7 +63,9 @@ def test_the_starters_pca(tmp_path):
     """As its feature_extractor.py computes it, in float64."""
     mean, values, vectors = write_starter_pca(tmp_path)
     outputs = np.random.default_rng(1).random((5, 2048)).astype(np.float32)
-    expected = (outputs.astype(np.float64) - mean[:, 0]).dot(vectors.astype(np.float64).T[:, :1024]) / np.sqrt(values[:1024, 0] + 1e-4)
+    expected = (outputs.astype(np.float64) - mean[:, 0]).dot(vectors.astype(np.float64).T[:, :1024]) / np.sqrt(
+        values[:1024, 0] + 1e-4
+    )
     computed = video_projection([weight_file(tmp_path / name) for name in STARTER]).apply(outputs)
     assert computed.shape == (5, 1024) and computed.dtype == np.float32
     np.testing.assert_allclose(computed, expected, rtol=1e-6, atol=1e-6)

@@ -89,10 +89,14 @@ def test_its_fingerprint(tmp_path):
 @pytest.mark.parametrize(
     "data, options, words",
     [
-        (b"", "", "is damaged, or no ONNX file"),
-        (b"no network", "", "is damaged, or no ONNX file"),
-        (colour_means(["n", 3, 8, 8], MATRIX)[:-60], "", "is damaged, or no ONNX file"),
-        (colour_means(["n", 4, 8, 8], MATRIX), "", r"inputs pictures tensor\(float\) \['n', 4, 8, 8\]; expected one"),
+        (b"", "", "it is damaged, or no ONNX file"),
+        (b"no network", "", "it is damaged, or no ONNX file"),
+        (colour_means(["n", 3, 8, 8], MATRIX)[:-60], "", "it is damaged, or no ONNX file"),
+        (
+            colour_means(["n", 4, 8, 8], np.ones((8, 5), np.float32)),
+            "",
+            r"inputs pictures tensor\(float\) \['n', 4, 8, 8\]; expected one",
+        ),
         (colour_means(["n", 3, 8, 3], MATRIX), "", "expected one, of pictures"),
         (colour_means(["n", 3, 8, 8], MATRIX, INT64), "", r"tensor\(int64\)"),
         (colour_means(["n", 3, 8, 8], MATRIX, FLOAT), ",pixels=dots", "pixels=dots: use one of imagenet"),
@@ -111,6 +115,7 @@ def test_its_fingerprint(tmp_path):
             "output sum has shape",
         ),
     ],
+    ids=lambda value: "file" if isinstance(value, bytes) else None,
 )
 def test_files_and_options_that_do_not_do(tmp_path, data, options, words):
     with pytest.raises(UserError, match=words) as error:

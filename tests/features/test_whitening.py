@@ -13,7 +13,9 @@ FINGERPRINT = {"name": "keras:Tiny", "options": {"size": "32"}, "files": {"tiny.
 def outputs(count=400, size=20, seed=0):
     """What a network's last ReLU gives: never negative, dependent, of a scale of its own."""
     random = np.random.default_rng(seed)
-    return np.maximum(random.standard_normal((count, size)) @ random.standard_normal((size, size)) * 30 + 20, 0).astype(np.float32)
+    return np.maximum(random.standard_normal((count, size)) @ random.standard_normal((size, size)) * 30 + 20, 0).astype(
+        np.float32
+    )
 
 
 def test_components_are_independent_with_variance_1():
@@ -87,7 +89,9 @@ def test_a_file_gives_the_same_values_and_the_same_bytes(tmp_path):
 
 def test_another_backbones_whitening_is_refused(tmp_path):
     whitening.fit(outputs(), FINGERPRINT).save(tmp_path / "w.npz")
-    with pytest.raises(UserError, match=r"w.npz: it was fitted to outputs of keras:Tiny,size=32 \(tiny.h5 abababab\), not of keras:Big"):
+    with pytest.raises(
+        UserError, match=r"w.npz: it was fitted to outputs of keras:Tiny,size=32 \(tiny.h5 abababab\), not of keras:Big"
+    ):
         whitening.load(tmp_path / "w.npz", {**FINGERPRINT, "name": "keras:Big"})
     with pytest.raises(UserError, match=r"for 20 values a frame, the backbone gives 21"):
         whitening.load(tmp_path / "w.npz").apply(np.zeros((3, 21)))
@@ -150,7 +154,11 @@ def sampled(ids, size, pieces=1):
 
 
 def test_the_sample_is_the_least_hashes_in_any_order():
-    frames = [(code, values) for id, rows in videos().items() for code, values in zip(whitening.frame_hashes(id, range(len(rows))), rows)]
+    frames = [
+        (code, values)
+        for id, rows in videos().items()
+        for code, values in zip(whitening.frame_hashes(id, range(len(rows))), rows)
+    ]
     expected = np.array([values for _, values in sorted(frames, key=lambda frame: frame[0])[:20]])
     ids = list(videos())
     for order, pieces in ((ids, 1), (ids[::-1], 3), (ids[4:] + ids[:4], 2)):

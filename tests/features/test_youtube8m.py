@@ -102,18 +102,28 @@ def test_its_silence_is_the_datasets(backbone):
 def test_its_fingerprint_names_its_files(backbone):
     fingerprint = backbone.fingerprint()
     assert fingerprint["name"] == "yt8m" and fingerprint["options"] == {}
-    names = ["classify_image_graph_def.pb", "mean.npy", "eigenvals.npy", "eigenvecs.npy", "vggish_model.ckpt", "vggish_pca_params.npz"]
+    names = [
+        "classify_image_graph_def.pb",
+        "mean.npy",
+        "eigenvals.npy",
+        "eigenvecs.npy",
+        "vggish_model.ckpt",
+        "vggish_pca_params.npz",
+    ]
     assert list(fingerprint["files"]) == names
     assert all(len(bytes.fromhex(value)) == 32 for value in fingerprint["files"].values())
 
 
 def test_files_that_are_not_the_published_are_refused(folder):
-    with pytest.raises(UserError, match=r"classify_image_graph_def.pb is not the published file \([\d,]+ bytes, expected 95,673,916\)"):
+    with pytest.raises(
+        UserError, match=r"classify_image_graph_def.pb is not the published file \([\d,]+ bytes, expected 95,673,916\)"
+    ):
         backbones.build("yt8m", str(folder))
 
 
 @pytest.mark.parametrize(
-    "rest, words", [(":quick", "name=value"), (":checksums=none", "the only option is checksums=any"), ("", "--weights_dir is not given")]
+    "rest, words",
+    [(":quick", "name=value"), (":checksums=none", "the only option is checksums=any"), ("", "--weights_dir is not given")],
 )
 def test_wrong_options(rest, words):
     with pytest.raises(UserError, match=words):
@@ -179,7 +189,9 @@ def test_other_checkpoints(tmp_path, change, words):
     assert str(error.value).startswith(str(tmp_path))
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: b"no checkpoint", lambda data: data[:-500], lambda data: data[:1000]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: b"no checkpoint", lambda data: data[:-500], lambda data: data[:1000]]
+)
 def test_damaged_checkpoints(tmp_path, damage):
     write_checkpoint(tmp_path / "whole", {"vggish/conv1/weights": np.ones((3, 3, 1, 64), np.float32)})
     path = tmp_path / "vggish_model.ckpt"
@@ -189,7 +201,9 @@ def test_damaged_checkpoints(tmp_path, damage):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.skipif("YT8M_WEIGHTS_DIR" not in os.environ, reason="YT8M_WEIGHTS_DIR is not set: the published weights are not here")
+@pytest.mark.skipif(
+    "YT8M_WEIGHTS_DIR" not in os.environ, reason="YT8M_WEIGHTS_DIR is not set: the published weights are not here"
+)
 def test_the_published_weights():
     """Silence, through the real VGGish and its PCA, is the vector that the datasets hold."""
     backbone = backbones.build("yt8m", os.environ["YT8M_WEIGHTS_DIR"])

@@ -40,9 +40,9 @@ class ImageNetwork(Backbone):
         """Finds out how many values a picture has, for SIZES.
 
         Raises:
-            UserError: the outputs are none that a picture has one of.
+            UserError: the outputs of two pictures are not two.
         """
-        outputs = self.video([np.zeros((self._height, self._width, 3), np.uint8)])
+        outputs = self.video([np.zeros((self._height, self._width, 3), np.uint8)] * 2)
         self.SIZES = {"rgb": outputs.shape[-1], "audio": len(self._silence)}
 
     def prepare(self, frame):

@@ -98,7 +98,7 @@ def open_session(text, path):
     try:
         return onnxruntime.InferenceSession(path, settings, providers=onnxruntime.get_available_providers())
     except Exception as error:
-        raise UserError(f"--backbone={text}: {path} is damaged, or no ONNX file ({_line(error)}). Name another.") from error
+        raise UserError(f"--backbone={text}: it is damaged, or no ONNX file ({_line(error)}). Name another.") from error
 
 
 def _image_input(text, session):

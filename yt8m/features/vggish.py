@@ -2,7 +2,8 @@
 
 The last layer has no activation, as in the released embeddings; the public code had one until August 2020.
 
-Source: Hershey et al. 2017, "CNN architectures for large-scale audio classification"; tensorflow/models, research/audioset/vggish.
+Source: Hershey et al. 2017, "CNN architectures for large-scale audio classification", and research/audioset/vggish of
+tensorflow/models.
 """
 
 import keras

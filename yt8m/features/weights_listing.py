@@ -51,7 +51,10 @@ def listing(folder, states):
     complete = set(PARTS) - set(_incomplete(states))
     lines = [f"Weight files of --backbone=yt8m in {folder} (a .tgz may stay as it is)"]
     for part, sets in PARTS.items():
-        lines += ["", f"{part}{', one of two sets' if len(sets) > 1 else ''}: {'complete' if part in complete else 'NOT COMPLETE'}"]
+        lines += [
+            "",
+            f"{part}{', one of two sets' if len(sets) > 1 else ''}: {'complete' if part in complete else 'NOT COMPLETE'}",
+        ]
         for alternative in range(len(sets)):
             of_set = [state for state in states if (state.part, state.alternative) == (part, alternative)]
             marks = ["or " if alternative and not number else "   " for number in range(len(of_set))]
