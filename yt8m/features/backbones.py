@@ -47,7 +47,7 @@ class Backbone:
         raise NotImplementedError
 
     def fingerprint(self):
-        """{"name": ..., "options": {...}, "files": {name: sha256}}: what makes features of one extraction comparable to another's."""
+        """{"name": ..., "options": {...}, "files": {name: sha256}}; features of equal fingerprints can be compared."""
         raise NotImplementedError
 
 
