@@ -30,7 +30,9 @@ def tone(seconds, rate=16_000, frequency=440, channels=1):
     return np.tile(wave.astype(np.float32), (channels, 1))
 
 
-def write_clip(path, times=(), sound=None, sound_start=0.0, rate=16_000, codecs=("mpeg4", "pcm_s16le"), size=(WIDTH, HEIGHT), format=None):
+def write_clip(
+    path, times=(), sound=None, sound_start=0.0, rate=16_000, codecs=("mpeg4", "pcm_s16le"), size=(WIDTH, HEIGHT), format=None
+):
     """Writes a clip.
 
     Args:

@@ -88,7 +88,9 @@ def extract(path, backbone, settings, threads=2):
     if not pictures.taken:
         rgb.add(backbone.prepare(np.zeros((64, 64, 3), np.uint8)))
     frames = _rgb(backbone, rgb.values()[pictures.numbers(count)])
-    frames["audio"] = _sound(backbone, np.array(heard, int), audio, count) if has_audio else np.tile(backbone.silence(), (count, 1))
+    frames["audio"] = (
+        _sound(backbone, np.array(heard, int), audio, count) if has_audio else np.tile(backbone.silence(), (count, 1))
+    )
     height, width = sizes[0] if sizes else (0, 0)
     end = pictures.end if pictures.taken else waveform.end
     duration = end if decoder.whole or not decoder.duration else decoder.duration
