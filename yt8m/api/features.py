@@ -4,7 +4,7 @@ import os
 
 from yt8m import commands, flags
 from yt8m.errors import UserError
-from yt8m.features import demo, extract, processes
+from yt8m.features import demo, extract
 from yt8m.features.extraction import Settings
 from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
@@ -35,7 +35,6 @@ def extract_features(**given):
         raise UserError("--output_dir is not given. Name the folder of the features.")
     given["output_dir"] = os.path.expanduser(given["output_dir"])
     settings = Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
-    processes.check_workers(given.get("num_workers", 1))
     if given.get("backbone", "sketch") == "sketch":
         print("Backbone sketch: a stand-in that sees colours and edges, no things. For trying the path.", flush=True)
     features = extract.run(extract.Job(**given, settings=settings))

@@ -12,7 +12,15 @@ from yt8m.files import replacing_folder, replacing_path
 from yt8m.progress import Progress
 from yt8m.segments import SEGMENT_SIZE
 
-CLASSES = ("Balls", "Checkerboard", "Rain", "Stripes", "Sunset")
+# Class -> its colour, which differs a little from clip to clip.
+COLOURS = {
+    "Balls": (220, 40, 40),
+    "Checkerboard": (40, 190, 70),
+    "Rain": (150, 180, 240),
+    "Stripes": (235, 200, 30),
+    "Sunset": (255, 150, 60),
+}
+CLASSES = tuple(COLOURS)
 _CLIPS, _LENGTHS = 24, (15, 27)  # seconds of a clip: from, below
 _SIZE = 160, 120
 _RATE = 4  # pictures a second
@@ -125,20 +133,21 @@ def _image(label, time, look):
     """RGB uint8 [120, 160, 3] of a class at a time; `look`, a number, is what differs between clips."""
     rng = np.random.default_rng(look)
     y, x = np.mgrid[: _SIZE[1], : _SIZE[0]].astype(np.float32)
-    phase, colour, ground = rng.random(4), rng.integers(120, 256, 3), rng.integers(30, 110, 3)
+    phase, ground = rng.random(4), rng.integers(50, 90) + rng.integers(-8, 9, 3)
+    colour = np.add(COLOURS.get(label, 0), rng.integers(-20, 21, 3))
     image = np.broadcast_to(ground, (_SIZE[1], _SIZE[0], 3)) + (40 * np.sin((x + 9 * time) / 30 + 6 * phase[0]))[..., None]
     if label == "Balls":
         for ball in range(3):
             cx = 80 + 60 * np.sin(time * (0.7 + 0.3 * ball) + 6 * phase[ball])
             cy = 60 + 40 * np.cos(time * (0.9 + 0.2 * ball) + 6 * phase[ball])
-            image = np.where(((x - cx) ** 2 + (y - cy) ** 2 < 260)[..., None], colour, image)
+            image = np.where(((x - cx) ** 2 + (y - cy) ** 2 < 400)[..., None], colour, image)
     elif label == "Checkerboard":
         image = np.where(((x + 8 * time) // 20 + y // 20)[..., None] % 2 > 0, colour, ground)
     elif label == "Rain":
         drops = np.random.default_rng(int(time * _RATE)).random((_SIZE[1] // 12, _SIZE[0] // 2)) < 0.15
-        image = np.where(np.kron(drops, np.ones((12, 2)))[..., None] > 0, (190, 200, 255), image * 0.5)
+        image = np.where(np.kron(drops, np.ones((12, 2)))[..., None] > 0, colour, image * 0.5)
     elif label == "Stripes":
-        image = np.where(((x + y + 12 * time) // 12)[..., None] % 2 > 0, colour, 255 - colour)
+        image = np.where(((x + y + 12 * time) // 12)[..., None] % 2 > 0, colour, (40, 50, 120))
     elif label == "Sunset":
         image = np.stack([255 - 0.6 * y, 150 - y, 60 + 0.8 * y], axis=-1)
         sun = (x - 80 - 30 * phase[0]) ** 2 + (y - 50 - 2 * time) ** 2 < 500

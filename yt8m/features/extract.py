@@ -13,7 +13,7 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features import backbones, parts, processes, shards, vocabulary
+from yt8m.features import backbones, extractor, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
 from yt8m.features.extraction import RAW, Settings
 from yt8m.features.inputs import read_items, read_ratings
@@ -84,8 +84,8 @@ def run(job):
     outcomes = _extract(job, items, backbone)
     videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, tuple)}
     listed = [(item.path, *outcomes[item.id]) for item in items if item.id not in videos]
-    failed = [(path, reason) for path, kind, reason in listed if kind == processes.FAILED]
-    skipped = [(path, reason) for path, kind, reason in listed if kind == processes.SKIPPED]
+    failed = [(path, reason) for path, kind, reason in listed if kind == extractor.FAILED]
+    skipped = [(path, reason) for path, kind, reason in listed if kind == extractor.SKIPPED]
     failed += asked.check_ratings(videos)
     splits = {item.id: asked.split(item) for item in items if item.id in videos}
     if videos:
@@ -165,9 +165,9 @@ def _extract(job, items, backbone):
         print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
     workers = max(1, min(job.num_workers, len(todo)))
     threads = processes.threads_of(workers)
-    extractor = processes.Extractor(job.output_dir, job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    work = extractor.Extractor(job.output_dir, job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
     with Progress("Extracting features", len(todo), "files") as progress:
-        for item, outcome in processes.results(extractor, todo, workers):
+        for item, outcome in processes.results(work, todo, workers, extractor.of_killed):
             outcomes[item.id] = outcome
             seconds = sum(facts.frames for facts in outcomes.values() if not isinstance(facts, tuple))
             progress.advance(note=f"{seconds:,} s of video")

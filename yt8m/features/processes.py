@@ -1,4 +1,4 @@
-"""Extracts files in this process or in several; a file that kills its process fails alone."""
+"""A function over items, in this process or in several; an item that kills its process is reported, and the others go on."""
 
 import concurrent.futures
 import contextlib
@@ -6,82 +6,42 @@ import multiprocessing
 import os
 import threading
 
-from yt8m.errors import UserError
-from yt8m.features import backbones, parts
-from yt8m.features.decode import Unusable
-from yt8m.features.extraction import Skipped, extract
-
-FAILED, SKIPPED = "failed", "skipped"
 _MAX_THREADS = 8
 
 
-class Extractor:
-    """Makes the part of a file; picklable, it builds its backbone where it is called.
+def results(function, items, num_workers, of_killed):
+    """Yields (item, function(item)) in the order in which they are done.
 
     Args:
-        folder: of the features.
-        backbone, weights_dir: as backbones.build's.
-        settings: extraction.Settings.
-        fingerprint: of the backbone.
-        threads: that decode.
-        built: the Backbone, if there is one already; it stays in this process.
+        function: picklable if there are several processes.
+        items: a list, picklable too.
+        num_workers: processes; 1: this one.
+        of_killed: function of an item whose process died, for its result.
+
+    Raises:
+        what function raises; the processes are ended then.
     """
-
-    def __init__(self, folder, backbone, weights_dir, settings, fingerprint, threads, built=None):
-        self.folder, self.backbone, self.weights_dir = folder, backbone, weights_dir
-        self.settings, self.fingerprint, self.threads, self._built = settings, fingerprint, threads, built
-
-    def __getstate__(self):
-        return {**self.__dict__, "_built": None}
-
-    def __call__(self, item):
-        """Facts of an Item whose part has been written, or (FAILED or SKIPPED, reason).
-
-        Raises:
-            UserError: the part cannot be written.
-        """
-        if self._built is None:
-            self._built = backbones.build(self.backbone, self.weights_dir)
-        try:
-            source = parts.source_of(item.path, self.settings, self.fingerprint)
-            frames, facts = extract(item.path, self._built, self.settings, self.threads)
-        except Skipped as reason:
-            return SKIPPED, str(reason)
-        except Unusable as reason:
-            return FAILED, str(reason)
-        except FileNotFoundError:
-            return FAILED, "is not there"
-        except Exception as error:  # of FFmpeg, of the backbone, of memory: one bad file never ends a run
-            return FAILED, " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        parts.save(self.folder, item.id, frames, facts, source)
-        return facts
-
-
-def results(extractor, items, num_workers):
-    """Yields (Item, what the Extractor returns) in the order in which they are done."""
     if num_workers == 1:
-        yield from ((item, extractor(item)) for item in items)
+        yield from ((item, function(item)) for item in items)
         return
     waiting, suspects = list(reversed(items)), []
     while waiting or suspects:
-        alone = bool(suspects)  # after a process died, each file that was in work gets one to itself
-        source = [suspects.pop()] if alone else waiting
-        killed = []
-        yield from _pooled(extractor, source, 1 if alone else num_workers, killed)
+        alone, killed = bool(suspects), []  # when a process has died, each item that was in work gets one to itself
+        yield from _pooled(function, [suspects.pop()] if alone else waiting, 1 if alone else num_workers, killed)
         if alone and killed:
-            yield killed[0], (FAILED, "ended the process that decoded it (damaged, or too large for the memory)")
-        elif killed:
+            yield killed[0], of_killed(killed[0])
+        else:
             suspects += killed
 
 
-def _pooled(extractor, items, num_workers, killed):
+def _pooled(function, items, num_workers, killed):
     """Yields results of a pool and takes from the end of `items`; what was in work when a process died goes to `killed`."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, initializer=_start, initargs=(extractor,))
+    pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, initializer=_start, initargs=(function,))
     working = {}
     try:
-        while items or working:
+        while working or (items and not killed):
             while items and len(working) < num_workers and not killed:
                 item = items.pop()
                 working[pool.submit(_call, item)] = item
@@ -94,8 +54,6 @@ def _pooled(extractor, items, num_workers, killed):
                     killed.append(item)
                 else:
                     yield item, result
-            if killed and not working:
-                return
         pool.shutdown()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -103,31 +61,24 @@ def _pooled(extractor, items, num_workers, killed):
             process.terminate()
 
 
-_extractor = None  # of a worker process
+_function = None  # of a worker process
 
 
-def _start(extractor):
+def _start(function):
     """Prepares a worker process, which ends when its parent does, however that ends."""
-    global _extractor
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _extractor = extractor
+    global _function
+    _function = function
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _call(item):
-    return _extractor(item)
+    return _function(item)
 
 
 def threads_of(num_workers):
-    """Threads that decode pictures, in each of so many processes."""
+    """Threads for each of so many processes."""
     cores = os.cpu_count() or 1
     with contextlib.suppress(AttributeError):
         cores = len(os.sched_getaffinity(0))
     return max(1, min(_MAX_THREADS, cores // num_workers))
-
-
-def check_workers(num_workers):
-    """Raises a UserError for a number of processes below 1."""
-    if num_workers < 1:
-        raise UserError(f"--num_workers={num_workers}: must be above 0.")
