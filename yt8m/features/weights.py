@@ -6,13 +6,12 @@ The user brings the files; nothing here downloads. A file inside the .tgz that i
 import dataclasses
 import functools
 import hashlib
-import multiprocessing
 import os
-import sys
 import tarfile
 import zlib
 
 from yt8m.errors import UserError
+from yt8m.features.backbones import notice
 
 _MAX_MEMBER = 1 << 30  # bytes of an archive's member that is read
 _PIECE = 1 << 22
@@ -213,7 +212,5 @@ def verify(files):
         UserError: a file is not the published one.
     """
     unknown = [file.name for file in files if file.verify() is None]
-    if unknown and multiprocessing.parent_process() is None:
-        print(
-            f"warning: no checksum is known of {', '.join(unknown)}: only their shapes are checked.", file=sys.stderr, flush=True
-        )
+    if unknown:
+        notice(f"warning: no checksum is known of {', '.join(unknown)}: only their shapes are checked.")
