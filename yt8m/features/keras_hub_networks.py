@@ -3,7 +3,7 @@
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.features.backbones import split_options
+from yt8m.features.backbones import notice, split_options
 from yt8m.features.keras_networks import weights_digest
 from yt8m.features.networks import ImageNetwork, size_option, take_options
 from yt8m.registry import register
@@ -30,7 +30,7 @@ class KerasHubNetwork(ImageNetwork):
             raise UserError(f"--backbone={text} needs KerasHub ({error}). Install it: pip install keras-hub") from error
         preset, options = split_options(rest)
         take_options(text, options, ("size",))
-        print(f"{text}: KerasHub takes the preset from a folder or its cache, and downloads it if it is in neither.", flush=True)
+        notice(f"{text}: KerasHub takes the preset from a folder or its cache, and downloads it if it is in neither.")
         try:
             self._network = keras_hub.models.Backbone.from_preset(preset)
             self._convert = keras_hub.layers.ImageConverter.from_preset(preset)
