@@ -116,7 +116,7 @@ def test_its_fingerprint_names_its_files(backbone):
 
 def test_files_that_are_not_the_published_are_refused(folder):
     with pytest.raises(
-        UserError, match=r"classify_image_graph_def.pb is not the published file \([\d,]+ bytes, expected 95,673,916\)"
+        UserError, match=r"classify_image_graph_def.pb: it is not the published file \([\d,]+ bytes, expected 95,673,916\)"
     ):
         backbones.build("yt8m", str(folder))
 
