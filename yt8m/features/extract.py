@@ -13,9 +13,10 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features import backbones, extractor, parts, processes, shards, vocabulary
+from yt8m.features import backbones, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
-from yt8m.features.extraction import RAW, Settings
+from yt8m.features.extraction import RAW, VERSION, Settings, source_of
+from yt8m.features.extractor import Extractor, Failure, of_killed
 from yt8m.features.inputs import read_items, read_ratings
 from yt8m.files import write_text
 from yt8m.progress import Progress
@@ -80,12 +81,12 @@ def run(job):
     _check_folder(job.output_dir)
     items = read_items(job.input_videos, job.id_from)
     asked = _Asked(job, items)
+    _check_whitening(job, backbone)
     manifest = _Manifest(job, backbone)
     outcomes = _extract(job, items, backbone)
-    videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, tuple)}
-    listed = [(item.path, *outcomes[item.id]) for item in items if item.id not in videos]
-    failed = [(path, reason) for path, kind, reason in listed if kind == extractor.FAILED]
-    skipped = [(path, reason) for path, kind, reason in listed if kind == extractor.SKIPPED]
+    videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, Failure)}
+    failures = [(item.path, outcomes[item.id]) for item in items if item.id not in videos]
+    failed, skipped = ([(path, f.reason) for path, f in failures if f.skipped == kind] for kind in (False, True))
     failed += asked.check_ratings(videos)
     splits = {item.id: asked.split(item) for item in items if item.id in videos}
     if videos:
@@ -151,12 +152,12 @@ class _Asked:
 
 
 def _extract(job, items, backbone):
-    """{id: Facts, or (kind, reason)}: parts that are there already are kept."""
+    """{id: Facts or Failure}: parts that are there already are kept."""
     fingerprint, outcomes, todo = backbone.fingerprint(), {}, []
     for item in items:
         facts = None
         if os.path.isfile(item.path):
-            facts = parts.facts(job.output_dir, item.id, parts.source_of(item.path, job.settings, fingerprint))
+            facts = parts.facts(job.output_dir, item.id, source_of(item.path, job.settings, fingerprint))
         if facts is None:
             todo.append(item)
         else:
@@ -165,28 +166,42 @@ def _extract(job, items, backbone):
         print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
     workers = max(1, min(job.num_workers, len(todo)))
     threads = processes.threads_of(workers)
-    work = extractor.Extractor(job.output_dir, job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    work = Extractor(job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    seconds = sum(facts.frames for facts in outcomes.values())
     with Progress("Extracting features", len(todo), "files") as progress:
-        for item, outcome in processes.results(work, todo, workers, extractor.of_killed):
+        for item, outcome in processes.results(work, todo, workers, of_killed):
+            if not isinstance(outcome, Failure):
+                parts.save(job.output_dir, item.id, outcome)
+                outcome = outcome.facts
+                seconds += outcome.frames
             outcomes[item.id] = outcome
-            seconds = sum(facts.frames for facts in outcomes.values() if not isinstance(facts, tuple))
             progress.advance(note=f"{seconds:,} s of video")
     return outcomes
+
+
+def _check_whitening(job, backbone):
+    """Refuses, before anything is decoded, a --whitening that does not fit."""
+    if not job.whitening:
+        return
+    if not backbone.NEEDS_WHITENING:
+        raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
+    from yt8m.features import whitening
+
+    path, kept = os.path.expanduser(job.whitening), os.path.join(job.output_dir, WHITENING)
+    whitening.load(path, backbone.fingerprint())
+    if os.path.exists(kept) and _sha256(kept) != _sha256(path):
+        raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
 
 
 def _whitening(job, backbone, ids):
     """The whitening of a backbone that needs one: the one named, the folder's, or one fitted to the parts; else None."""
     if not backbone.NEEDS_WHITENING:
-        if job.whitening:
-            raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
         return None
     from yt8m.features import whitening
 
     fingerprint, kept = backbone.fingerprint(), os.path.join(job.output_dir, WHITENING)
     if job.whitening:
         named = whitening.load(os.path.expanduser(job.whitening), fingerprint)
-        if os.path.exists(kept) and _sha256(kept) != _sha256(os.path.expanduser(job.whitening)):
-            raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
         named.save(kept)
         return named
     if os.path.exists(kept):
@@ -227,7 +242,7 @@ class _Manifest:
         versions = {"yt8m": yt8m.__version__, "av": av.__version__, "numpy": np.__version__, "python": platform.python_version()}
         values = {
             "format": _FORMAT,
-            "version": parts.VERSION,
+            "version": VERSION,
             "backbone": self.fingerprint,
             "whitening": _sha256(whitening) if os.path.exists(whitening) else None,
             "feature_sizes": sizes,

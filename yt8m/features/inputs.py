@@ -144,9 +144,9 @@ def _csv_rows(path):
         header, first = _HEADER[:2], 1
     rows = []
     for number, line in enumerate(lines, first):
-        if len(line) > len(header) or not line[0].strip():
-            raise UserError(f"{path} line {number}: {','.join(line)[:80]!r} is not {','.join(header)}. Quote texts with commas.")
         row = dict(zip(header, (value.strip() for value in line)))
+        if len(line) > len(header) or not row.get("video"):
+            raise UserError(f"{path} line {number}: {','.join(line)[:80]!r} is not {','.join(header)}. Quote texts with commas.")
         row["given"] = row["video"]
         row["video"] = os.path.join(os.path.dirname(path), os.path.expanduser(row["video"]))
         if row.get("id") and not ID.fullmatch(row["id"]):
