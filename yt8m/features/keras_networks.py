@@ -45,10 +45,8 @@ class KerasNetwork(ImageNetwork):
         module = applications().get(name)
         if module is None:
             raise UserError(f"--backbone={text}: unknown network {name!r}. Use one of {', '.join(sorted(applications()))}.")
-        size, weights = (
-            size_option(text, options, _SIZES.get(name, _SIZE)),
-            os.path.expanduser(options.get("weights", "imagenet")),
-        )
+        size = size_option(text, options, _SIZES.get(name, _SIZE))
+        weights = os.path.expanduser(options.get("weights", "imagenet"))
         self._preprocess = module.preprocess_input
         network, files = build(text, name, weights, size)
         self._run = tf.function(lambda pictures: network(pictures, training=False), reduce_retracing=True)
