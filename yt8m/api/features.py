@@ -73,9 +73,13 @@ def _say_next(features, is_demo):
     if not {"train", "validate"} <= features.splits.keys():
         return
     run = os.path.join(features.folder, "model")
-    more = {"model": "AttentionModel", "max_steps": 300, "batch_size": 8} if is_demo else {"model": "AttentionModel"}
+    if is_demo:
+        how = {"model": "FrameLevelLogisticModel", "max_steps": 300, "batch_size": 16}
+        train = commands.command("train", "segment_labels", flagfile=features.flags_file, train_dir=run, **how)
+    else:
+        train = commands.command("train", flagfile=features.flags_file, train_dir=run, model="AttentionModel")
     commands.show_next(
-        commands.command("train", flagfile=features.flags_file, train_dir=run, **more),
+        train,
         commands.command(
             "timeline",
             train_dir=run,
