@@ -38,8 +38,8 @@ FEATURES = (
             Flag(
                 "backbone",
                 str,
-                "What turns pictures and sound into numbers, see docs/features.md. Default: sketch, which needs no weights, "
-                "knows no things, and is for trying the path.",
+                "What turns pictures and sound into numbers: sketch, yt8m, keras:NAME, keras_hub:PRESET or onnx:FILE, see "
+                "docs/backbones.md. Default: sketch, which needs no weights, knows no things, and is for trying the path.",
             ),
             Flag("weights_dir", str, "Folder with the weights of the backbone. Nothing is downloaded."),
             Flag("whitening", str, "Whitening of an earlier extraction (its whitening.npz) for a backbone that needs one."),
