@@ -1,5 +1,7 @@
 """Intervals by hysteresis, against a second by second account of the same rules."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def check_case(rng):
     result = intervals(scores, stride, duration, *rules)
     expected = slowly(list(scores), stride, duration, *rules)
     np.testing.assert_allclose(np.reshape(result, (-1, 4)), np.reshape(expected, (-1, 4)))
-    for earlier, later in zip(result, result[1:]):
+    for earlier, later in itertools.pairwise(result):
         assert later.start > earlier.end  # they never touch
 
 

@@ -11,8 +11,10 @@ from yt8m.errors import UserError
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import rated
+from yt8m.scoring.classes import predicted_label_ids
 from yt8m.stages import evaluate as evaluation
 from yt8m.stages import report
+from yt8m.timelines import thresholds
 from yt8m.training import restore
 
 
@@ -34,6 +36,8 @@ def evaluate(**given):
     check_backend("evaluation")
     given = flags.read(flags.EVAL, given)
     checks.positive(given, "batch_size", "top_k", "eval_interval_secs")
+    if given.get("thresholds_output") and not given.get("segment_labels"):
+        raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
     folder = sources.folder_of_run(given)
     run_once, last, metrics = given.get("run_once"), None, None
     while True:
@@ -58,7 +62,7 @@ def _evaluate_checkpoint(given, folder, trained):
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
     if segments:
-        metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size)
+        metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size, keep=_thresholds(given, config))
     else:
         metrics = evaluation.evaluate_videos(trained.model, config, pattern, batch_size, given.get("top_k", 20))
     evaluation.write_scalars(folder, trained.step, metrics, segments)
@@ -66,6 +70,17 @@ def _evaluate_checkpoint(given, folder, trained):
     if segments and sample:
         report.print_table({config.model: metrics["map"]}, sample)
     return metrics
+
+
+def _thresholds(given, config):
+    """What is done with the rated pairs, for --thresholds_output; None: nothing."""
+    path = given.get("thresholds_output") and os.path.expanduser(given["thresholds_output"])
+
+    def write(classes, scores, labels):
+        count = thresholds.write(path, predicted_label_ids(config), classes, scores, labels)
+        print(f"Wrote {path}: thresholds of {count} classes, those with a positive rating, for yt8m timeline --thresholds_file.")
+
+    return write if path else None
 
 
 @errors_as_user_errors()

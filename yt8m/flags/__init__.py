@@ -1,14 +1,14 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
-from yt8m.flags import model, output, scoring
-from yt8m.flags.data import data
+from yt8m.flags import model, output, scoring, timeline
+from yt8m.flags.data import FEATURES, data
 from yt8m.flags.methods import METHODS
 from yt8m.flags.optimizer import OPTIMIZER
 from yt8m.flags.sample import SAMPLE
 from yt8m.flags.table import read
 from yt8m.flags.training import TRAINING
 
-__all__ = ["EVAL", "EXPORT", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TRAIN", "read"]
+__all__ = ["EVAL", "EXPORT", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TIMELINE", "TRAIN", "read"]
 
 TRAIN = (
     data("train_data_pattern", "eval_data_pattern"),
@@ -27,6 +27,15 @@ INFERENCE = (
     scoring.ENSEMBLE,
     scoring.STORE,
     scoring.WORKERS,
+    output.TRAINED,
+)
+TIMELINE = (
+    data("input_data_pattern", features=tuple(flag for flag in FEATURES if flag.name != "segment_labels")),
+    timeline.MODEL,
+    timeline.INTERVALS,
+    timeline.OUTPUT,
+    scoring.INPUT_BUNDLE,
+    scoring.ENSEMBLE,
     output.TRAINED,
 )
 SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)

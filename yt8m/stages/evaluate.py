@@ -40,17 +40,20 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
     return metrics.result()
 
 
-def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern"):
+def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", keep=None):
     """MAP and AUC over rated (segment, class) pairs; pairs that nobody rated do not take part.
 
     Args: as evaluate_videos'; `pattern` names rated shards.
         fold: (k, n): of these shards every n-th from the k-th on, the part that fine-tuning with folds leaves out.
         pattern_flag: what error messages call the pattern.
+        keep: function(columns of the classes, scores, ratings), called with the rated pairs; None: nothing is done with them.
 
     Returns:
         dict of metric name -> value, with `chance`, the MAP of a random order.
     """
     classes, scores, labels, _ = rated_pairs(model, config, pattern, batch_size, fold, pattern_flag)
+    if keep:
+        keep(classes, scores, labels)
     return segment_metrics_from_pairs(classes, scores, labels, config.num_outputs)
 
 

@@ -1,8 +1,5 @@
 """What classes are called."""
 
-from yt8m.readers import labels
-from yt8m.training.restore import sample_of
-
 
 def class_names(config, vocabulary_file=""):
     """{label id: name} of a model's classes; a class that is not in it is called by class_name.
@@ -15,6 +12,9 @@ def class_names(config, vocabulary_file=""):
     Raises:
         UserError: the file is no vocabulary.
     """
+    from yt8m.readers import labels  # in here: a Timeline is shown without TensorFlow
+    from yt8m.training.restore import sample_of
+
     if vocabulary_file:
         return labels.read_vocabulary(vocabulary_file)
     sample = sample_of(config) if config else None

@@ -16,52 +16,6 @@ from yt8m.timelines import formats
 _FOLDER = pathlib.Path(__file__).parent
 _POINTS = 20_000  # numbers drawn on a page at most, over all rows
 _POINTS_A_ROW = 600
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-_VIDEO = """<header>
-<h1>{id}</h1>
-<p class="quiet">{facts}</p>
-</header>
-<main>
-<video id="media" controls preload="metadata"{source}></video>
-<p id="problem" role="status" hidden></p>
-<p id="picker" hidden><label>Choose the video file to play it here: <input type="file" id="file" accept="video/*,audio/*"></label></p>
-<section id="chart-section" aria-labelledby="chart-title" hidden>
-<h2 id="chart-title">Where in the video</h2>
-<p class="quiet legend"><span><i class="mark m-area"></i>score</span><span><i class="mark m-bar"></i>interval, with its mean score</span>
-<span><i class="mark m-threshold"></i>threshold</span><span id="looks-legend"><i class="mark m-looks"></i>what the model looks at</span></p>
-<div id="chart" role="group" aria-label="Timeline, a row a class" aria-describedby="keys"><div id="rows"></div></div>
-<p class="clock"><output id="clock"></output> <span class="quiet" id="live" role="status" aria-live="polite"></span></p>
-<p class="quiet" id="keys">Click seeks and plays. In the timeline: <kbd>&larr;</kbd> <kbd>&rarr;</kbd> intervals, <kbd>&uarr;</kbd>
-<kbd>&darr;</kbd> rows, <kbd>Home</kbd> <kbd>End</kbd> first and last, <kbd>Enter</kbd> plays from there, <kbd>Space</kbd> pauses,
-<kbd>,</kbd> <kbd>.</kbd> one second back or on.</p>
-</section>
-<section>
-<h2>As a table</h2>
-{table}
-</section>
-</main>
-<script type="application/json" id="timeline">{data}</script>
-<script>{script}</script>"""
-_INDEX = """<header><h1>Timelines</h1><p class="quiet">{facts}</p></header>
-<main><table>
-<thead><tr><th scope="col">Video</th><th scope="col" class="number">Length</th><th scope="col">Classes, by falling score</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table></main>"""
 
 
 def video_page(data, video=None):
@@ -75,7 +29,7 @@ def video_page(data, video=None):
         str, HTML.
     """
     source = f' src="{html.escape(video)}"' if video else " hidden"
-    body = _VIDEO.format(
+    body = _read("video.html").format(
         id=html.escape(data["video"]["id"]),
         facts=html.escape(_facts(data)),
         source=source,
@@ -101,7 +55,7 @@ def index_page(rows):
         for video, page, duration, names in rows
     ]
     facts = f"{len(rows):,} video{'' if len(rows) == 1 else 's'}; a class is named where it is above its threshold."
-    return _page("Timelines", _INDEX.format(facts=facts, rows="\n".join(lines)))
+    return _page("Timelines", _read("index.html").format(facts=facts, rows="\n".join(lines)))
 
 
 def notebook(data):
@@ -140,7 +94,7 @@ def _page(title, body, script=None):
     if script:
         policy.append(f"script-src {_hash(script)}; media-src file: blob: data: 'self'")
     policy.append("base-uri 'none'; form-action 'none'")
-    return _PAGE.format(policy="; ".join(policy), title=html.escape(title), style=style, body=body)
+    return _read("page.html").format(policy="; ".join(policy), title=html.escape(title), style=style, body=body)
 
 
 @functools.cache
