@@ -128,7 +128,7 @@
     }
     said = text;
     saidAt = performance.now();
-    element("live").textContent = `${clock(now)}: ${text}`;
+    element("live").textContent = `Here: ${text}`;
   };
 
   const show = () => {
