@@ -169,7 +169,7 @@
     const row = intervals.findIndex((own) => own.some(({ button }) => button === event.target));
     const place = row < 0 ? -1 : intervals[row].findIndex(({ button }) => button === event.target);
     if (event.key === " ") toggle();
-    else if (event.key === "," || event.key === ".") seek(now + (event.key === "," ? -1 : 1), false);
+    else if (event.key === "," || event.key === ".") seek((playable() ? media.currentTime : now) + (event.key === "," ? -1 : 1), false);
     else if (place >= 0 && event.key === "Enter") seek(intervals[row][place].start, true);
     else if (place >= 0 && /^(Arrow(Left|Right|Up|Down)|Home|End)$/.test(event.key)) choose(moved(event.key, row, place).button);
     else return;
