@@ -101,10 +101,14 @@ def test_seeking_by_click_and_key(chromium, opened):
 def test_nothing_of_the_data_runs(chromium, opened):
     path = opened(cases.timeline({4: [0.9, 0.9]}, cases.NASTY, {4: cases.NASTY}), None)
     assert chromium.value("document.title").startswith("=1+1</script><script>document.title")
-    assert chromium.value("document.querySelector('.name').firstChild.textContent").startswith("=1+1</script><script>document.title")
+    assert chromium.value("document.querySelector('.name').firstChild.textContent").startswith(
+        "=1+1</script><script>document.title"
+    )
     assert chromium.value("document.images.length") == 0
     assert not foreign(chromium, path) and not chromium.complaints()
-    script = "(() => { const e = document.createElement('script'); e.textContent = 'window.ran = 1'; document.body.append(e); })()"
+    script = (
+        "(() => { const e = document.createElement('script'); e.textContent = 'window.ran = 1'; document.body.append(e); })()"
+    )
     chromium.value(script)
     assert chromium.value("window.ran") is None and chromium.complaints()  # the policy refuses what is not the page's own
     refused = "fetch('https://example.org/').then(() => 'loaded', () => 'refused')"

@@ -57,7 +57,8 @@ def test_classes_below_their_thresholds():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"stride": 2}, {"high": 1.5}, {"low": 0.6}, {"low": -0.1}, {"merge_gap": -1}, {"min_length": -1}, {"top_classes": 0}]
+    "settings",
+    [{"stride": 2}, {"high": 1.5}, {"low": 0.6}, {"low": -0.1}, {"merge_gap": -1}, {"min_length": -1}, {"top_classes": 0}],
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(UserError, match=f"--{next(iter(settings))}="):

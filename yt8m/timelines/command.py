@@ -107,10 +107,10 @@ def write(scorer, job):
                 csv.write(formats.csv_lines(timeline.data))
             short.append(_without_scores(timeline.data))
             index.append(_line(timeline))
-    if wanted - seen and (job.max_videos is None or len(seen) < job.max_videos):
-        raise UserError(f"--video_ids={sorted(wanted - seen)[0]}: no such video in --input_data_pattern='{job.pattern}'.")
-    if not seen:
-        raise UserError(f"no video with a frame in --input_data_pattern='{job.pattern}'. Give other shards.")
+        if wanted - seen and (job.max_videos is None or len(seen) < job.max_videos):
+            raise UserError(f"--video_ids={sorted(wanted - seen)[0]}: no such video in --input_data_pattern='{job.pattern}'.")
+        if not seen:
+            raise UserError(f"no video with a frame in --input_data_pattern='{job.pattern}'. Give other shards.")
     _write_all(short, index, job)
     for count, what in ((again, "have the id of an earlier one"), (without, "have no frame")):
         if count:
