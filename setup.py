@@ -34,7 +34,15 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
-        "test": ["apache-beam>=2.77,<3", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
+        "test": [
+            "apache-beam>=2.77,<3",
+            "jax",
+            "jsonschema>=4",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "scikit-learn>=1.5",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
