@@ -16,6 +16,7 @@ from yt8m.timelines.names import class_names
 from yt8m.timelines.timeline import Settings
 from yt8m.training import bundle, restore
 
+MANIFEST, VOCABULARY = "features.json", "vocabulary.csv"  # of the feature extractor
 _SETTINGS = ("stride", "high", "low", "merge_gap", "min_length", "top_classes")
 _PASSED_ON = ("formats", "video_ids", "max_videos", "attention", "frame_rate", "embed", "batch_size", "num_readers")
 
@@ -45,7 +46,7 @@ def timeline(**given):
         pattern=pattern,
         output_dir=output,
         settings=settings,
-        names=class_names(config, given.get("vocabulary")),
+        names=_names(given, pattern, config),
         model={**model, "backbone": _backbone(pattern)},
         videos=_videos(given, pattern),
         **{name: given[name] for name in _PASSED_ON if name in given},
@@ -105,19 +106,27 @@ def _saved_model(given):
     return scorer, None, {"name": models.model_name(folder), "train_dir": folder, "step": None}, ""
 
 
+def _beside(pattern, name):
+    """Path of a file beside the shards, as the feature extractor leaves them; "" where there is none."""
+    path = os.path.join(os.path.dirname(pattern.split(",")[0].strip()), name)
+    return path if os.path.isfile(path) else ""
+
+
+def _names(given, pattern, config):
+    """{label id: name}: of --vocabulary, of the model's own classes, else of vocabulary.csv beside the shards."""
+    names = class_names(config, given.get("vocabulary"))
+    beside = "" if names else _beside(pattern, VOCABULARY)
+    return class_names(config, beside) if beside else names
+
+
 def _videos(given, pattern):
     """{video id: VideoFile} of --videos_csv, or of videos.csv beside the shards; {} without either."""
-    if given.get("videos_csv"):
-        return videos.read(os.path.expanduser(given["videos_csv"]))
-    beside = os.path.join(os.path.dirname(pattern.split(",")[0]), videos.NAME)
-    return videos.read(beside) if os.path.isfile(beside) else {}
+    path = os.path.expanduser(given.get("videos_csv", "")) or _beside(pattern, videos.NAME)
+    return videos.read(path) if path else {}
 
 
 def _backbone(pattern):
     """Name of the backbone that features.json beside the shards tells of; None: it is not known."""
-    path = os.path.join(os.path.dirname(pattern.split(",")[0]), "features.json")
-    try:
-        fingerprint = jsonfiles.read(path, {}, "Make the features again", missing={}).get("fingerprint")
-    except OSError:  # a remote folder
-        return None
-    return fingerprint.get("name") if isinstance(fingerprint, dict) else None
+    path = _beside(pattern, MANIFEST)
+    backbone = jsonfiles.read(path, {}, "Make the features again").get("backbone") if path else None
+    return backbone.get("name") if isinstance(backbone, dict) else None

@@ -16,7 +16,7 @@ MODEL = Group(
             "--train_dir.",
         ),
         Flag("vocabulary", str, "CSV with the columns Index and Name: what classes are called. Default: the sample's, if the "
-             "model was trained on it."),
+             "model was trained on it; else vocabulary.csv beside the shards, where there is one."),
     ),
 )  # fmt: skip
 INTERVALS = Group(

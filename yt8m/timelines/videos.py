@@ -26,7 +26,7 @@ class VideoFile(NamedTuple):
 def read(path):
     """{video id: VideoFile} of a CSV file with the column `id`, and `path` and `duration` where they are known.
 
-    Paths are relative to the CSV's folder.
+    Paths are relative to the CSV's folder, or, where there is no such file, to the current one.
 
     Raises:
         UserError: the file cannot be read, or is no such file.
@@ -44,7 +44,10 @@ def read(path):
 
 
 def _path(folder, path):
-    return os.path.join(folder, path) if path else ""
+    if not path:
+        return ""
+    beside, here = os.path.join(folder, path), os.path.abspath(path)
+    return here if os.path.exists(here) and not os.path.exists(beside) else beside
 
 
 def _duration(text):
