@@ -99,6 +99,17 @@ def test_names_files_and_durations(run, shards, tmp_path):
     assert 'src="data:video/mp4;base64,bm90IHJlYWxseQ=="' in read(tmp_path / "out" / "v0.html")
 
 
+def test_what_the_extractor_leaves_beside_the_shards(run, tmp_path):
+    pattern = write_frame_shards(tmp_path, [[make_video("v0", 12)]])
+    (tmp_path / "vocabulary.csv").write_text("Index,Name\n" + "".join(f"{label},Own {label}\n" for label in range(7)))
+    (tmp_path / "features.json").write_text('{"backbone": {"name": "sketch", "options": {}, "files": {}}}')
+    (tmp_path / "videos.csv").write_text("id,path,duration\nv0,/clips/v0.mp4,11.5\n")
+    yt8m.timeline(train_dir=run, input_data_pattern=pattern, output_dir=tmp_path / "out", formats="json")
+    data = Timeline.read(tmp_path / "out" / "v0.timeline.json").data
+    assert data["model"]["backbone"] == "sketch" and data["classes"][0]["name"].startswith("Own ")
+    assert data["video"]["duration"] == 11.5 and data["video"]["file"].endswith("clips/v0.mp4")
+
+
 def test_thresholds_from_eval(run, shards, tmp_path, capsys):
     file = tmp_path / "thresholds.csv"
     rated = write_frame_shards(

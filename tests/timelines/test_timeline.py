@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -80,6 +82,12 @@ def test_json_and_back(tmp_path):
             Timeline.read(tmp_path / path)
     with pytest.raises(UserError, match="not a timeline"):
         Timeline({})
+
+
+def test_a_timeline_needs_no_tensorflow():
+    code = "import sys, yt8m; yt8m.Timeline; print({'tensorflow', 'keras'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_csv(nasty):
