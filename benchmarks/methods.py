@@ -27,7 +27,6 @@ from yt8m import config, recipes
 from yt8m.cli.pseudo_labels import COMMAND as PSEUDO_LABELS
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.ratings import read_ratings
-from yt8m.recipes.defaults import SAMPLE_VIDEOS_A_STEP
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer, scan
 from yt8m.stages import by_name, em
@@ -189,7 +188,7 @@ def losses(runs):
     runs.run(start, ATTENTION, "pretrain")
     runs.run(base, ATTENTION, start=start)
     runs.run("sampled negatives (eq. 2)", ATTENTION, start=start, options={"label_loss": "SampledNegativeLoss"})
-    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=0.1, batch_size=SAMPLE_VIDEOS_A_STEP)
+    runs.run("start-time loss", ATTENTION, start=start, start_time_weight=0.1)
     yield "sampled negatives (eq. 2)", base, ""
     yield "start-time loss", base, ""
 

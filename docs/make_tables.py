@@ -10,7 +10,7 @@ from yt8m.recipes import defaults
 
 PAGE = pathlib.Path(__file__).parent / "training.md"
 BEGIN, END = "<!-- recipes: made by docs/make_tables.py -->\n", "<!-- recipes: end -->\n"
-COLUMNS = ("recipe", "used for", "stage", "batch", "learning rate", "schedule", "length", "optimizer")
+COLUMNS = ("recipe", "used for", "stage", "batch", "learning rate", "schedule", "length", "optimizer", "loss")
 
 
 def recipe_table():
@@ -23,7 +23,7 @@ def recipe_table():
             if same and not first:
                 continue
             titles = [_title(name), _users(name)] if first else ["", ""]
-            rows.append([*titles, "all" if same else f"`{stage}`", *_settings(values, name, stage)])
+            rows.append([*titles, "all" if same else f"`{stage}`", *_settings(values, name, "all" if same else stage)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -53,22 +53,31 @@ def _users(name):
 
 def _settings(values, name, stage):
     """Cells of the training settings."""
-    batch, rate = f"{values['batch_size']}", f"{values['base_learning_rate']:g}"
+    batch, rate = f"{values['batch_size']} {_unit(values, stage)}", f"{values['base_learning_rate']:g}"
     if name == "sample":
         rate += _exceptions("base_learning_rate") if stage == "pretrain" else " and as above"
-        whole = [model for model in models.model_names() if registry.get("model", model).NEEDS_WHOLE_VIDEOS]
-        batch += "" if stage == "pretrain" else f"; {defaults.SAMPLE_VIDEOS_A_STEP} videos: {', '.join(whole)}"
     schedule = values.get("schedule", "staircase")
     if schedule == "staircase":
         examples = values.get("learning_rate_decay_examples", defaults.DECAY_EXAMPLES)
         schedule = f"x {values['learning_rate_decay']:g} every {examples / 1e6:g}M examples"
+    elif "warmup_fraction" in values:
+        schedule += f", up over {values['warmup_fraction']:g}"
     length = f"{values['max_steps']:,} steps" if "max_steps" in values else f"{values['num_epochs']} epochs"
     optimizer = values.get("optimizer", "AdamOptimizer").removesuffix("Optimizer")
     if "weight_decay" in values:
         optimizer += f", decay {values['weight_decay']:g}"
+    if "optimizer_epsilon" in values:
+        optimizer += f", epsilon {values['optimizer_epsilon']:.0e}"
     if "clip_gradient_norm" in values:
         optimizer += f", clip {values['clip_gradient_norm']:g} ({values['clip']})"
-    return batch, rate, schedule, length, optimizer
+    return batch, rate, schedule, length, optimizer, values.get("default_loss", "CrossEntropyLoss").removesuffix("Loss")
+
+
+def _unit(values, stage):
+    """What the batch of a stage counts."""
+    if values.get("batch_unit") == "videos" or stage == "pretrain":
+        return "videos"
+    return "videos; segments" if stage == "all" else "segments"
 
 
 def _exceptions(fact):

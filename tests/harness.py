@@ -37,6 +37,11 @@ def counted_frames():
     return {"x": random_floats(3, FRAMES, 16), "num_frames": np.array([FRAMES, 5, 1], "int32")}
 
 
+def cut_frames():
+    """Of batches of FRAMES frames what is left without 3 of them."""
+    return {"values": random_floats(3, FRAMES - 3, 2, 4), **frames_batch()}
+
+
 def frame_features():
     return {"x": random_floats(3, FRAMES, 16)}
 
@@ -66,14 +71,20 @@ def randomise(thing, seed=5):
     thing.set_weights([np.asarray(w, "float32") for w in weights])
 
 
-def permute_frames(batch):
-    """The same batch with the real frames of each video, of its context too, in another order (reversed, then rolled by one)."""
+def permute_frames(batch, ends=0):
+    """The same batch with the real frames of each video, of its context too, in another order (reversed, then rolled by one).
+
+    Args:
+        batch: of frames.
+        ends: frames at the beginning and as many at the end that stay where they are in a video longer than both.
+    """
     permuted = dict(batch)
     for prefix in ("", "context_"):
         if f"{prefix}frames" in batch:
             frames = batch[f"{prefix}frames"].copy()
             for row, n in enumerate(batch[f"{prefix}num_frames"]):
-                frames[row, :n] = np.roll(frames[row, :n][::-1], 1, axis=0)
+                middle = slice(ends, n - ends) if n > 2 * ends else slice(n)
+                frames[row, middle] = np.roll(frames[row, middle][::-1], 1, axis=0)
             permuted[f"{prefix}frames"] = frames
     return permuted
 

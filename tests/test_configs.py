@@ -1,19 +1,28 @@
 """Every published recipe has a flag file, and every flag file builds what it says."""
 
 import dataclasses
+import fnmatch
 import itertools
 import pathlib
 import re
+import shlex
 
 import numpy as np
 import pytest
 
 from tests import commands
+from tests.published import OURS, PUBLISHED
 from tests.testing import make_video, write_frame_shards
-from yt8m import config, models, recipes, registry
+from yt8m import config, losses, models, recipes, registry
+from yt8m.base_model import constructor_arguments
+from yt8m.base_model.heads import head_class, layer_arguments
+from yt8m.flags import INFERENCE, TRAIN
+from yt8m.flags.table import by_name
+from yt8m.layers.frame_sampling import ends_of
 from yt8m.recipes import em
 from yt8m.recipes.model import model_config as model_of
 from yt8m.recipes.stages import stage_config
+from yt8m.stages.objective import loss_of
 from yt8m.training import optimizers, restore, schedules
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -45,6 +54,7 @@ RECIPES = {
     "002 aware nxvlad-2 nxvlad-2": "aware_nextvlad_2_with_nextvlad_2",
     "002 aware nxvlad-2 dbof-3": "aware_nextvlad_2_with_dbof_3",
     "003 video": "gated_netvlad_moe",
+    "003 video, literally": "gated_netvlad_moe_literal",
     "003 segments": "gated_netvlad_joint",
     "004 Logistic": "em_logistic",
     "004 Transformer early": "em_transformer_early",
@@ -52,6 +62,12 @@ RECIPES = {
     "004 BiGRU": "em_bigru",
     "004 NeXtVLAD": "em_nextvlad",
     "000/001 distillation": "student",
+}
+# Papers 000/001 as their authors' code has it.
+RECIPES |= {
+    f"{title}, authors": f"{name}_authors"
+    for title, name in RECIPES.items()
+    if title.startswith("000/001 ") and name != "student"
 }
 PROCESSES = {"004 Algorithm 1": "em"}  # of several models
 
@@ -107,18 +123,98 @@ def test_every_published_recipe_has_a_file_and_every_file_is_one():
     assert files == {*RECIPES.values(), *PROCESSES.values()}
 
 
+def trainings(name):
+    """(recipe, what is given to train.py) of each command in a file's header."""
+    for recipe, rest in re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", "\n".join(header(name))):
+        yield recipe, parse(recipe, *shlex.split(rest))
+
+
 @pytest.mark.parametrize("name", sorted([*RECIPES.values(), *PROCESSES.values()]))
 def test_header(name):
     text = "\n".join(header(name))
     assert re.search(r"paper(s 000/001| 002| 003| 004), (table|section|one of)", text), "source"
     assert re.search(r"Published: .*(\d|none)", text), "score"
     assert "Not in the paper: " in text
-    lines = re.findall(r"python train\.py --flagfile=configs/(\w+)\.flags (.*)", text)
-    assert lines
-    assert lines[-1][0] == name
-    for file, rest in lines:
-        assert "--train_data_pattern=" in rest
-        parse(file, *re.sub("'", "", rest).split())
+    assert re.search(r"# Data: YouTube-8M (2/frame train|3/frame validate)", text), "part of the dataset"
+    assert re.search(r"# Chosen by: .*", text), "how the checkpoint is chosen"
+    assert re.search(r"# Inference: ", text), "which segments are scored"
+    assert len(set(re.findall(r"^# ([A-Z][^:]{1,40}): ", text, flags=re.MULTILINE))) >= 4
+    assert all(len(line) <= 130 for line in header(name) if "python train.py" not in line)
+    commands_of = list(trainings(name))
+    assert commands_of and commands_of[-1][0] == name
+    for _, given in commands_of:
+        part = "3/frame/validate" if given.get("stage") == "finetune" else "2/frame/train"
+        assert given["train_data_pattern"].startswith(f"DATA/{part}/")
+
+
+def test_papers_that_name_segments_to_skip_or_folds_have_them_in_the_header():
+    for name in RECIPES.values():
+        text = " ".join(line.removeprefix("#").strip() for line in header(name))
+        if name.startswith(("agnostic", "aware")):
+            assert "3/frame test with --skip_head_segments=6 --skip_tail_segments=2" in text and "+.003" in text
+            given = dict(trainings(name))[name]
+            assert f"Published: fold{'' if text.count('(fold') == 1 else 's'} {given['fold']}" in text
+            assert f"(fold {given['fold']}" in text, "the fold is a published model's"
+
+
+def effective(given, stage):
+    """{name: value} of all that a stage of a command is told and takes for granted, under the names of tests.published."""
+    model = model_config(given)
+    run = stage_config(given, stage, model.model, None, "dir", "*", given.get("eval_data_pattern", ""))
+    head = model.hyperparameters.get("video_level_classifier_model")
+    facts = {**models.hyperparameters(model.model, head), **model.hyperparameters}
+    if "sampling" in facts:
+        facts["skip_head"], facts["skip_tail"] = ends_of(facts["sampling"], facts["skip_head"], facts["skip_tail"])
+    facts |= {f"head {argument}": value for argument, value in head_of(model).items()}
+    name, options = loss_of(run, model)
+    loss = {f"loss {option}": value for option, value in losses.build(name, options).get_config().items()}
+    fields = {**dataclasses.asdict(model), **{field.name: getattr(run, field.name) for field in dataclasses.fields(run)}}
+    return {**given, **fields, **facts, **loss, "label_loss": name}
+
+
+def head_of(model):
+    """{argument: value} of a model's classifier: what the model has no argument of that name for."""
+    own = constructor_arguments(models.model_class(model.model))
+    head = model.hyperparameters.get("video_level_classifier_model", own.get("video_level_classifier_model"))
+    if head is None:
+        return {}
+    defaults = {**layer_arguments(head_class(head)), **(models.model_class(model.model).HEAD_DEFAULTS or {}).get(head, {})}
+    return {**defaults, **{argument: value for argument, value in model.hyperparameters.items() if argument not in own}}
+
+
+def plain(value):
+    """Tuples as lists, as a config file has them."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_every_recipe_has_published_values():
+    assert set(PUBLISHED) == set(RECIPES.values()) - {"student"}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_a_config_says_what_is_published(name):
+    """Each value of the table is what the header's command of that stage trains with."""
+    by_stage = {given.get("stage", "pretrain"): given for recipe, given in trainings(name) if recipe == name}
+    assert set(by_stage) == set(PUBLISHED[name])
+    wrong = []
+    for stage, values in PUBLISHED[name].items():
+        ours = effective(by_stage[stage], stage)
+        for key, (value, source) in values.items():
+            if plain(ours[key]) != plain(value):
+                wrong.append(f"{stage}: {key} is {ours[key]!r}, but {value!r} by {source}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.values()))
+def test_a_config_says_nothing_without_a_source(name):
+    """Each flag of a file is in the table of what is published, or among what is ours, with the reason."""
+    given = parse(name)
+    stages, options = given.pop("stage", None), given.pop("hyperparameters", {})
+    said = {models.ALIASES.get(key, key) for key in (*given, *options)}
+    said = {"loss epsilon" if key == "loss_options" else key for key in said}
+    sourced = {key for values in PUBLISHED.get(name, {}).values() for key in values} | set(OURS.get(name, {}))
+    assert not said - sourced
+    assert stages is None or list(PUBLISHED[name]) == [stages]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES.values()))
@@ -126,7 +222,7 @@ def test_recipe_builds(name):
     """The whole model where its size is checked; the others with small features and few classes, which is faster."""
     given = parse(name)
     model = model_config(given)
-    stage = stage_config(given, given.get("stage", "pretrain"), model.model, None, "dir", "*")
+    stage = stage_config(given, given.get("stage", "pretrain"), model.model, None, "dir", "*", "*")
     assert stage.base_learning_rate == given["base_learning_rate"] and stage.batch_size == given["batch_size"]
     if name not in MILLIONS:
         model = dataclasses.replace(model, feature_sizes=(16, 8), label_ids=None, num_classes=7)
@@ -153,14 +249,27 @@ def test_recipe_builds(name):
         weight_decay=stage.weight_decay,
         learning_rate_multipliers=factors,
         ema_momentum=stage.ema_momentum,
+        epsilon=stage.optimizer_epsilon,
     )
+
+
+def test_the_page_of_recipes_names_every_file_and_flags_that_there_are():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    patterns = re.findall(r"`([a-z0-9_*]+)`", text)
+    for path in (ROOT / "configs").glob("*.flags"):
+        assert any(fnmatch.fnmatch(path.stem.removesuffix("_authors"), pattern) for pattern in patterns), path.stem
+    known = {**by_name(TRAIN), **by_name(INFERENCE)}
+    assert set(re.findall(r"--([a-z_]+)", text)) <= set(known)
 
 
 def test_the_process_of_paper_004(tmp_path):
     write_frame_shards(tmp_path, [[make_video(f"v{number}", ratings=[(0, 0, 1.0)])] for number in range(8)])
     given = parse("em", "--train_data_pattern=*", f"--rated_data_pattern={tmp_path / '*'}")
     plan = em.plan(given, "dir", model_config(given), None)
-    assert (len(plan.candidates), plan.threshold, plan.folds) == (2, 0.9, 8)
+    assert (len(plan.candidates), plan.threshold, plan.folds) == (2, 0.9, 8)  # section 6.1; the paper's part is "small"
+    assert plan.initial.model.model == "FrameLevelLogisticModel"  # table 1, first block
+    assert plan.initial.model.video_prediction == "segments_mean"  # eq. 15
+    assert [(stage.num_epochs, stage.optimizer) for stage in plan.initial.stages] == [(5, "AdamOptimizer")] * 2  # section 6.1
     for candidates in plan.candidates:
         assert [candidate.model.model for candidate in candidates] == ["TransformerModel"] * 2
         assert [candidate.model.hyperparameters["fusion"] for candidate in candidates] == ["early", "late"]

@@ -11,6 +11,8 @@ from yt8m.files import write_text
 MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")  # Keras's policies
+DEFAULTS = 2  # 1: the models' arguments before their EARLIER_DEFAULTS changed
+VIDEO_PREDICTIONS = ("whole", "segments_mean")  # as in base_model.FrameModel
 MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
 _ID = jsonfiles.Integer(0, 2**31)
 _FIELDS = {
@@ -25,10 +27,13 @@ _FIELDS = {
     "id_feature": jsonfiles.Optional(jsonfiles.Text()),
     "max_frames": jsonfiles.Optional(jsonfiles.Integer(1, MAX_FRAMES)),
     "segment_expansion": jsonfiles.Optional(jsonfiles.Integer(0, MAX_FRAMES)),
+    "video_prediction": jsonfiles.Optional(jsonfiles.Text("|".join(VIDEO_PREDICTIONS))),
     "label_loss": jsonfiles.Optional(jsonfiles.Text()),
     "loss_options": jsonfiles.Optional(jsonfiles.Object()),
+    "loss_by_stage": jsonfiles.Optional(jsonfiles.Boolean()),
     "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
     "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
+    "defaults": jsonfiles.Optional(jsonfiles.Integer(1, DEFAULTS)),
 }
 
 
@@ -51,10 +56,14 @@ class ModelConfig:
         id_feature: name of the record's id in its context.
         max_frames: frames read of a video.
         segment_expansion: frames added before and after a 5-second segment.
+        video_prediction: "whole": a video's frames at once; "segments_mean": the mean over its 5-second segments (paper 004).
         label_loss: registered name of the loss.
         loss_options: arguments of its constructor.
+        loss_by_stage: nobody asked for this loss: it is what the last stage has chosen, and another stage chooses its own.
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
+        defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
+            EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
     """
 
     model: str
@@ -68,10 +77,13 @@ class ModelConfig:
     id_feature: str = "id"
     max_frames: int = 300
     segment_expansion: int = 0
+    video_prediction: str = "whole"
     label_loss: str = "CrossEntropyLoss"
     loss_options: dict = dataclasses.field(default_factory=dict)
+    loss_by_stage: bool = False
     precision: str = "float32"
     sample: str | None = None
+    defaults: int = DEFAULTS
 
     @property
     def num_outputs(self):
@@ -90,9 +102,13 @@ class TrainConfig:
 
     Attributes:
         num_epochs, max_steps: passes over the data and steps of the stage; it ends with whichever comes first.
-        batch_size: rows a step and device.
+        batch_size: rows a step and device: videos in pre-training, segments after it; see batch_unit.
+        batch_unit: what batch_size counts where a row is a whole video with its segments: "segments", of which a step's videos
+            have no more together, or "videos".
         learning_rate_decay, learning_rate_decay_examples: of the schedule "staircase".
         optimizer: name, as make_optimizer's.
+        optimizer_epsilon: None: the optimizer's own.
+        keep_optimizer: the optimizer goes on from an earlier stage or init_checkpoint, with its slots and its count of steps.
         schedule: "staircase", "triangular" or "cosine".
         warmup_fraction, final_learning_rate_fraction: of the latter two, as SlantedTriangular's.
         weight_decay: decoupled; None: the optimizer's own.
@@ -100,11 +116,16 @@ class TrainConfig:
         learning_rate_multipliers: {first parts of weights' paths: factor}; None: the model's own.
         clip: "variable" clips each variable's gradient to clip_gradient_norm as the starter does, "global" all together.
         context_checkpoint, segment_checkpoint: runs whose models are the encoders of a context model.
-        segment_class_weight: weight of a segment class's term in the pre-training loss, the others weigh 1.
+        default_loss: registered name of the label loss where none is asked for, or none that works on the stage's rows.
+        segment_class_weight: weight of a segment class's term in the loss, the others weigh 1; in fine-tuning with
+            unrated_as_negatives alone.
+        unrated_as_negatives: fine-tuning: weight of the classes of a rated segment that nobody rated, as negatives; 0: none.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
         devices: how many devices to use; 0 means every GPU, or one CPU.
-        folds, fold, best_metric: fine-tuning leaves out every folds-th shard from the fold-th on and keeps the checkpoint that is
-            best on these by "map" or "auc"; folds 0: neither.
+        folds, fold: every folds-th shard from the fold-th on is left out, and the checkpoint kept that is best on these; folds 0:
+            neither.
+        keep_best: without folds: the checkpoint is kept that is best on eval_data_pattern.
+        best_metric: what best means: "loss", or of videos "map" or "gap", of segments "map" or "auc".
         pseudo_labels: folder of sidecars: the labels of the M-step, or, fine-tuning, of the segments blended in.
         pseudo_data_pattern, pseudo_share: the shards of these, and their share of each batch.
         teacher_scores, distillation_weight: folders of score stores, and the weight a of their soft labels in the loss.
@@ -121,7 +142,10 @@ class TrainConfig:
     learning_rate_decay_examples: float
     num_epochs: int | None = None
     max_steps: int | None = None
+    batch_unit: str = "videos"
     optimizer: str = "AdamOptimizer"
+    optimizer_epsilon: float | None = None
+    keep_optimizer: bool = False
     schedule: str = "staircase"
     warmup_fraction: float = 0.25
     final_learning_rate_fraction: float = 0.01
@@ -131,7 +155,9 @@ class TrainConfig:
     clip_gradient_norm: float = 1.0
     clip: str = "variable"
     regularization_penalty: float = 1.0
+    default_loss: str = "CrossEntropyLoss"
     segment_class_weight: float = 1.0
+    unrated_as_negatives: float = 0.0
     segment_label_ids: tuple | None = None
     only_segment_class_videos: bool = False
     eval_data_pattern: str = ""
@@ -147,6 +173,7 @@ class TrainConfig:
     xla: str = "auto"
     folds: int = 0
     fold: int = 0
+    keep_best: bool = False
     best_metric: str = "map"
     pseudo_labels: str = ""
     pseudo_data_pattern: str = ""
@@ -200,6 +227,6 @@ def read_model_config(train_dir):
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
         for name in ("label_ids", "segment_class_ids"):
             values[name] = None if values.get(name) is None else tuple(values[name])
-        return ModelConfig(**values)
+        return ModelConfig(**{"defaults": 1, **values})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written by this version of train.py ({error}). Train again, or mend the file.") from error

@@ -11,7 +11,10 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
+
+import numpy as np
 
 from yt8m.errors import UserError
 
@@ -125,6 +128,43 @@ def replacing_folder(path, what=None, keep=None):
         yield temporary
         with _explained(what or path):
             _take_place(temporary, path, keep)
+
+
+class ScratchFile:
+    """A file without a name for arrays that a process does not hold in memory; however the process ends, nothing is left of it.
+
+    Args:
+        folder: where; it is made.
+        what: what messages call it.
+
+    Attributes:
+        size: bytes so far.
+
+    Raises:
+        UserError: it cannot be written, here and in append.
+    """
+
+    def __init__(self, folder, what):
+        self.size, self._what = 0, what
+        with _explained(what):
+            os.makedirs(folder, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open as long as this object lives)
+
+    def append(self, array):
+        """Writes an array behind what is there."""
+        with _explained(self._what):
+            self._file.seek(self.size)
+            self._file.write(np.ascontiguousarray(array).data)
+            self._file.flush()
+        self.size += array.nbytes
+
+    def read(self, offset, shape, dtype):
+        """The array of this shape and type that begins at a byte."""
+        array = np.empty(shape, dtype)
+        self._file.seek(offset)
+        if self._file.readinto(array.data) != array.nbytes:
+            raise UserError(f"{self._what}: could not be read back. Is the disk sound?")
+        return array
 
 
 def copy_file(path, folder):

@@ -21,6 +21,7 @@ __all__ = [
     "model_inputs",
     "model_names",
     "needs_whole_videos",
+    "settled",
     "takes_frames",
 ]
 
@@ -108,13 +109,14 @@ def needs_whole_videos(name):
 _known = hyperparameters  # build_model has an argument of that name
 
 
-def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters):
+def build_model(name, num_classes, feature_sizes=(1024, 128), video_prediction="whole", **hyperparameters):
     """Builds a registered model.
 
     Args:
         name: of the model.
         num_classes: C, columns of the predictions.
         feature_sizes: values of each feature, in the order in which they are concatenated.
+        video_prediction: "whole" or "segments_mean", as in FrameModel.
         **hyperparameters: arguments of the model's constructor, or of its head's layer (they go to head_options; where both
             have one of that name, as momentum, the model's is meant), or names in ALIASES.
 
@@ -133,7 +135,7 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
     if head_options:
         arguments[_HEAD_OPTIONS] = {**(arguments.get(_HEAD_OPTIONS) or {}), **head_options}
     try:
-        return model(num_classes, feature_sizes, **arguments)
+        return model(num_classes, feature_sizes, video_prediction=video_prediction, **arguments)
     except UserError:
         raise
     except Exception as error:
@@ -143,6 +145,17 @@ def build_model(name, num_classes, feature_sizes=(1024, 128), **hyperparameters)
         raise UserError(
             f"--hyperparameters={given}: no {name} can be built with them ({reason}). Check their types and sizes."
         ) from error
+
+
+def settled(name, hyperparameters, earlier=False):
+    """Hyper-parameters as a record has them, and beside them those whose defaults have changed (BaseModel.settled).
+
+    Args:
+        name: of the model.
+        hyperparameters: as build_model's.
+        earlier: the record is of before the defaults changed.
+    """
+    return model_class(name).settled(_without_aliases(hyperparameters), earlier)
 
 
 def check_hyperparameters(name, hyperparameters):

@@ -68,7 +68,9 @@ def test_header(name):
     assert re.search(r"paper(s 000/001| 002| 004), section", text), "source"
     assert re.search(r"Published: .*(\d|none)", text), "score"
     assert "Not in the paper: " in text
-    assert f"python inference.py --flagfile=configs/{name}.flags --input_data_pattern=" in text
+    assert re.search(r"# Data: YouTube-8M 2/frame train .*3/frame", text), "parts of the dataset"
+    assert "# Chosen by: " in text
+    assert f"python inference.py --flagfile=configs/{name}.flags --input_data_pattern='DATA/3/frame/test/" in text
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)

@@ -1,5 +1,6 @@
 """Which frames FrameSampling takes: each frame's bytes are its own index."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,9 +20,78 @@ def sampled(layer, num_frames, length, training=True):
     return [list(row[:n, 0]) for row, n in zip(frames, counts)], frames
 
 
-def test_inference_keeps_everything():
-    rows, _ = sampled(FrameSampling(4), [100, 7], 100, training=False)
-    assert rows == [list(range(100)), list(range(7))]
+ENDS = {"random": (15, 15), "without_replacement": (30, 10), "sequence": (0, 0), "every": (20, 30)}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("method", ENDS)
+def test_inference_cuts_off_the_ends_and_samples_nothing(method, known):
+    """Videos longer than both ends, as long as both, and segments; in a padded batch each is cut by its own length."""
+    head, tail = ENDS[method]
+    lengths = [200, head + tail + 1, head + tail, 11, 5, 0]
+    rows = called(FrameSampling(20, method), lengths, 200, known, training=False)
+    assert rows == [list(range(head, n - tail)) if n > head + tail else list(range(n)) for n in lengths]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("method", [method for method in ENDS if method != "sequence"])
+def test_the_ends_are_cut_off_in_both_modes(method, training):
+    head, tail = ENDS[method]
+    rows = called(FrameSampling(20, method, stride=1), [200, 120, 11], 200, True, training)
+    assert set(rows[0]) <= set(range(head, 200 - tail)) and set(rows[1]) <= set(range(head, 120 - tail))
+    assert set(rows[2]) <= set(range(11))
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("method", ENDS)
+def test_a_batch_of_segments_is_kept_whole_in_inference(method, known):
+    layer = FrameSampling(20, method, skip_head=6, skip_tail=6)
+    assert called(layer, [11, 9, 5], 11, known, training=False) == [list(range(n)) for n in (11, 9, 5)]
+
+
+def test_cutting_does_not_depend_on_the_padding():
+    layer = FrameSampling(4, skip_head=3, skip_tail=4)
+    assert called(layer, [9, 7], 9, True, False) == called(layer, [9, 7], 60, True, False) == [[3, 4], list(range(7))]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("method, seed", [*((method, None) for method in ENDS), ("random", 1), ("sequence", 1)])
+def test_the_length_is_known_before(method, seed, training):
+    layer = FrameSampling(20, method, skip_head=6, skip_tail=9, stride=3, inference_seed=seed)
+    for length in (5, 15, 16, 20, 21, 40, 200):
+        symbols = keras.KerasTensor((2, length, 3), "uint8"), keras.KerasTensor((2,), "int32")
+        shapes = [x.shape for x in layer.compute_output_spec(*symbols, training=training)]
+        assert shapes == [tuple(x.shape) for x in layer(*numbered([length, 3], length), training=training)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("method", ["random", "sequence"])
+def test_inference_samples_by_a_seed_of_its_own(method, known):
+    layer = FrameSampling(20, method, skip_head=2, skip_tail=3, inference_seed=4)
+    rows = called(layer, [200, 100, 25, 24, 5, 0], 200, known, training=False)
+    assert [len(row) for row in rows] == [20, 20, 20, 19, 5, 0]
+    assert set(rows[0]) <= set(range(2, 197)) and max(rows[0]) - min(rows[0]) > (19 if method == "random" else 18)
+    assert rows[2:] == [list(range(2, 22)), list(range(2, 21)), list(range(5)), []]  # as many frames or less: all
+    again = called(layer, [100, 200, 60], 230, known, training=False)  # other rows, other padding
+    assert again[:2] == [rows[1], rows[0]]
+    other = called(FrameSampling(20, method, skip_head=2, skip_tail=3, inference_seed=5), [200], 200, known, training=False)
+    assert other != rows[:1]
+
+
+@pytest.mark.parametrize("method", ["without_replacement", "every"])
+def test_inference_samples_as_the_starter_only(method):
+    with pytest.raises(UserError, match=f"sampling='{method}': in inference use one of random, sequence"):
+        FrameSampling(method=method, inference_seed=1)
+
+
+def called(layer, num_frames, length, known, training):
+    """The frames that each row is left with, from a graph in which T is known or not."""
+    call = tf.function(
+        lambda f, n: layer(f, n, training=training),
+        input_signature=[tf.TensorSpec((None, length if known else None, 3), tf.uint8), tf.TensorSpec((None,), tf.int32)],
+    )
+    frames, counts = call(*map(tf.constant, numbered(num_frames, length)))
+    return [row[:n, 0].tolist() for row, n in zip(frames.numpy(), counts.numpy())]
 
 
 def test_random_draws_from_the_middle_and_from_all_of_a_short_video():
@@ -42,16 +112,10 @@ def test_random_draws_differ_from_step_to_step_and_repeat_with_the_seed():
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_batch_that_fits_is_kept_whole(known):
-    layer = FrameSampling(8, skip_head=1, skip_tail=1, seed=0)
-    call = tf.function(
-        lambda f, n: layer(f, n, training=True),
-        input_signature=[tf.TensorSpec((None, 5 if known else None, 3), tf.uint8), tf.TensorSpec((None,), tf.int32)],
-    )
-    frames, counts = call(*map(tf.constant, numbered([5, 3], 5)))
-    assert counts.numpy().tolist() == [5, 3]
-    np.testing.assert_array_equal(frames[0, :5, 0], range(5))
-    np.testing.assert_array_equal(frames[1, :3, 0], range(3))
+def test_a_batch_that_fits_is_not_sampled(known):
+    layer = FrameSampling(8, skip_head=3, skip_tail=1, seed=0)
+    assert called(layer, [5, 3], 5, known, training=True) == [[3], [0, 1, 2]]
+    assert called(layer, [4, 3, 0], 5, known, training=True) == [list(range(4)), [0, 1, 2], []]
 
 
 def test_a_longer_batch_of_unknown_length_is_sampled():

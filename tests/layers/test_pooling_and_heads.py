@@ -57,6 +57,16 @@ def test_attention_pooling():
         assert not weights[row, n:].any()
 
 
+def test_attention_pooling_starts_as_in_the_authors_code():
+    """V and U at 1/sqrt(size of the feature), w at 1/sqrt(size of the branches): rgb's, and audio's."""
+    for feature, reduced, branch in ((1024, 256, 128), (128, 64, 32)):
+        layer = GatedAttentionPooling(reduced, branch, num_sets=8)
+        layer.build((None, None, feature))
+        for kernel in (layer.value_kernel, layer.gate_kernel):
+            np.testing.assert_allclose(np.std(kernel), feature**-0.5, rtol=0.03)
+        np.testing.assert_allclose(np.std(layer.score_kernel), branch**-0.5, rtol=0.15)
+
+
 def test_sparsemax_attention_leaves_frames_out():
     inputs = harness.masked_frames()
     layer = built(GatedAttentionPooling(6, 4, attention="sparsemax"), inputs)

@@ -173,37 +173,6 @@ def test_precision_and_recall_at_one_half():
     assert np.isnan(precision) and recall == 0
 
 
-@pytest.mark.parametrize("levels", [None, 4])
-@pytest.mark.parametrize("map_top_k", [None, 3, 30])
-@pytest.mark.parametrize("batch", [1, 17, 200])
-def test_batches_give_exactly_what_the_functions_give(levels, map_top_k, batch):
-    predictions, labels = draw((101, 70), seed=8, levels=levels, share=0.05)
-    labels[:, 66:] = 0
-    collected = metrics.VideoMetrics(70, top_k=5, map_top_k=map_top_k)
-    for first in range(0, 101, batch):
-        own = predictions[first : first + batch].copy()
-        collected.update(own, labels[first : first + batch], loss=first)
-        own[:] = -1  # what a caller does to its arrays later must not matter
-    result = collected.result()
-    assert list(result) == ["hit_at_one", "perr", "map", "gap", "loss", "num_videos", "num_classes_without_positives"]
-    assert result["hit_at_one"] == metrics.hit_at_one(predictions, labels)
-    assert result["perr"] == metrics.perr(predictions, labels)
-    assert result["map"] == metrics.mean_average_precision(predictions, labels, map_top_k)
-    assert result["gap"] == metrics.global_average_precision(predictions, labels, 5)
-    assert result["num_videos"] == 101
-    assert result["num_classes_without_positives"] == np.count_nonzero(labels.sum(0) == 0)
-    assert result["loss"] == pytest.approx(np.mean([i // batch * batch for i in range(101)]))
-
-
-def test_no_batches_and_no_loss_are_nan():
-    empty = metrics.VideoMetrics(4).result()
-    assert all(np.isnan(empty[key]) for key in ("hit_at_one", "perr", "map", "gap", "loss"))
-    assert (empty["num_videos"], empty["num_classes_without_positives"]) == (0, 4)
-    collected = metrics.VideoMetrics(4)
-    collected.update(*draw((3, 4), seed=0))
-    assert np.isnan(collected.result()["loss"])
-
-
 def test_half_precision_and_whole_numbers_are_ranked_too():
     predictions, labels = draw((30, 5), seed=4)
     half = predictions.astype(np.float16)

@@ -55,6 +55,33 @@ def test_sampling_and_noise_only_in_training():
     assert np.abs(first - second).max() > 1e-3
 
 
+def test_the_ends_of_a_long_video_have_no_weight():
+    """Default ends, 15 and 15: what lies there changes nothing, and the weights are at the frames' own places."""
+    model = build("MultiAttentionModel", num_sets=2)
+    batch = harness.frames_batch((40, 31, 30, 5), length=45)
+    weights = np.array(model.attention(batch))
+    assert weights.shape == (4, 45, 2, 2)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    seen = [list(np.flatnonzero(row.any(axis=(1, 2)))) for row in weights]
+    assert seen == [list(range(15, 25)), [15], list(range(30)), list(range(5))]
+    changed = {**batch, "frames": batch["frames"].copy()}
+    changed["frames"][0, :15] += 100
+    changed["frames"][0, 25:40] += 100
+    np.testing.assert_array_equal(harness.predict(model, changed)[0], harness.predict(model, batch)[0])
+    middle = {"frames": batch["frames"][:1, 15:25], "num_frames": np.array([10])}
+    np.testing.assert_allclose(harness.predict(model, middle)[0], harness.predict(model, batch)[0], atol=1e-6)
+    np.testing.assert_allclose(np.array(model.attention(middle))[0], weights[0, 15:25], atol=1e-6)
+
+
+def test_sets_are_asked_of_all_frames():
+    """As start-time supervision needs it: a rated segment may lie at an end."""
+    model, whole = build("MultiAttentionModel", num_sets=2), build("MultiAttentionModel", num_sets=2, sampling="none")
+    batch = harness.frames_batch((40, 5), length=40)
+    probabilities, weights = model.set_probabilities({**batch, "ids": None})
+    np.testing.assert_allclose(np.max(probabilities, axis=1), harness.predict(whole, batch), atol=1e-6)
+    np.testing.assert_allclose(weights, whole.attention(batch), atol=1e-6)
+
+
 def test_the_embedding_is_what_the_head_sees():
     model = build("MultiAttentionModel", num_sets=2)
     batch = harness.frames_batch()

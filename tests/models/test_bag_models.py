@@ -47,13 +47,36 @@ def test_dbof(activation, act, pooling_method):
 
 
 def test_dbof_without_batch_norm_has_biases():
-    model = built("DbofModel", cluster_size=20, hidden_size=10, add_batch_norm=False)
+    model = built("DbofModel", cluster_size=20, hidden_size=10, add_batch_norm=False, activation="relu6")
     layer, embedding = model.get_layer, []
     for x in videos():
         pooled = np.clip(dense(layer("cluster"), unit_rows(x)), 0, 6).max(0)
         embedding.append(np.clip(dense(layer("hidden"), pooled), 0, 6))
     assert layer("cluster").use_bias and layer("hidden").use_bias
     check(model, embedding)
+
+
+def test_dbof_has_the_starters_activation_unless_told_otherwise():
+    """--dbof_activation of frame_level_models.py has the default sigmoid since August 2019."""
+    assert built("DbofModel", cluster_size=4, hidden_size=3).activation == "sigmoid"
+
+
+@pytest.mark.parametrize("sampling", ["random", "sequence"])
+def test_dbof_can_sample_in_inference_as_the_starter_does(sampling):
+    options = {"cluster_size": 20, "hidden_size": 10, "sampling": sampling, "iterations": 8}
+    model, whole = built("DbofModel", **options, sample_at_inference=True), built("DbofModel", **options)
+    batch = harness.frames_batch((40, 30, 8, 5), length=40)
+    predictions, of_all = harness.predict(model, batch), harness.predict(whole, batch)
+    assert (np.abs(predictions - of_all).max(axis=1) > 1e-4).tolist() == [True, True, False, False]  # 8 frames or less: all
+    np.testing.assert_array_equal(predictions, harness.predict(model, batch))
+    alone = {"frames": np.pad(batch["frames"][1:2], ((0, 0), (0, 9), (0, 0))), "num_frames": np.array([30])}
+    np.testing.assert_allclose(harness.predict(model, alone)[0], predictions[1], atol=1e-6)
+    chosen, counts = model.get_layer("sampling")(batch["frames"], batch["num_frames"])
+    seen = {"frames": np.array(chosen), "num_frames": np.array(counts)}
+    assert seen["num_frames"].tolist() == [8, 8, 8, 5]
+    np.testing.assert_allclose(harness.predict(whole, seen), predictions, atol=1e-6)
+    other = built("DbofModel", **options, sample_at_inference=True, inference_seed=7)
+    assert np.abs(harness.predict(other, batch) - predictions)[:2].max() > 1e-4
 
 
 def test_gated_dbof():
@@ -153,12 +176,42 @@ def test_training_of_paper_002_sees_the_middle_of_a_long_video(name):
     assert list(np.array(chosen)[1, :11, 0]) == list(range(11))
 
 
+SMALL = {
+    "CnnModel": {"num_filters": (4, 3, 5)},
+    "GatedDbofModel": {"cluster_size": 20, "hidden_size": 12},
+    "NeXtVladModel": {"cluster_size": 6, "groups": 4, "hidden_size": 12},
+}
+
+
+@pytest.mark.parametrize("name, head, tail", [("CnnModel", 20, 30), ("GatedDbofModel", 30, 10), ("NeXtVladModel", 30, 10)])
+def test_inference_sees_what_training_was_shown(name, head, tail):
+    """A long video is described by its middle, one no longer than both ends and a segment as a whole, in a padded batch too."""
+    model, whole = built(name, **SMALL[name]), built(name, **SMALL[name], sampling="none")
+    lengths = (head + tail + 12, head + tail, 11, 5)
+    batch = harness.frames_batch(lengths, length=head + tail + 20)
+    predictions = harness.predict(model, batch)
+    middle = {"frames": batch["frames"][:1, head : head + 12], "num_frames": np.array([12])}
+    np.testing.assert_allclose(predictions[0], harness.predict(whole, middle)[0], atol=1e-6)
+    assert np.abs(predictions[0] - harness.predict(whole, batch)[0]).max() > 1e-4
+    np.testing.assert_allclose(predictions[1:], harness.predict(whole, batch)[1:], atol=1e-6)
+
+
+def test_netvlad_sees_all_frames():
+    """Paper 003 cuts nothing: "feeding it with an entire video"."""
+    options = {"cluster_size": 5, "hidden_size": 10}
+    batch = harness.frames_batch((60, 11), length=60)
+    whole = harness.predict(built("NetVladModel", **options, sampling="none"), batch)
+    np.testing.assert_allclose(harness.predict(built("NetVladModel", **options), batch), whole, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "name, options, word",
     [
         ("DbofModel", {"activation": "tanh"}, "activation"),
         ("DbofModel", {"pooling_method": "none"}, "none"),
         ("DbofModel", {"sampling": "some"}, "sampling"),
+        ("DbofModel", {"sampling": "every", "sample_at_inference": True}, "sample_at_inference=True: sampling='every'"),
+        ("DbofModel", {"sampling": "none", "sample_at_inference": True}, "sample_at_inference=True: sampling='none'"),
         ("DbofModel", {"cluster_size": 0}, "cluster_size"),
         ("GatedDbofModel", {"dropout": 1.0}, "dropout"),
         ("GatedDbofModel", {"cluster_reduction": 0}, "reduction"),
@@ -178,8 +231,15 @@ def test_bad_values(name, options, word):
 
 def test_flags_of_the_starter_code_and_its_family():
     model = build_model(
-        "DbofModel", 7, (16, 8), iterations=9, dbof_cluster_size=11, dbof_hidden_size=5, dbof_pooling_method="average",
-        dbof_activation="sigmoid", dbof_add_batch_norm=False,
+        "DbofModel",
+        7,
+        (16, 8),
+        iterations=9,
+        dbof_cluster_size=11,
+        dbof_hidden_size=5,
+        dbof_pooling_method="average",
+        dbof_activation="sigmoid",
+        dbof_add_batch_norm=False,
     )
     assert (model.num_samples, model.cluster_size, model.hidden_size) == (9, 11, 5)
     assert (model.pooling_method, model.activation, model.add_batch_norm) == ("average", "sigmoid", False)

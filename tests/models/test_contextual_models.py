@@ -56,13 +56,36 @@ def normed(layer, x):
     return (x - mean) / np.sqrt(variance + layer.epsilon) * gamma + beta
 
 
-@pytest.mark.parametrize("segment_layer", ["hidden", None])
-def test_context_aware_is_figure_8(segment_layer):
-    model, (video, segment) = build("ContextAwareModel", segment_layer=segment_layer), encoders()
+DBOF = {"segment_model": "GatedDbofModel", "segment_options": {"cluster_size": 9, "hidden_size": 11}}
+VECTORS = [
+    ({}, "before the ReLU"),  # the authors' of a NeXtVLAD
+    (DBOF, "gated"),  # the authors' of a DBoF
+    ({"segment_layer": "hidden", "segment_activation": True}, "after the ReLU"),
+    ({"segment_layer": None}, "gated"),
+    ({**DBOF, "segment_layer": "hidden"}, "before the ReLU"),
+    ({**DBOF, "segment_layer": "hidden", "segment_activation": True}, "after the ReLU"),
+]
+
+
+def segment_vector(segment, batch, kind):
+    """What a pre-trained segment encoder says of the batch's segments."""
+    if kind == "gated":
+        return np.array(segment.embed(batch))
+    hidden = segment.get_layer("hidden")
+    linear = np.array(keras.Model(segment.input, hidden.input)(model_inputs(segment, batch))) @ np.array(hidden.kernel)
+    linear = linear + np.array(hidden.bias) if hidden.use_bias else linear
+    return linear if kind == "before the ReLU" else np.maximum(linear, 0)
+
+
+@pytest.mark.parametrize("options, kind", VECTORS)
+def test_context_aware_is_figure_8(options, kind):
+    model, (video, segment) = build("ContextAwareModel", **options), encoders(**options)
     model.load_encoders(context=video, segment=segment)
     batch = harness.batch_for(model)
-    graph = segment.encoder if segment_layer is None else keras.Model(segment.input, segment.get_layer("hidden").output)
-    vector = graph(model_inputs(segment, batch))
+    vector = segment_vector(segment, batch, kind)
+    assert ((vector < 0).any(), (vector == 0).any()) == {
+        "before the ReLU": (True, False), "after the ReLU": (False, True), "gated": (False, True)
+    }[kind]  # fmt: skip
     x = np.concatenate([np.array(video.embed(video_of(batch))), np.array(vector)], axis=1)
     x = np.maximum(dense(model.get_layer("hidden"), normed(model.get_layer("joined_norm"), x)), 0)
     gating, head = model.get_layer("hidden_gating"), model.get_layer("head")
@@ -166,6 +189,7 @@ def test_the_classifier_of_a_context_model_is_left_out():
         ({"segment_model": "NoModel"}, "unknown model 'NoModel'"),
         ({"context_options": {"cluster": 3}}, "context_options: GatedDbofModel has no 'cluster'; use .*cluster_size"),
         ({"segment_layer": "hiden"}, "segment_layer='hiden': NeXtVladModel has no layer .*hidden"),
+        ({"segment_layer": "hidden_activation"}, "segment_activation=False: hidden_activation of NeXtVladModel applies its"),
         ({"segment_layer": "vlad_0", "segment_model": "AttentionModel", "segment_options": None}, "use None for its embedding"),
     ],
 )

@@ -14,7 +14,10 @@ from yt8m.losses import CrossEntropyLoss
 from yt8m.models import hyperparameters
 
 # Every training step is the same then.
-NOT_RANDOM = {"sampling": "none", "context_sampling": "none", "noise": 0, "dropout": 0.0, "cluster_dropout": 0.0}
+NOT_RANDOM = {
+    "sampling": "none", "sample_at_inference": False, "context_sampling": "none", "noise": 0, "dropout": 0.0,
+    "cluster_dropout": 0.0,
+}  # fmt: skip
 # The others pool frames as a set.
 ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}
 each = pytest.mark.parametrize("case", cases.MODELS, ids=cases.case_id)
@@ -84,8 +87,10 @@ def test_order_of_frames_counts_where_it_should(case, models):
     batch = harness.batch_for(model)
     if "frames" not in batch:
         pytest.skip("no frames")
-    before, after = harness.predict(model, batch), harness.predict(model, harness.permute_frames(batch))
-    if case.name in ORDERED:
+    permuted = harness.permute_frames(batch, ends=case.arguments.get("skip_head", 0))  # in the cases as many as skip_tail
+    before, after = harness.predict(model, batch), harness.predict(model, permuted)
+    of_places = {"sample_at_inference", "video_prediction"} & set(case.arguments)  # of these frames, of segments
+    if case.name in ORDERED or of_places:
         assert np.abs(after - before).max() > 1e-4
     else:
         np.testing.assert_allclose(after, before, atol=1e-5)
@@ -135,7 +140,7 @@ def test_training_lowers_the_loss(case):
     for _ in range(6):
         model.reset_metrics()  # older Keras gives the mean since the last reset
         losses.append(float(model.train_on_batch(batch, labels)))
-    assert losses[-1] < 0.8 * losses[0]
+    assert min(losses[-3:]) < 0.8 * losses[0]  # steps with dropout on three examples go up and down
     assert all(np.isfinite(losses))
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.readers.annotated import CLASSES, LENGTHS, PSEUDO, spec, write_sidecars
 from tests.testing import make_video, write_frame_shards
 from yt8m.errors import UserError
-from yt8m.readers import patterns
+from yt8m.readers import pairs, patterns
 from yt8m.readers.batches import count_examples, evaluation_batches
 from yt8m.readers.spec import RatedSegments, VideosWithSegments
 
@@ -15,7 +15,7 @@ def rows(spec, batch_size=3):
     """{(id, start): (labels, weights)} of an epoch."""
     found = {}
     for batch in evaluation_batches(spec, batch_size, num_parallel=1):
-        batch = {key: value.numpy() for key, value in batch.items()}
+        batch = {key: value.numpy() for key, value in pairs.spread(batch, CLASSES).items()}
         videos = batch.get("segment_rows", np.arange(len(batch["ids"])))
         for row, video in enumerate(videos):
             key = batch["ids"][video].decode(), int(batch["start_times"][row])
@@ -37,6 +37,14 @@ def test_every_segment_with_the_labels_of_a_sidecar(pattern, sidecars, kind):
         np.testing.assert_array_equal(labels, expected)
         np.testing.assert_array_equal(weights, 1)
     assert count_examples(asked) == (len(LENGTHS) if kind is VideosWithSegments else len(found))
+
+
+@pytest.mark.parametrize("kind", (RatedSegments, VideosWithSegments))
+def test_no_batch_of_all_segments_has_an_entry_of_rows_and_classes(pattern, sidecars, kind):
+    """Of a video of 60 segments that would be 60 * 3,862 floats twice: an M-step's batch has labels as pairs."""
+    for batch in evaluation_batches(spec(pattern, annotations=sidecars, all_segments=True, kind=kind), 4, num_parallel=1):
+        assert all(value.shape.rank == 1 for key, value in batch.items() if key != "frames")
+        assert set(pairs.KEYS) < set(batch)
 
 
 def test_chosen_segments_of_a_sidecar_stand_in_for_ratings(pattern, tmp_path):

@@ -132,6 +132,11 @@ def test_fine_tuning_on_the_sample_is_judged_at_each_checkpoint_on_what_is_held_
     assert (pretrain.eval_data_pattern, finetune.eval_data_pattern) == ("", sample.held_out_pattern)
 
 
+def test_the_best_is_kept_where_there_are_shards_to_judge_on(sample):
+    run = resolve(parse("--model=AttentionModel", "--train_dir=dir", "--keep_best"), sample=sample)
+    assert [(stage.keep_best, stage.best_metric) for stage in run.stages] == [(False, "map"), (True, "map")]
+
+
 def test_only_the_first_stage_starts_a_new_model(sample):
     run = resolve(parse("--model=AttentionModel", "--start_new_model", "--train_dir=dir"), sample=sample)
     assert [(stage.stage, stage.start_new_model) for stage in run.stages] == [("pretrain", True), ("finetune", False)]
@@ -141,8 +146,8 @@ def test_only_the_first_stage_starts_a_new_model(sample):
 def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one_that_is_not(sample):
     run = resolve(parse("--model=AttentionModel", "--folds=3", "--teacher_scores=a,b"), sample=sample)
     assert [(stage.folds, stage.teacher_scores) for stage in run.stages] == [(0, ()), (3, ("a", "b"))]
-    with pytest.raises(ValueError, match="--folds=3: is for --stage=finetune"):
-        resolve(parse("--model=AttentionModel", "--folds=3", "--stage=pretrain"), sample=sample)
+    with pytest.raises(ValueError, match=r"--start_time_weight=3\.0: is for --stage=finetune"):
+        resolve(parse("--model=AttentionModel", "--start_time_weight=3", "--stage=pretrain"), sample=sample)
 
 
 def test_a_model_is_made_smaller_on_the_sample_unless_told_otherwise(sample):

@@ -11,9 +11,10 @@ import tensorflow as tf
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, losses
-from yt8m.stages import running
+from yt8m.stages import batches
 from yt8m.stages.finetune import finetune
-from yt8m.stages.pretrain import pretrain, segment_class_weights
+from yt8m.stages.objective import segment_class_weights
+from yt8m.stages.pretrain import pretrain
 from yt8m.training import checkpoints, loop
 from yt8m.training.devices import distribute
 from yt8m.training.objectives import Objective
@@ -60,7 +61,7 @@ def test_num_epochs_ends_with_the_data(pattern, tmp_path):
 
 
 def test_num_epochs_of_data_too_large_to_count(pattern, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "COUNT_BYTES", 0)
+    monkeypatch.setattr(batches, "COUNT_BYTES", 0)
     pretrain(*configs(pattern, tmp_path, max_steps=None, num_epochs=2))
     assert newest(tmp_path)[0] == 8
 
@@ -184,7 +185,7 @@ def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
     )
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
-    assert "2 devices, 8 rows a step" in printed
+    assert "2 devices, 8 videos a step" in printed
     assert newest(tmp_path)[0] == 3
 
 

@@ -5,15 +5,16 @@ import os
 import time
 
 from yt8m import config as configs
-from yt8m import flags
+from yt8m import flags, losses
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.readers import labels
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import rated
 from yt8m.scoring.classes import predicted_label_ids
 from yt8m.stages import evaluate as evaluation
-from yt8m.stages import report
+from yt8m.stages import per_class, report
 from yt8m.timelines import thresholds
 from yt8m.training import restore
 
@@ -28,16 +29,15 @@ def evaluate(**given):
         **given: flags of `yt8m eval` by name, e.g. train_dir=..., eval_data_pattern=..., segment_labels=True.
 
     Returns:
-        dict of metric name -> value, of the newest checkpoint.
+        dict of metric name -> value, of the newest checkpoint; class_average_precisions and class_positives are arrays, a value a
+        class.
 
     Raises:
         UserError: an unknown flag, a bad value, no checkpoint, bad data.
     """
     check_backend("evaluation")
     given = flags.read(flags.EVAL, given)
-    checks.positive(given, "batch_size", "top_k", "eval_interval_secs")
-    if given.get("thresholds_output") and not given.get("segment_labels"):
-        raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
+    _check(given)
     folder = sources.folder_of_run(given)
     run_once, last, metrics = given.get("run_once"), None, None
     while True:
@@ -54,19 +54,42 @@ def evaluate(**given):
         time.sleep(given.get("eval_interval_secs", 10))
 
 
+def _check(given):
+    """Refuses values out of range, and flags that would have no effect."""
+    checks.positive(given, "batch_size", "top_k", "map_top_k", "eval_interval_secs")
+    if not 0 <= given.get("threshold", 0.5) <= 1:
+        raise UserError(f"--threshold={given['threshold']}: must be between 0 and 1.")
+    if given.get("map_top_k") and given.get("segment_labels"):
+        raise UserError(f"--map_top_k={given['map_top_k']}: in MAP all rated segments count. Leave it out, or --segment_labels.")
+    if given.get("label_loss") and not given.get("segment_labels") and losses.needs_video_labels(given["label_loss"]):
+        raise UserError(f"--label_loss={given['label_loss']}: is for rated segments. Add --segment_labels, or leave it out.")
+    if given.get("vocabulary_file") and not given.get("per_class_output"):
+        raise UserError("--vocabulary_file is for --per_class_output, which is not given. Give both or neither.")
+    if given.get("thresholds_output") and not given.get("segment_labels"):
+        raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
+
+
 def _evaluate_checkpoint(given, folder, trained):
     """Metrics of one checkpoint, printed and written."""
     config = dataclasses.replace(trained.config, label_loss=given.get("label_loss") or trained.config.label_loss)
     sample = None if given.get("eval_data_pattern") else restore.sample_of(trained.config)
-    segments, batch_size = given.get("segment_labels", False), given.get("batch_size", 128)
+    segments, options = given.get("segment_labels", False), {"threshold": given.get("threshold", 0.5)}
+    options["batch_size"] = given.get("batch_size", 128)
+    names = _names(given, trained.config)
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
     if segments:
-        metrics = evaluation.evaluate_segments(trained.model, config, pattern, batch_size, keep=_thresholds(given, config))
+        metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options, keep=_thresholds(given, config))
     else:
-        metrics = evaluation.evaluate_videos(trained.model, config, pattern, batch_size, given.get("top_k", 20))
+        options |= {"top_k": given.get("top_k", 20), "map_top_k": given.get("map_top_k")}
+        metrics = evaluation.evaluate_videos(trained.model, config, pattern, **options)
     evaluation.write_scalars(folder, trained.step, metrics, segments)
-    report.print_metrics(f"{config.model} of {trained.prefix} on {pattern}", metrics)
+    above = f"precision and recall: of what is above {options['threshold']:g}"
+    report.print_metrics(f"{config.model} of {trained.prefix} on {pattern} ({above})", metrics)
+    if given.get("per_class_output"):
+        path = os.path.expanduser(given["per_class_output"])
+        per_class.write(path, predicted_label_ids(config), metrics, names)
+        print(f"The average precision of each class: {path}")
     if segments and sample:
         report.print_table({config.model: metrics["map"]}, sample)
     return metrics
@@ -81,6 +104,20 @@ def _thresholds(given, config):
         print(f"Wrote {path}: thresholds of {count} classes, those with a positive rating, for yt8m timeline --thresholds_file.")
 
     return write if path else None
+
+
+def _names(given, config):
+    """{label id: name} for --per_class_output: of --vocabulary_file, else of the sample that the model was trained on, else None.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if not given.get("per_class_output"):
+        return None
+    if given.get("vocabulary_file"):
+        return labels.read_vocabulary(os.path.expanduser(given["vocabulary_file"]))
+    sample = restore.sample_of(config)
+    return sample and labels.read_vocabulary(sample.vocabulary_file)
 
 
 @errors_as_user_errors()

@@ -46,15 +46,22 @@ class BaseModel(keras.Model):
         num_classes: C.
         feature_sizes: sizes of the features, in the order in which they are concatenated; D is their sum.
         name: of the model.
+        video_prediction: one of VIDEO_PREDICTIONS; kept in the config where it is not "whole".
         **arguments: of ARGUMENTS.
 
     Raises:
-        UserError: sizes that are not positive, or as check_arguments and `graph`.
+        UserError: sizes that are not positive, a video_prediction that the model has not, or as check_arguments and `graph`.
     """
 
     ARGUMENTS = {}  # constructor's argument -> default
     # Head's name -> options that the model gives it unless told otherwise; None: it gives none, head_options stay as they come.
     HEAD_DEFAULTS = None
+    # Argument -> what it was, or was as if it were, before its default changed or it came: a record that does not name it and is
+    # of before then means that.
+    EARLIER_DEFAULTS = {}
+    # As the segment encoder of ContextAwareModel: the layer whose output before its activation is the segment's vector; None: the
+    # embedding is.
+    SEGMENT_LAYER = None
     RECIPE = "starter"  # which training recipe it has on named data
     SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
     # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the
@@ -64,15 +71,20 @@ class BaseModel(keras.Model):
     TAKES_FRAMES = True  # not video-level features
     NEEDS_WHOLE_VIDEOS = False  # it scores a segment by the video around it
     SCORES_VIDEOS = True  # not only segments in their videos
+    # How a video's prediction comes about: "whole", of all its frames (as they are given) at once, or "segments_mean".
+    VIDEO_PREDICTIONS = ("whole",)
+    NO_SEGMENTS_MEAN = ""  # why it has no "segments_mean"
     SCORES_WINDOWS = True  # a segment is a window of frames to it; False: it cuts the video into segments itself
     FINDS_SEGMENTS_BY_POSITION = True  # in whole videos with their rated segments; False: the batch has the segments' frames
     HAS_ENCODERS = False  # models of their own that are pre-trained in its place; a video's is asked once for all its segments
     RATED_ROWS = RatedSegments  # the kind of rows in which it takes rated segments
 
-    def __init__(self, num_classes, feature_sizes=(1024, 128), *, name=None, **arguments):
+    def __init__(self, num_classes, feature_sizes=(1024, 128), *, name=None, video_prediction="whole", **arguments):
         unknown = sorted(set(arguments) - set(self.ARGUMENTS))
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {unknown[0]!r}.")
+        self.check_video_prediction(video_prediction)
+        self.video_prediction = video_prediction
         self.num_classes, self.feature_sizes = num_classes, check_sizes(num_classes, feature_sizes)
         for argument, value in {**self.ARGUMENTS, **arguments}.items():
             setattr(self, self._attribute(argument), value)
@@ -80,7 +92,7 @@ class BaseModel(keras.Model):
             defaults = self.HEAD_DEFAULTS.get(self.video_level_classifier_model, {})
             self.head_options = {**defaults, **(self.head_options or {})}
         self.check_arguments()
-        graph = self.graph()
+        graph = self.of_videos(self.graph())
         super().__init__(inputs=graph.inputs, outputs=graph.outputs, name=name)
         # Bound methods, not models: an attribute that is a model would be tracked and saved with the same layers again.
         self._embed = keras.Model(graph.inputs, graph.embedding).__call__
@@ -89,7 +101,7 @@ class BaseModel(keras.Model):
     def __init_subclass__(cls, **options):
         """Python's help shows a model's arguments."""
         super().__init_subclass__(**options)
-        defaults = {**constructor_arguments(cls), "name": None}
+        defaults = {**constructor_arguments(cls), "name": None, "video_prediction": "whole"}
         kinds = dict.fromkeys(defaults, inspect.Parameter.KEYWORD_ONLY)
         kinds["num_classes"] = kinds["feature_sizes"] = inspect.Parameter.POSITIONAL_OR_KEYWORD
         cls.__signature__ = inspect.Signature([inspect.Parameter(n, kinds[n], default=defaults[n]) for n in defaults])
@@ -110,17 +122,34 @@ class BaseModel(keras.Model):
         """The Graph. Its layers are created here; their order decides which of a seeded run's random numbers each gets."""
         raise NotImplementedError
 
+    def of_videos(self, graph):
+        """The Graph whose rows are what the model was given, from the one of `graph`."""
+        return graph
+
     def head(self):
         """The classifier that video_level_classifier_model and head_options stand for."""
         return head_class(self.video_level_classifier_model)(self.num_classes, name="head", **(self.head_options or {}))
 
     def get_config(self):
         arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}
+        if self.video_prediction != "whole":
+            arguments["video_prediction"] = self.video_prediction
         return {"name": self.name, **{k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        return cls(**cls.settled(config, earlier=True))  # get_config names all arguments that there are
+
+    @classmethod
+    def settled(cls, arguments, earlier=False):
+        """The arguments, and beside them those of EARLIER_DEFAULTS that they do not name.
+
+        Args:
+            arguments: of the constructor, as a record has them.
+            earlier: the record is of before these defaults changed; False: of since then.
+        """
+        values = cls.EARLIER_DEFAULTS if earlier else {name: cls.ARGUMENTS[name] for name in cls.EARLIER_DEFAULTS}
+        return {**values, **arguments}
 
     # ------------------------------------------------------------ what it sees
 
@@ -155,6 +184,18 @@ class BaseModel(keras.Model):
         """Raises UserError for a model that scores segments only."""
         if not cls.SCORES_VIDEOS:
             raise UserError(f"{cls.__name__} scores segments in their videos, not whole videos. Use --segment_labels.")
+
+    @classmethod
+    def ends(cls, arguments):
+        """Frames (at the beginning, at the end) that a model of these arguments leaves out of a video, as FrameSampling says."""
+        return 0, 0
+
+    @classmethod
+    def check_video_prediction(cls, video_prediction):
+        """Raises UserError for a video_prediction that is none of VIDEO_PREDICTIONS."""
+        if video_prediction not in cls.VIDEO_PREDICTIONS:
+            known = f"Use {' or '.join(cls.VIDEO_PREDICTIONS)}"
+            raise UserError(f"--video_prediction={video_prediction}: not for {cls.__name__}{cls.NO_SEGMENTS_MEAN}. {known}.")
 
     @property
     def suits_xla(self):

@@ -4,10 +4,10 @@ import keras
 from keras import layers, ops
 
 from yt8m import registry
-from yt8m.base_model.base import BaseModel, constructor_arguments
+from yt8m.base_model.base import BaseModel
+from yt8m.base_model.encoders import build_encoder, copy_weights
 from yt8m.base_model.frame import frame_inputs
 from yt8m.base_model.parts import Graph, Part
-from yt8m.errors import UserError
 from yt8m.layers.frame_sampling import sample_frames
 from yt8m.readers.spec import SegmentsInVideos
 
@@ -32,6 +32,10 @@ class FrozenEncoder(layers.Layer):
     def call(self, frames, num_frames):
         return ops.stop_gradient(self.encoder({"frames": frames, "num_frames": num_frames}, training=False))
 
+    def compute_output_spec(self, frames, num_frames):
+        output = self.encoder.output
+        return keras.KerasTensor((frames.shape[0], *output.shape[1:]), output.dtype)
+
 
 class ContextModel(BaseModel):
     """A model whose batch has `context_frames` and `context_num_frames` of the video beside a segment's frames.
@@ -49,7 +53,9 @@ class ContextModel(BaseModel):
         feature_sizes: bytes a frame of each feature; D is their sum.
         context_model, segment_model: names of the encoders: models of frames.
         context_options, segment_options: arguments of their constructors, or None.
-        context_sampling: frames of the video that a training step sees: a method of FrameSampling, or "none" (all).
+        context_sampling: frames of the video that a training step sees: a method of FrameSampling, or "none" (all). The ends of
+            the video that are cut off, in training and in inference, are the context encoder's own: its skip_head and
+            skip_tail in context_options.
         context_num_samples: frames drawn.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer, over HEAD_DEFAULTS.
@@ -61,6 +67,7 @@ class ContextModel(BaseModel):
     NEEDS_WHOLE_VIDEOS = True
     SEGMENT_EXPANSION = 3
     SCORES_VIDEOS = False
+    NO_SEGMENTS_MEAN = ", which scores segments only"
     FINDS_SEGMENTS_BY_POSITION = False
     HAS_ENCODERS = True
     RATED_ROWS = SegmentsInVideos
@@ -82,13 +89,13 @@ class ContextModel(BaseModel):
         raise NotImplementedError
 
     def graph(self):
-        encoder = build_encoder("context_model", self.context_model, self.feature_sizes, self.context_options, CONTEXT).encoder
+        named = ("context_model", self.context_model, self.feature_sizes, self.context_options, CONTEXT)
+        encoder = build_encoder(*named, cut=True).encoder
         classify = self.classifier()
         segment = frame_inputs(self.feature_sizes)
         frames = frame_inputs(self.feature_sizes, prefix="context_")
         video = {f"context_{name}": x for name, x in frames.items()}
-        sampled = sample_frames(frames, self.context_sampling, self.context_num_samples, None, None, 1)
-        context = FrozenEncoder(encoder, name=CONTEXT)(*sampled)
+        context = FrozenEncoder(encoder, name=CONTEXT)(*self._sampled_context(frames))
         outputs, embedding = classify(context, segment)
         self._encode_context = keras.Model(video, context).__call__  # bound methods for BaseModel's reason
         self.context_size = context.shape[1]
@@ -97,12 +104,33 @@ class ContextModel(BaseModel):
         self._predict_segments = keras.Model({"context_embedding": embedded, **segment}, probabilities).__call__
         return Graph({**video, **segment}, outputs, embedding)
 
+    def _sampled_context(self, frames):
+        """The videos' symbolic frames and num_frames without the encoder's ends, sampled in training."""
+        ends = registry.get("model", self.context_model).ends(self.context_options or {})
+        sampling = self.context_sampling
+        if sampling == "none" and any(ends):
+            sampling = "every"  # with stride 1: cuts off the ends only
+        return sample_frames(frames, sampling, self.context_num_samples, *ends, stride=1)
+
+    def get_config(self):
+        return self.settled(super().get_config())  # the encoders' defaults as well
+
+    @classmethod
+    def settled(cls, arguments, earlier=False):
+        """As BaseModel.settled, of the encoders, too."""
+        settled = super().settled(arguments, earlier)
+        given = {**cls.ARGUMENTS, **settled}
+        for part in ("context", "segment"):
+            encoder, options = registry.get("model", given[f"{part}_model"]), given[f"{part}_options"]
+            settled[f"{part}_options"] = encoder.settled(options or {}, earlier) or options
+        return settled
+
     def encode_context(self, inputs, training=False):
-        """Embeddings of the videos, [B, E]; the encoder is in inference mode always.
+        """Embeddings of the videos, [B, E], without the ends that the encoder cuts off; it is in inference mode always.
 
         Args:
             inputs: {context_frames uint8 [B, T, D], context_num_frames int32 [B]}; other entries are ignored.
-            training: sample frames as in a training step; False: all frames.
+            training: sample frames as in a training step; False: all frames between the ends.
         """
         return self._encode_context({name: inputs[name] for name in ("context_frames", "context_num_frames")}, training=training)
 
@@ -162,62 +190,3 @@ class ContextModel(BaseModel):
         if segment is not None:
             for name, graph in self.segment_graphs(segment).items():
                 copy_weights(graph, self.get_layer(name), "segment")
-
-
-def build_encoder(argument, name, feature_sizes, options, scope, num_classes=1):
-    """The frame-level model `name`, its weights' paths under `scope`.
-
-    Args:
-        argument: constructor argument that named it, for errors.
-        name: registered name.
-        feature_sizes: of the frames.
-        options: arguments of its constructor, or None.
-        scope: first part of the paths.
-        num_classes: of its classifier, where that is used.
-
-    Raises:
-        UserError: no model of frames, or an option that it does not have.
-    """
-    model = registry.get("model", name)
-    if not (model.TAKES_FRAMES and model.SCORES_VIDEOS):
-        raise UserError(f"{argument}={name!r}: use a model of frames, such as GatedDbofModel or NeXtVladModel.")
-    known = sorted(set(constructor_arguments(model)) - {"num_classes", "feature_sizes"})
-    for option in options or {}:
-        if option not in known:
-            raise UserError(f"{argument.replace('_model', '_options')}: {name} has no {option!r}; use {', '.join(known)}.")
-    with keras.name_scope(scope):
-        return model(num_classes, feature_sizes, **(options or {}))
-
-
-def encoder_of(model, layer, name):
-    """The graph of a model up to a layer's output, or up to its embedding, as a keras.Model.
-
-    Args:
-        model: BaseModel.
-        layer: name of a layer whose output is [B, E], or None: the embedding.
-        name: of the result.
-
-    Raises:
-        UserError: no such layer, or one with an output of another rank.
-    """
-    if layer is None:
-        return keras.Model(model.input, model.encoder.output, name=name)
-    vectors = [x.name for x in model.layers if isinstance(x.output, keras.KerasTensor) and len(x.output.shape) == 2]
-    if layer not in vectors:
-        raise UserError(
-            f"segment_layer={layer!r}: {type(model).__name__} has no layer of that name that gives a vector; "
-            f"use None for its embedding, or one of {', '.join(vectors)}."
-        )
-    return keras.Model(model.input, model.get_layer(layer).output, name=name)
-
-
-def whole_of(model, name):
-    """The graph of a model up to its embedding and its output, as a keras.Model with these two outputs."""
-    return keras.Model(model.input, [model.encoder.output, model.output], name=name)
-
-
-def copy_weights(source, target, argument):
-    """Copies a graph's weights to a graph of the same kind; UserError if their shapes differ."""
-    if [w.shape for w in source.weights] != [w.shape for w in target.weights]:
-        raise UserError(f"{argument}: the pre-trained weights do not fit: use a {argument}_model with {argument}_options.")
-    target.set_weights(source.get_weights())

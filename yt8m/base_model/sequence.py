@@ -10,6 +10,7 @@ from yt8m.base_model.parts import Graph, Part
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.segment_mean import SegmentMean
+from yt8m.layers.segments_of_videos import mean_of_real
 from yt8m.readers.spec import VideosWithSegments
 from yt8m.segments import SEGMENT_SIZE
 
@@ -35,6 +36,7 @@ class SequenceModel(BaseModel):
     ARGUMENTS = {"segment_size": SEGMENT_SIZE, "normalize": True, **HEAD_ARGUMENTS}
     RECIPE = "em"
     NEEDS_WHOLE_VIDEOS = True
+    NO_SEGMENTS_MEAN = ", which is the mean over the segments as it is"
     SCORES_WINDOWS = False
     RATED_ROWS = VideosWithSegments
     suits_xla = False  # the videos of a batch are as long as its longest
@@ -59,7 +61,7 @@ class SequenceModel(BaseModel):
         vectors, real = SegmentMean(self.segment_size, name="segment_mean")(encoded, inputs["num_frames"])  # [B, S, F], [B, S]
         probabilities = ops.where(real[:, :, None], head(vectors, mask=real), 0.0)  # [B, S, C]
         self._classify_segments = keras.Model(inputs, probabilities).__call__  # a bound method for BaseModel's reason
-        return Graph(inputs, _mean_of_real(probabilities, real), _mean_of_real(vectors, real))
+        return Graph(inputs, mean_of_real(probabilities, real), mean_of_real(vectors, real))
 
     def segment_probabilities(self, inputs, training=False):
         """Probabilities of every segment, float32 [B, S, C], S = ceil(T / segment_size); zeros past a video's end.
@@ -95,9 +97,3 @@ class SequenceModel(BaseModel):
 
     def serving_parts(self):
         return [Part("video", "probabilities", lambda video: self.predict_rated(video)[None], whole_video=True)]
-
-
-def _mean_of_real(x, real):
-    """Mean of the segments x [B, S, F] that are real, bool [B, S] -> [B, F]; 0 where none is."""
-    count = ops.maximum(ops.sum(ops.cast(real, x.dtype), axis=1), 1.0)
-    return ops.sum(x, axis=1) / count[:, None]  # the others are 0

@@ -26,6 +26,7 @@ class VideoModel(BaseModel):
     HEAD = LogisticHead
     ARGUMENTS = {**layer_arguments(HEAD), "normalize": True}
     TAKES_FRAMES = False
+    NO_SEGMENTS_MEAN = ", which sees one vector of a video"
 
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")

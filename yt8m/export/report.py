@@ -20,6 +20,7 @@ def content(rows, config, options, source):
         "max_frames": config.max_frames,
         "segment_size": SEGMENT_SIZE,
         "segment_expansion": config.segment_expansion,
+        "video_prediction": config.video_prediction,
         "label_ids": config.label_ids or list(range(config.num_classes)),
         "serving_label_ids": options.label_ids,
         "top_k": options.top_k,

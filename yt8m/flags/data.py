@@ -36,7 +36,8 @@ FEATURES = (
     Flag(
         "batch_size",
         int,
-        "Rows a batch (in training: a device). Default in training: by recipe, see docs/training.md; else 128.",
+        "Rows a batch (in training: a device): videos, after pre-training segments, see --batch_unit. Default in training: by "
+        "recipe, see docs/training.md; else 128.",
     ),
 )
 

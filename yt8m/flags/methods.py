@@ -4,16 +4,23 @@ from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
 FOLDS = Group(
-    "Folds of the rated shards",
+    "Folds and the best checkpoint",
     (
         Flag(
             "folds",
             int,
-            "finetune, em: leave out every folds-th shard and keep the checkpoint that is best on those. Default: 0, none; "
-            "em: 8, or as many as there are shards.",
+            "Leave out every folds-th shard of the stage and keep the checkpoint that is best on those. In a command of both "
+            "stages, and of em: of the rated shards. Default: 0, none; em: 8, or as many as there are shards.",
         ),
         Flag("fold", int, "The shard to start with, 0 to folds - 1. Default: 0."),
-        Flag("best_metric", str, "What best means: MAP or AUC over rated pairs. Default: map.", ("map", "auc")),
+        Flag("keep_best", bool, "Keep the checkpoint that is best on --eval_data_pattern."),
+        Flag(
+            "best_metric",
+            str,
+            "What best means: the loss of the stage, MAP, of videos GAP, of rated pairs AUC. Default: pretrain: loss; else map; "
+            "of pseudo-labels that an M-step leaves out the loss.",
+            ("map", "auc", "gap", "loss"),
+        ),
     ),
 )
 EM = Group(
@@ -30,8 +37,9 @@ EM = Group(
         Flag(
             "em_models",
             values.entries,
-            "The models F1,F2 of the M-step, each with what differs from its recipe in brackets, e.g. "
-            "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64)'. Default: --model for both.",
+            "The models F1,F2 of the M-step, each with what differs in brackets, hyper-parameters, recipe=NAME and flags, e.g. "
+            "'TransformerModel(fusion=late), NeXtVladModel(cluster_size=64,recipe=em,segment_expansion=0)'. Default: --model for "
+            "both.",
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """Flags that choose a model and its hyper-parameters."""
 
+from yt8m.config import VIDEO_PREDICTIONS
 from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
@@ -19,6 +20,13 @@ MODEL = Group(
             int,
             "Frames that the model sees before and after a 5-second segment. Default: a trained model's own; else 3 for the "
             "models of papers 002 and 003 on named data, 0 for the rest.",
+        ),
+        Flag(
+            "video_prediction",
+            str,
+            "Models of frames: how a video is predicted. whole: all its frames at once. segments_mean: the mean over its "
+            "segments of 5 frames, each predicted by itself (paper 004). Default: a trained model's own; else whole.",
+            VIDEO_PREDICTIONS,
         ),
         Flag(
             "precision",
@@ -48,7 +56,7 @@ _STARTER = {
     "dbof_cluster_size": (int, "Units of DbofModel's cluster layer."),
     "dbof_hidden_size": (int, "Units of its hidden layer."),
     "dbof_pooling_method": (str, "Its pooling: max or average."),
-    "dbof_activation": (str, "Its activation: relu6 or sigmoid."),
+    "dbof_activation": (str, "Its activation: sigmoid, the starter's since August 2019, or relu6, before."),
     "dbof_add_batch_norm": (bool, "Its batch norms."),
     "netvlad_cluster_size": (int, "Clusters of NetVladModel."),
     "netvlad_hidden_size": (int, "Units of its hidden layer."),

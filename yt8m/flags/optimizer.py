@@ -8,6 +8,18 @@ OPTIMIZER = Group(
     (
         Flag("optimizer", str, "Optimizer; an unknown name lists the known ones. Default: by recipe, Adam."),
         Flag(
+            "optimizer_epsilon",
+            float,
+            "What is added to the root of the mean squared gradient. Default: by recipe; the optimizer's, 1e-8 of Adam, 1e-7 of "
+            "AdamW.",
+        ),
+        Flag(
+            "keep_optimizer",
+            bool,
+            "finetune: go on with the optimizer of the earlier stage or --init_checkpoint: its slots, and the learning rate as "
+            "decayed by then.",
+        ),
+        Flag(
             "weight_decay",
             float,
             "Decoupled weight decay, with any optimizer: a step takes learning rate * this off each weight, biases and "
@@ -25,7 +37,8 @@ OPTIMIZER = Group(
         Flag(
             "warmup_fraction",
             float,
-            "triangular, cosine: part of the stage's steps over which the learning rate rises, 0 to 1. Default: 0.25.",
+            "triangular, cosine: part of the stage's steps over which the learning rate rises, 0 to 1. Default: 0.25; 0.2 in"
+            " pre-training for the models of paper 002.",
         ),
         Flag(
             "final_learning_rate_fraction",

@@ -9,8 +9,26 @@ EVALUATION = Group(
     "Evaluation",
     (
         EXPECTED,
-        Flag("label_loss", str, "Loss to report for whole videos. Default: the one trained with."),
+        Flag("label_loss", str, "Loss to report beside the cross entropy. Default: the one trained with."),
         Flag("top_k", int, "Predictions a video that count for GAP. Default: 20."),
+        Flag(
+            "map_top_k",
+            int,
+            "Predictions a video that count for MAP; the starter has 20. Default: all, exactly: those that are more than 128 MB "
+            "are kept in a file in the cache folder, 4 bytes each (17 GB for all validation videos and 3,862 classes).",
+        ),
+        Flag("threshold", float, "Precision and recall are of the predictions above it. Default: 0.5, as in paper 002."),
+        Flag(
+            "per_class_output",
+            str,
+            "CSV to write: a line a class with its label id, name, average precision and number of positives; of each new "
+            "checkpoint anew.",
+        ),
+        Flag(
+            "vocabulary_file",
+            str,
+            "The dataset's vocabulary.csv, for the names in it. Default: the sample's, if the model was trained on it.",
+        ),
         Flag("checkpoint", str, "Evaluate this checkpoint of the run, once. Default: the newest."),
         Flag("run_once", bool, "Evaluate the newest checkpoint only. --norun_once: never stop waiting for more."),
         Flag("eval_interval_secs", int, "Seconds between two looks for a new checkpoint. Default: 10."),

@@ -17,6 +17,7 @@ MODEL = Group(
         ),
         Flag("vocabulary", str, "CSV with the columns Index and Name: what classes are called. Default: the sample's, if the "
              "model was trained on it; else vocabulary.csv beside the shards, where there is one."),
+        Flag("vocabulary_file", str, "Another name of --vocabulary.", same_as="vocabulary"),
     ),
 )  # fmt: skip
 INTERVALS = Group(

@@ -27,13 +27,33 @@ TRAINING = Group(
         Flag("start_new_model", bool, "Throw away what the train_dir holds and start anew."),
         Flag("max_steps", int, "Stop after this many steps of the stage. Default: by recipe."),
         Flag("num_epochs", int, "Stop after this many passes over the data. Default: by recipe."),
-        Flag("label_loss", str, "Loss; an unknown name lists the known ones. Default: CrossEntropyLoss."),
+        Flag(
+            "batch_unit",
+            str,
+            "What --batch_size counts where a model takes whole videos with their segments (context and sequence models, "
+            "--start_time_weight). segments: whole videos with no more segments together. videos: so many videos. Default: by "
+            "recipe; videos for the models of paper 004, else segments.",
+            ("segments", "videos"),
+        ),
+        Flag(
+            "label_loss",
+            str,
+            "Loss; an unknown name lists the known ones. Default: by recipe and stage, CrossEntropyLoss; in pre-training for the "
+            "models of paper 002 MaskedCrossEntropyLoss.",
+        ),
         Flag("loss_options", values.assignments, "name=value,... for the loss's constructor."),
         Flag("regularization_penalty", float, "Weight of the regularization loss; the label loss weighs 1. Default: 1."),
         Flag(
             "segment_class_weight",
             float,
-            "Weight of the segment classes in the pre-training loss; others weigh 1. Default: 1.",
+            "Weight of the segment classes in the loss of pre-training, and of fine-tuning with --unrated_as_negatives; others "
+            "weigh 1. Default: 1.",
+        ),
+        Flag(
+            "unrated_as_negatives",
+            float,
+            "finetune: classes of a rated segment that nobody rated are negatives of this weight, rated ones weigh 1 (papers 000 "
+            "and 001, the authors' code: 1). 0: they do not count. Default: 0.",
         ),
         Flag("segment_classes_only", bool, "Keep only videos with a segment class, and predict only those classes."),
         Flag("seed", int, "Seed of weights, order and dropout: the same seed gives the same run. Default: 1."),

@@ -7,6 +7,7 @@ from yt8m.base_model import FrameModel, Graph, model_inputs
 from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.frame_places import FramePlaces
 from yt8m.layers.gating import ContextGating
 from yt8m.registry import register
 
@@ -26,8 +27,8 @@ def default_attention_sizes(reduced_sizes):
 class MultiAttentionModel(FrameModel):
     """M attentions over the frames, one classifier for all of them; the prediction of a class is its maximum over the M.
 
-    Frames -> sampled (training) -> features, L2-normalised -> noise (training) -> batch norm -> gated attention pooling of
-    each feature, M sets -> concatenated [B, M, D] -> dense, batch norm, context gating -> head -> max over M.
+    Frames -> ends cut off, sampled (training) -> features, L2-normalised -> noise (training) -> batch norm -> gated attention
+    pooling of each feature, M sets -> concatenated [B, M, D] -> dense, batch norm, context gating -> head -> max over M.
 
     Args:
         num_sets: M.
@@ -41,7 +42,7 @@ class MultiAttentionModel(FrameModel):
             video_level_classifier_model, head_options: as in FrameModel; the mixture of experts gates its probabilities.
 
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, M * hidden_size];
-        attention -> [B, T, number of features, M]; set_probabilities -> [B, M, C] and the attention.
+        attention -> [B, T, number of features, M], 0 on the ends; set_probabilities -> [B, M, C] and weights of all frames.
     Raises:
         UserError: sizes that are not positive, or an unknown name.
     Source: papers 000, 001; sampling, noise and initial values from the authors' code.
@@ -52,6 +53,7 @@ class MultiAttentionModel(FrameModel):
 
     HEAD_DEFAULTS = {"MoeModel": {"probability_gating": True}}
     RECIPE = "attention"
+    SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}}  # its videos are short
 
     ARGUMENTS = {
         "num_sets": 8,
@@ -76,7 +78,11 @@ class MultiAttentionModel(FrameModel):
         inputs, frames, mask = self.read_frames()
         embedding, weights = self.encode(frames, mask)
         of_sets = self.head()(embedding)  # [B, M, C]
-        self._classify_sets = keras.Model(inputs, (of_sets, weights)).__call__  # a bound method for BaseModel's reason
+        self._classify_sets = keras.Model([frames, mask], [of_sets, weights]).__call__  # a bound method for BaseModel's reason
+        ends = self.ends({name: getattr(self, name) for name in ("sampling", "skip_head", "skip_tail")})
+        if any(ends):
+            frames, num_frames = self.taken(inputs, "segments_of_places")
+            weights = FramePlaces(*ends, name="places")(weights, frames=frames, num_frames=num_frames)
         return Graph(inputs, ops.max(of_sets, axis=1), ops.reshape(embedding, (-1, self.num_sets * self.hidden_size)), weights)
 
     def encode(self, frames, mask):
@@ -97,15 +103,18 @@ class MultiAttentionModel(FrameModel):
         return ContextGating(**norm, name="hidden_gating")(x), ops.stack(weights, axis=2)
 
     def set_probabilities(self, inputs):
-        """What each set says of the classes, and where it looks, in inference: all frames, no noise. Gradients pass.
+        """What each set says of the classes, and where it looks, in inference, of all frames, the ends too. Gradients pass.
 
         Args:
             inputs: a batch; entries that the model does not take are ignored.
 
         Returns:
-            (float32 [B, M, C], whose maximum over M is the prediction; the weights as attention(inputs) gives them).
+            (float32 [B, M, C], weights float32 [B, T, number of features, M]). Where no end is cut off the maximum over M is
+            the prediction, and the weights are attention(inputs).
         """
-        return self._classify_sets(model_inputs(self, inputs), training=False)
+        taken = model_inputs(self, inputs)
+        frames, mask = self.get_layer("dequantize")(**taken), self.get_layer("mask")(**taken)
+        return self._classify_sets([frames, mask], training=False)
 
 
 @register("model")

@@ -4,7 +4,8 @@ import keras
 from keras import layers, ops
 
 from yt8m.base_model import ContextModel
-from yt8m.base_model.context import SEGMENT, build_encoder, encoder_of
+from yt8m.base_model.context import SEGMENT
+from yt8m.base_model.encoders import build_encoder, encoder_of
 from yt8m.layers.se_gating import SEContextGating
 from yt8m.registry import register
 
@@ -19,7 +20,9 @@ class ContextAwareModel(ContextModel):
 
     Args:
         context_model, segment_model: names of the encoders: models of frames. Their classifiers are left out.
-        segment_layer: layer of the segment encoder whose output is used: `hidden` comes before the gating; None: the embedding.
+        segment_layer: layer of the segment encoder whose output is the segment's vector: "auto": `hidden` of a NeXtVLAD, the
+            embedding of others; None: the embedding; or a name (`hidden` comes before the gating).
+        segment_activation: whether it is that layer's output after its activation (a ReLU). It says nothing of the embedding.
         context_num_samples: frames of the video that a training step sees, the paper's maximum length.
         hidden_size: of `hidden`.
         reduction: of the SE gating, as in SEContextGating; None: no gating ("optional" in the paper).
@@ -32,14 +35,17 @@ class ContextAwareModel(ContextModel):
         float32 [B, C]; embed -> [B, hidden_size].
     Raises:
         UserError: sizes that are not positive, an unknown name or option, or an encoder that is none of frames.
-    Source: paper 002, section 3.9 and figure 8; momentum and epsilon from the authors' code, which takes a DBoF segment encoder
-        with its gating (segment_layer=None). The defaults are dbof-3 with nxvlad-2; table 5's counts are those of 2 experts.
+    Source: paper 002, section 3.9 and figure 8. From the authors' code (ceshine/yt8m-2019, segment_models.py): momentum and
+        epsilon, the ends of the context, and the segment's vector: of a NeXtVLAD the dense layer's output before its ReLU
+        (`intermediate_fc[:1]`), of a DBoF the gated embedding; the paper leaves open which. The defaults are dbof-3 with
+        nxvlad-2; table 5's counts are those of 2 experts.
     Example:
         model = ContextAwareModel(num_classes=1000, context_options={"num_samples": 200})
         model.load_encoders(context=video_model, segment=other_video_model)
     """
 
     HEAD_DEFAULTS = {"SharedGateMoeModel": {"num_mixtures": 2}}
+    EARLIER_DEFAULTS = {"segment_layer": "hidden", "segment_activation": True}
     RECIPE = "ceshine"
     SAMPLE = {
         "hyperparameters": {
@@ -59,7 +65,8 @@ class ContextAwareModel(ContextModel):
         "segment_model": "NeXtVladModel",
         "context_options": None,
         "segment_options": None,
-        "segment_layer": "hidden",
+        "segment_layer": "auto",
+        "segment_activation": False,
         "context_sampling": "without_replacement",
         "context_num_samples": 150,
         "hidden_size": 2048,
@@ -94,4 +101,5 @@ class ContextAwareModel(ContextModel):
         return classify
 
     def segment_graphs(self, model):
-        return {SEGMENT: encoder_of(model, self.segment_layer, SEGMENT)}
+        layer = type(model).SEGMENT_LAYER if self.segment_layer == "auto" else self.segment_layer
+        return {SEGMENT: encoder_of(model, layer, SEGMENT, self.segment_activation)}

@@ -5,6 +5,8 @@ from keras import initializers, layers, ops
 
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
+from yt8m.errors import UserError
+from yt8m.layers.frame_sampling import INFERENCE_METHODS
 from yt8m.layers.pooling import FramePooling
 from yt8m.layers.se_gating import SEContextGating
 from yt8m.registry import register
@@ -17,16 +19,19 @@ ACTIVATIONS = ("relu6", "sigmoid")
 class DbofModel(FrameModel):
     """The starter code's deep bag of frames: frames projected to many clusters, pooled, and projected back.
 
-    Frames -> sampled (training) -> features, L2-normalised -> batch norm -> dense `cluster`, batch norm, activation
-    -> maximum or mean over the real frames -> dense `hidden`, batch norm, activation -> head.
+    Frames -> sampled -> features, L2-normalised -> batch norm -> dense `cluster`, batch norm, activation -> maximum or mean over
+    the real frames -> dense `hidden`, batch norm, activation -> head.
 
     Args:
         sampling: the starter code's --sample_random_frames is "random", its opposite "sequence".
+        sample_at_inference: num_samples frames in inference, too, as in the starter code; False: every frame. Needs one of these
+            two samplings.
+        inference_seed: of these draws, as in FrameSampling: each inference of a video sees the same frames.
         add_batch_norm: the three batch norms; without them the dense layers have biases.
         cluster_size: of the dense layer on each frame.
         hidden_size: of the dense layer after the pooling.
         pooling_method: "max", "average" or "both", as in FramePooling.
-        activation: "relu6" or "sigmoid".
+        activation: "sigmoid" (the starter code's default since August 2019) or "relu6" (before).
         momentum, epsilon: of the batch norms.
         num_classes, feature_sizes, num_samples, skip_head, skip_tail, stride, normalize, video_level_classifier_model,
             head_options: as in FrameModel.
@@ -34,10 +39,11 @@ class DbofModel(FrameModel):
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, hidden_size].
     Raises:
         UserError: sizes that are not positive, or an unknown name.
-    Source: DbofModel of the starter code (google/youtube-8m), frame_level_models.py, which samples at inference too: here
-        every real frame counts then.
+    Source: DbofModel of the starter code (google/youtube-8m), frame_level_models.py, which samples at inference, too, at random
+        each time. docs/models.md says what that changes.
     """
 
+    EARLIER_DEFAULTS = {"activation": "relu6"}
     HEAD_DEFAULTS = {}
     ARGUMENTS = {
         **FrameModel.SAMPLING,
@@ -45,12 +51,14 @@ class DbofModel(FrameModel):
         "skip_head": 0,
         "skip_tail": 0,
         "stride": 1,
+        "sample_at_inference": False,
+        "inference_seed": 0,
         "normalize": True,
         "add_batch_norm": True,
         "cluster_size": 8192,
         "hidden_size": 1024,
         "pooling_method": "max",
-        "activation": "relu6",
+        "activation": "sigmoid",
         "momentum": 0.99,
         "epsilon": 1e-3,
         **FrameModel.HEAD_ARGUMENTS,
@@ -59,6 +67,14 @@ class DbofModel(FrameModel):
     def check_arguments(self):
         check_positive(self, "cluster_size", "hidden_size")
         check_choice("activation", self.activation, ACTIVATIONS)
+        if self.sample_at_inference and self.sampling not in INFERENCE_METHODS:
+            raise UserError(
+                f"sample_at_inference=True: sampling={self.sampling!r} is none of {', '.join(INFERENCE_METHODS)}, the starter "
+                "code's two. Use one of these, or leave it out."
+            )
+
+    def seed_of_inference(self):
+        return self.inference_seed if self.sample_at_inference else None
 
     def encode(self, frames, mask):
         if self.add_batch_norm:
@@ -82,7 +98,7 @@ class DbofModel(FrameModel):
 class GatedDbofModel(FrameModel):
     """The context-gated deep bag of frames of paper 002.
 
-    Frames -> ends cut off and sampled (training) -> features -> dense `cluster`, ReLU -> SE gating of each frame -> maximum
+    Frames -> ends cut off, sampled (training) -> features -> dense `cluster`, ReLU -> SE gating of each frame -> maximum
     and mean over the real frames, concatenated -> batch norm, dropout, dense `hidden`, ReLU -> SE gating -> head.
 
     Args:
@@ -96,8 +112,8 @@ class GatedDbofModel(FrameModel):
         num_classes, feature_sizes, skip_head, skip_tail, stride, normalize, video_level_classifier_model, head_options: as in
             FrameModel (the head's num_mixtures is the paper's N).
 
-    Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, hidden_size] (the output of the
-        layer `hidden` is the same before its gating).
+    Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, hidden_size] (`hidden` and its
+        ReLU, the layer `hidden_activation`, give the same before the gating).
     Raises:
         UserError: sizes that are not positive, or an unknown name.
     Source: paper 002, sections 3.1, 3.2 and figure 1, table 1; biases, dropout, momentum and epsilon from the authors' code.
@@ -136,5 +152,6 @@ class GatedDbofModel(FrameModel):
         x = FramePooling("both", name="pooling")(x, mask=mask)  # [B, 2 * cluster_size]
         x = layers.BatchNormalization(**norm, name="pooled_norm")(x)
         x = layers.Dropout(self.dropout, name="pooled_dropout")(x)
-        dense = layers.Dense(self.hidden_size, activation="relu", use_bias=False, kernel_initializer="he_normal", name="hidden")
-        return SEContextGating(self.hidden_reduction, **norm, name="hidden_gating")(dense(x))
+        x = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name="hidden")(x)
+        x = layers.Activation("relu", name="hidden_activation")(x)
+        return SEContextGating(self.hidden_reduction, **norm, name="hidden_gating")(x)

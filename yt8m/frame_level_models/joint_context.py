@@ -4,7 +4,8 @@ import keras
 from keras import layers, ops
 
 from yt8m.base_model import ContextModel
-from yt8m.base_model.context import IGNORING, SEGMENT, build_encoder, encoder_of, whole_of
+from yt8m.base_model.context import IGNORING, SEGMENT
+from yt8m.base_model.encoders import build_encoder, encoder_of, whole_of
 from yt8m.registry import register
 
 

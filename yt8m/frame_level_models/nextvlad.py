@@ -18,7 +18,7 @@ FUSIONS = ("late", "early")
 class NeXtVladModel(FrameModel):
     """The frames described by NeXtVLAD, projected, gated and classified.
 
-    Frames -> ends cut off and sampled (training) -> features, L2-normalised -> NeXtVLAD (late fusion: one a feature,
+    Frames -> ends cut off, sampled (training) -> features, L2-normalised -> NeXtVLAD (late fusion: one a feature,
     concatenated; early: one for all) -> (dropout) -> dense `hidden`, ReLU -> SE gating -> head.
 
     Args:
@@ -42,8 +42,8 @@ class NeXtVladModel(FrameModel):
     examples are segments), cluster_size=128, groups=8, assignment_norm="cluster_group", cluster_dropout=0, dropout=0.5; what it
     takes from Lin et al. is other_groups=4, hidden_reduction=8 and video_level_classifier_model="MoeModel".
 
-    Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, hidden_size] (the output of the
-        layer `hidden` is the same before its gating).
+    Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, hidden_size] (`hidden` and its
+        ReLU, the layer `hidden_activation`, give the same before the gating).
     Raises:
         UserError: sizes that are not positive, an unknown name, or as NeXtVlad.
     Source: paper 002, sections 3.1, 3.3 and figure 2, table 2; paper 004, sections 4.2 and 6.1. Biases, the audio's half of the
@@ -55,6 +55,7 @@ class NeXtVladModel(FrameModel):
         "hyperparameters": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}
     }
 
+    SEGMENT_LAYER = "hidden"
     HEAD_DEFAULTS = {}
     NORMALIZES_FRAMES = False
     ARGUMENTS = {
@@ -95,7 +96,8 @@ class NeXtVladModel(FrameModel):
         x = self._vlad(frames, mask)
         if self.dropout:
             x = layers.Dropout(self.dropout, name="vlad_dropout")(x)
-        x = layers.Dense(self.hidden_size, activation="relu", kernel_initializer="he_normal", name="hidden")(x)
+        x = layers.Dense(self.hidden_size, kernel_initializer="he_normal", name="hidden")(x)
+        x = layers.Activation("relu", name="hidden_activation")(x)
         return SEContextGating(self.hidden_reduction, momentum=self.momentum, epsilon=self.epsilon, name="hidden_gating")(x)
 
     def _vlad(self, frames, mask):

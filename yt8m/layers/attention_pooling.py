@@ -16,7 +16,9 @@ class GatedAttentionPooling(layers.Layer):
     """M weighted means of the frames, each with weights of its own that the frames themselves decide.
 
     h = BN(x W_dr); a = (tanh(h V) * sigmoid(h U)) w; weights = softmax or sparsemax of a over the real frames;
-    pooled = sum_t weight_t x_t. Nothing has a bias. V and U are [reduced, attention, M], w is [attention, M].
+    pooled = sum_t weight_t x_t. Nothing has a bias. V and U are [reduced, attention, M], w is [attention, M]. They start normal,
+    V and U with deviation 1/sqrt(F) (1/sqrt(1024) for rgb), which is less than their inputs' number asks for, w with
+    1/sqrt(attention).
 
     Args:
         reduced_size: size of h.
@@ -29,7 +31,8 @@ class GatedAttentionPooling(layers.Layer):
         a real frame gives zeros).
     Raises:
         UserError: an unknown attention.
-    Source: papers 000, 001; the gate is that of Ilse et al. (2018), eq. 9.
+    Source: papers 000, 001, and the initial deviations of V, U and w from the authors' code (mv-lab/youtube8m-19,
+        frame_level_models.py: `1 / math.sqrt(self.feature_size)` of V and U); the gate is that of Ilse et al. (2018), eq. 9.
     """
 
     def __init__(self, reduced_size, attention_size, num_sets=1, attention="softmax", momentum=0.99, epsilon=1e-3, **kwargs):
@@ -51,7 +54,7 @@ class GatedAttentionPooling(layers.Layer):
         self.norm.build((*input_shape[:-1], reduced))
         # Keras takes the first axes of a 3-D kernel for those of a convolution: the deviations are given instead.
         for name in ("value_kernel", "gate_kernel"):
-            initializer = initializers.RandomNormal(stddev=reduced**-0.5)
+            initializer = initializers.RandomNormal(stddev=input_shape[-1] ** -0.5)
             setattr(self, name, self.add_weight(name=name, shape=(reduced, size, sets), initializer=initializer))
         self.score_kernel = self.add_weight(
             name="score_kernel", shape=(size, sets), initializer=initializers.RandomNormal(stddev=size**-0.5)

@@ -18,6 +18,7 @@ __all__ = [
     "SoftmaxLoss",
     "build",
     "get",
+    "needs_video_labels",
 ]
 
 
@@ -26,14 +27,17 @@ def get(name):
     return registry.get("loss", name)
 
 
-def build(name, options=None, rated=True):
+def needs_video_labels(name):
+    """Whether a loss is for segments alone: it needs the labels of the video around each."""
+    return "video_labels" in getattr(get(name), "NEEDS", ())
+
+
+def build(name, options=None):
     """The loss of that name with these arguments of its constructor.
 
     Args:
         name: registered name.
         options: {argument: value}.
-        rated: the rows are rated segments. Other rows have no labels of a video around them: a loss that NEEDS these gives way
-            to CrossEntropyLoss, with which paper 002 pre-trains.
 
     Raises:
         UserError: an unknown loss, or an argument that it does not have or refuses.
@@ -45,5 +49,4 @@ def build(name, options=None, rated=True):
         raise UserError(f"--loss_options: {name} has no {unknown[0]}. It has {', '.join(known)}.")
     for option, value in options.items():
         check_like(f"--loss_options: {option}", value, loss().get_config()[option])
-    built = loss(**options)
-    return built if rated or "video_labels" not in getattr(loss, "NEEDS", ()) else CrossEntropyLoss()
+    return loss(**options)

@@ -1,7 +1,6 @@
 """Metrics of videos and of rated segments: pure numpy functions and one accumulator."""
 
 from yt8m.metrics.ranking import (
-    VideoMetrics,
     auc,
     average_precision,
     class_average_precisions,
@@ -20,6 +19,7 @@ from yt8m.metrics.segments import (
     segment_metrics_from_pairs,
     segment_metrics_from_scores,
 )
+from yt8m.metrics.videos import VideoMetrics
 
 __all__ = [
     "Ratings",

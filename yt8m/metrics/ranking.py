@@ -27,13 +27,13 @@ def average_precision(scores, labels, num_positives=None, ties="order"):
     Raises:
         UserError: shapes differ, a score is NaN, N is below the positives in `labels`, or `ties` is unknown.
     """
-    scores, labels = _checked(scores, labels, ndim=1)
+    scores, labels = checked(scores, labels, ndim=1)
     if ties not in ("order", "group"):
         raise UserError(f"ties={ties!r}: use 'order' or 'group'.")
     rows = np.flatnonzero(labels > 0)
     if num_positives is not None and num_positives < len(rows):
         raise UserError(f"num_positives={num_positives} but the labels hold {len(rows)}: count every positive.")
-    return _average_precision_at(scores, rows, len(rows) if num_positives is None else num_positives, ties)
+    return average_precision_at(scores, rows, len(rows) if num_positives is None else num_positives, ties)
 
 
 def average_precision_from_ranks(ranks, num_positives):
@@ -52,7 +52,7 @@ def global_average_precision(predictions, labels, top_k=20):
 
     Source: the starter code's eval_util.calculate_gap.
     """
-    predictions, labels = _checked(predictions, labels, ndim=2)
+    predictions, labels = checked(predictions, labels, ndim=2)
     classes = top_k_classes(predictions, top_k)
     pooled_scores = np.take_along_axis(predictions, classes, axis=1)
     pooled_labels = np.take_along_axis(labels, classes, axis=1)
@@ -66,7 +66,7 @@ def hit_at_one(predictions, labels):
         predictions: [N, C]. Among equal predictions the lowest class is the first.
         labels: [N, C].
     """
-    return _mean(_hits_at_one(*_checked(predictions, labels, ndim=2)))
+    return mean(hits_at_one(*checked(predictions, labels, ndim=2)))
 
 
 def perr(predictions, labels, above=0.0):
@@ -80,7 +80,7 @@ def perr(predictions, labels, above=0.0):
         above: a prediction that is not above this earns nothing, even among the top n. 0 as in the starter code's
             calculate_precision_at_equal_recall_rate; use -inf for logits.
     """
-    return _mean(_precisions_at_equal_recall(*_checked(predictions, labels, ndim=2), above))
+    return mean(precisions_at_equal_recall(*checked(predictions, labels, ndim=2), above))
 
 
 def mean_average_precision(predictions, labels, top_k=None):
@@ -93,15 +93,17 @@ def mean_average_precision(predictions, labels, top_k=None):
         labels: [N, C].
         top_k: only each video's top_k predictions enter the lists (the starter code: 20); by default all do.
     """
-    return _mean_of_present(class_average_precisions(predictions, labels, top_k))
+    return mean_of_present(class_average_precisions(predictions, labels, top_k))
 
 
 def class_average_precisions(predictions, labels, top_k=None):
     """The average precision of each class as float64 [C], nan for a class without positives; see `mean_average_precision`."""
-    predictions, labels = _checked(predictions, labels, ndim=2)
+    predictions, labels = checked(predictions, labels, ndim=2)
     positives = np.nonzero(labels > 0)
     if top_k is None:
-        return _dense_class_precisions([predictions], positives)
+        starts = range(0, predictions.shape[1], _CLASSES_AT_A_TIME)
+        blocks = (np.ascontiguousarray(predictions[:, first : first + _CLASSES_AT_A_TIME].T) for first in starts)
+        return dense_class_precisions(blocks, positives, predictions.shape[1])
     classes = top_k_classes(predictions, top_k)
     scores = np.take_along_axis(predictions, classes, axis=1)
     hits = np.take_along_axis(labels, classes, axis=1) > 0
@@ -134,7 +136,7 @@ def auc(scores, labels):
     Args:
         scores, labels: [n]. Without a positive or without a negative the result is nan.
     """
-    scores, labels = _checked(scores, labels, ndim=1)
+    scores, labels = checked(scores, labels, ndim=1)
     positives, negatives = scores[labels > 0], np.sort(scores[labels <= 0])
     if not len(positives) or not len(negatives):
         return float("nan")
@@ -151,10 +153,10 @@ def precision_recall(predictions, labels, threshold=0.5):
     Args:
         predictions, labels: the same shape, any.
     """
-    predictions, labels = _checked(predictions, labels)
+    predictions, labels = checked(predictions, labels)
     predicted, true = predictions > threshold, labels > 0
     right = np.count_nonzero(predicted & true)
-    return _share(right, np.count_nonzero(predicted)), _share(right, np.count_nonzero(true))
+    return share(right, np.count_nonzero(predicted)), share(right, np.count_nonzero(true))
 
 
 def top_k_classes(predictions, k):
@@ -183,80 +185,7 @@ def top_k_classes(predictions, k):
     return np.take_along_axis(top, best_first, axis=1)
 
 
-class VideoMetrics:
-    """Collects batches and gives the metrics of all of them, equal to the functions above on the concatenated batches.
-
-    Memory: top_k scores a video for GAP. MAP over all predictions has to keep them, 4 * num_classes bytes a video
-    (15 kB at 3,862 classes: 0.4 GB for 25,000 videos, 17 GB for the whole validation set); with `map_top_k` it keeps
-    that many a video instead, as the starter code does with 20.
-
-    Args:
-        num_classes: C.
-        top_k: predictions a video that count in GAP.
-        map_top_k: predictions a video that count in MAP, None for all.
-    """
-
-    def __init__(self, num_classes, top_k=20, map_top_k=None):
-        if num_classes < 1 or top_k < 1 or (map_top_k is not None and map_top_k < 1):
-            raise UserError(f"num_classes={num_classes}, top_k={top_k}, map_top_k={map_top_k}: each must be 1 or more.")
-        self.num_classes = num_classes
-        self.top_k = top_k
-        self.map_top_k = map_top_k
-        self.num_videos = 0
-        self._hits, self._precisions = [], []
-        self._pool = []  # (classes, scores, labels), each [n, max(top_k, map_top_k)]
-        self._predictions = []  # [n, C], for MAP over all predictions
-        self._positives = []  # (video, class) of every label
-        self._loss_sum, self._loss_videos = 0.0, 0
-
-    def update(self, predictions, labels, loss=None):
-        """Adds a batch: predictions and labels [n, num_classes], and its mean loss a video if there is one."""
-        predictions, labels = _checked(predictions, labels, ndim=2)
-        if predictions.shape[1] != self.num_classes:
-            raise UserError(f"predictions of {predictions.shape[1]} classes: expected num_classes={self.num_classes}.")
-        self._hits.append(_hits_at_one(predictions, labels))
-        self._precisions.append(_precisions_at_equal_recall(predictions, labels, above=0.0))
-        classes = top_k_classes(predictions, max(self.top_k, self.map_top_k or 1))
-        self._pool.append((classes, *(np.take_along_axis(a, classes, axis=1) for a in (predictions, labels))))
-        videos, label_classes = np.nonzero(labels > 0)
-        self._positives.append((videos + self.num_videos, label_classes))
-        if self.map_top_k is None:
-            self._predictions.append(predictions.copy())
-        self.num_videos += len(predictions)
-        if loss is not None:
-            self._loss_sum += float(loss) * len(predictions)
-            self._loss_videos += len(predictions)
-
-    def result(self):
-        """The metrics so far, as a dict.
-
-        Keys: hit_at_one, perr, map, gap, loss (nan if none was given), num_videos, num_classes_without_positives.
-        """
-        if not self.num_videos:
-            values = dict.fromkeys(("hit_at_one", "perr", "map", "gap", "loss"), float("nan"))
-            return {**values, "num_videos": 0, "num_classes_without_positives": self.num_classes}
-        positives = tuple(np.concatenate(a) for a in zip(*self._positives))
-        pool = tuple(np.concatenate(a) for a in zip(*self._pool))
-        class_precisions = self._class_precisions(pool, positives)
-        _, scores, labels = (a[:, : self.top_k].ravel() for a in pool)
-        return {
-            "hit_at_one": _mean(np.concatenate(self._hits)),
-            "perr": _mean(np.concatenate(self._precisions)),
-            "map": _mean_of_present(class_precisions),
-            "gap": average_precision(scores, labels, len(positives[0])),
-            "loss": _share(self._loss_sum, self._loss_videos),
-            "num_videos": self.num_videos,
-            "num_classes_without_positives": int(np.count_nonzero(np.isnan(class_precisions))),
-        }
-
-    def _class_precisions(self, pool, positives):
-        if self.map_top_k is None:
-            return _dense_class_precisions(self._predictions, positives)
-        classes, scores, labels = (a[:, : self.map_top_k].ravel() for a in pool)
-        return pair_average_precisions(classes, scores, labels, np.bincount(positives[1], minlength=self.num_classes))
-
-
-def _average_precision_at(scores, rows, num_positives, ties="order"):
+def average_precision_at(scores, rows, num_positives, ties="order"):
     """`average_precision` with the positives given as rising positions; ranks only them, which is faster than sorting pairs."""
     if num_positives == 0:
         return float("nan")
@@ -273,28 +202,37 @@ def _average_precision_at(scores, rows, num_positives, ties="order"):
     return average_precision_from_ranks(at_least, num_positives)
 
 
-def _dense_class_precisions(chunks, positives):
-    """Average precision of each class; `chunks` [n_i, C] one below the other, `positives` their (row, class) pairs."""
-    num_classes = chunks[0].shape[1]
+def dense_class_precisions(blocks, positives, num_classes):
+    """Average precision of each class from all its scores.
+
+    Args:
+        blocks: iterable of [k, N], the scores of the next k classes, a row a class.
+        positives: (rows, classes), int [n] each, of the labels above 0.
+        num_classes: C, the sum of the k.
+
+    Returns:
+        float64 [C], nan for a class without positives.
+    """
     order = np.lexsort(positives)
     rows = positives[0][order]
     ends = np.cumsum(np.bincount(positives[1], minlength=num_classes))
-    precisions = np.full(num_classes, np.nan)
-    for first in range(0, num_classes, _CLASSES_AT_A_TIME):
-        columns = np.concatenate([chunk[:, first : first + _CLASSES_AT_A_TIME].T for chunk in chunks], axis=1)
-        for c, scores in enumerate(np.ascontiguousarray(columns), start=first):
+    precisions, c = np.full(num_classes, np.nan), 0
+    for block in blocks:
+        for scores in block:
             of_class = rows[ends[c - 1] if c else 0 : ends[c]]
-            precisions[c] = _average_precision_at(scores, of_class, len(of_class))
+            precisions[c] = average_precision_at(scores, of_class, len(of_class))
+            c += 1
     return precisions
 
 
-def _hits_at_one(predictions, labels):
+def hits_at_one(predictions, labels):
+    """bool [N]: whether a video's first prediction is right."""
     first = np.argmax(predictions, axis=1)
     return labels[np.arange(len(labels)), first] > 0
 
 
-def _precisions_at_equal_recall(predictions, labels, above):
-    """float64 [number of videos that have labels]."""
+def precisions_at_equal_recall(predictions, labels, above):
+    """float64 [number of videos that have labels], what `perr` is the mean of."""
     num_labels = np.count_nonzero(labels > 0, axis=1)
     labelled = num_labels > 0
     if not labelled.any():
@@ -306,7 +244,7 @@ def _precisions_at_equal_recall(predictions, labels, above):
     return np.count_nonzero(right & within, axis=1) / num_labels
 
 
-def _checked(scores, labels, ndim=None):
+def checked(scores, labels, ndim=None):
     """Both as arrays of one shape, the scores as float32 or float64 without NaN."""
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.dtype not in (np.float32, np.float64):
@@ -324,13 +262,16 @@ def _checked(scores, labels, ndim=None):
     return scores, labels
 
 
-def _mean(values):
+def mean(values):
+    """The mean, nan of nothing."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _mean_of_present(values):
-    return _mean(values[~np.isnan(values)])
+def mean_of_present(values):
+    """The mean of those that are not nan, nan where none is left."""
+    return mean(values[~np.isnan(values)])
 
 
-def _share(part, whole):
+def share(part, whole):
+    """part / whole, nan of a whole of 0."""
     return float(part / whole) if whole else float("nan")

@@ -7,7 +7,7 @@ from itertools import compress
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.metrics.ranking import auc, average_precision_from_ranks, pair_average_precisions
+from yt8m.metrics.ranking import auc, average_precision_from_ranks, pair_average_precisions, precision_recall
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,18 +117,21 @@ def segment_metrics_from_scores(scores, labels, weights):
     return segment_metrics_from_pairs(classes, scores[rows, classes], labels[rows, classes], scores.shape[1])
 
 
-def segment_metrics_from_pairs(classes, scores, labels, num_classes):
+def segment_metrics_from_pairs(classes, scores, labels, num_classes, threshold=0.5):
     """Metrics over rated pairs.
 
     Args:
         classes: int [n], column of the class, 0 to num_classes - 1.
         scores: [n]; equal scores of a class rank in the order given.
         labels: [n], positive where above 0.
+        num_classes: C.
+        threshold: of precision and recall: what is predicted is above it.
 
     Returns:
-        dict: `map` over the classes that have rated positives (MAP@N when every rated segment is ranked), `auc` over all
-        pairs together, `num_pairs`, `chance` (what a random ranking gets, about: the positive share of a class, mean over
-        the classes of `map`), `class_average_precisions` float64 [C] (nan for the classes left out).
+        dict: `map` over the classes that have rated positives (MAP@N when every rated segment is ranked), `auc`, `precision` and
+        `recall` over all pairs together, `num_pairs`, `chance` (what a random ranking gets, about: the positive share of a class,
+        mean over the classes of `map`), `class_average_precisions` float64 [C] (nan for the classes left out), `class_positives`
+        int [C].
 
     Raises:
         UserError: arrays of unequal length, a class out of range, or a NaN score.
@@ -143,12 +146,16 @@ def segment_metrics_from_pairs(classes, scores, labels, num_classes):
     num_positives = np.bincount(classes[labels > 0], minlength=num_classes)
     precisions = pair_average_precisions(classes, scores, labels, num_positives)
     counted = num_positives > 0
+    precision, recall = precision_recall(scores, labels, threshold)
     return {
         "map": float(np.mean(precisions[counted])) if counted.any() else float("nan"),
         "auc": auc(scores, labels),
+        "precision": precision,
+        "recall": recall,
         "num_pairs": len(classes),
         "chance": float(np.mean(num_positives[counted] / num_rated[counted])) if counted.any() else float("nan"),
         "class_average_precisions": precisions,
+        "class_positives": num_positives,
     }
 
 

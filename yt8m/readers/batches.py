@@ -4,16 +4,30 @@ The order of the rows is a pure function of (files, seed): a generator yields ar
 them through the record index. So a run resumes at any step by counting, without iterator state and without reading.
 """
 
+import itertools
+
 import tensorflow as tf
 
 from yt8m.progress import Progress
 from yt8m.readers.loading import loaded
 from yt8m.readers.patterns import shards
-from yt8m.readers.rows import batched, ordered_rows, shuffled_rows
+from yt8m.readers.rows import batched, filled, ordered_rows, shuffled_rows
 from yt8m.readers.spec import check_least
 
+SHUFFLE_SHARDS = 16  # whose rows are mixed
 
-def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, worker=(0, 1), num_parallel=2, shuffle_shards=16):
+
+def training_batches(
+    spec,
+    batch_size,
+    seed,
+    start_step=0,
+    num_epochs=None,
+    worker=(0, 1),
+    num_parallel=2,
+    shuffle_shards=SHUFFLE_SHARDS,
+    count_segments=False,
+):
     """Shuffled batches without end, or for num_epochs; batches go on across the end of an epoch.
 
     Each epoch permutes the shards, and the rows within each group of `shuffle_shards` of them. A shard is indexed when its
@@ -29,14 +43,17 @@ def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, work
             workers' are empty, so that all take the same number of steps.
         num_parallel: batches that are loaded at the same time.
         shuffle_shards: shards in a group.
+        count_segments: of VideosWithSegments and SegmentsInVideos batch_size counts segments, not rows: a batch has as many
+            videos as have no more segments together, but one for each worker at least (rows.filled).
 
     Returns:
         tf.data.Dataset of the batch dict: `ids` string [B]; `frames` uint8 [B, T, D] and `num_frames` int32 [B], or `features`
         float32 [B, D]; `labels` and `label_weights` float32 [B, C]; for RatedSegments `start_times` int32 [B]. With
         VideosWithSegments there are N segments in a batch of B videos: `segment_rows` int32 [N], the video of each,
         `start_times` [N], `labels` and `label_weights` [N, C]. With SegmentsInVideos `frames` uint8 [N, W, D] and `num_frames`
-        [N] are those of the segments, the videos' are `context_frames` uint8 [B, T, D], `context_num_frames` int32 [B]. As
-        the spec asks: `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
+        [N] are those of the segments, the videos' are `context_frames` uint8 [B, T, D], `context_num_frames` int32 [B]. Of
+        segments that are all annotated (spec.dense) the labels come as pairs (readers/pairs.py). As the spec asks:
+        `video_labels`, `soft_labels` and `soft_weights`, float32 of the shape of `labels`.
 
     Raises:
         UserError: a bad argument, no file, or nothing to read in the files. What is found while reading arrives as a
@@ -48,8 +65,12 @@ def training_batches(spec, batch_size, seed, start_step=0, num_epochs=None, work
     files = shards(spec)
 
     def references():
-        rows = shuffled_rows(spec, files, seed, num_epochs, start_step * batch_size, shuffle_shards)
-        return batched(rows, batch_size, worker)
+        if not (count_segments and spec.by_video):
+            rows = shuffled_rows(spec, files, seed, num_epochs, start_step * batch_size, shuffle_shards)
+            return batched(rows, batch_size, worker)
+        index, count = worker
+        rows = shuffled_rows(spec, files, seed, num_epochs, 0, shuffle_shards)
+        return (batch[index::count] for batch in itertools.islice(filled(rows, batch_size, count), start_step, None))
 
     return loaded(spec, files, references, num_parallel)
 
@@ -80,6 +101,23 @@ def count_examples(spec):
             count += len(rows)
             progress.advance()
     return count
+
+
+def count_filled_batches(spec, num_segments, seed, num_epochs, workers=1):
+    """Number of the batches that training_batches gives with count_segments.
+
+    Args:
+        spec: DataSpec of rows by video.
+        num_segments: its batch_size.
+        seed, num_epochs: as its.
+        workers: how many share a batch; of several the very last batch counts only if no other segment finds room in it.
+
+    Raises:
+        UserError: as count_examples.
+    """
+    rows = shuffled_rows(spec, shards(spec), seed, num_epochs, 0, SHUFFLE_SHARDS)
+    sizes = [int(batch[:, 2].sum()) for batch in filled(rows, num_segments, workers)]
+    return len(sizes) - (workers > 1 and sizes[-1] < num_segments)
 
 
 def blended(first, second):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from yt8m.readers import pairs
 from yt8m.readers.decoding import decoded
 from yt8m.readers.failures import keeping_user_errors
 from yt8m.readers.teachers import soft_labels
@@ -32,7 +33,7 @@ def loaded(spec, files, references, num_parallel):
         batch = dict(zip(keys, values))
         for key in keys:
             batch[key].set_shape(batch_signature[key].shape)
-        if "label_weights" not in batch:
+        if "labels" in batch and "label_weights" not in batch:
             batch["label_weights"] = tf.ones_like(batch["labels"])
         return {key: batch[key] for key in batch_signature}
 
@@ -51,11 +52,15 @@ def signature(spec):
         tensors["num_frames"] = tf.TensorSpec([None], tf.int32)
     else:
         tensors["features"] = tf.TensorSpec([None, width], tf.float32)
-    tensors["labels"] = tensors["label_weights"] = tf.TensorSpec([None, classes], tf.float32)
+    of_classes = tf.TensorSpec([None, classes], tf.float32)
+    if spec.segment_labels and spec.dense:
+        tensors |= pairs.signature()
+    else:
+        tensors["labels"] = tensors["label_weights"] = of_classes
     if spec.segment_labels and spec.video_labels:
-        tensors["video_labels"] = tensors["labels"]
+        tensors["video_labels"] = of_classes
     if spec.teachers:
-        tensors["soft_labels"] = tensors["soft_weights"] = tensors["labels"]
+        tensors["soft_labels"] = tensors["soft_weights"] = of_classes
     if spec.segment_labels:
         tensors["start_times"] = tf.TensorSpec([None], tf.int32)
     if spec.by_video:

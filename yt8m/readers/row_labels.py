@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from yt8m.readers import pairs
 from yt8m.readers.labels import multi_hot
 from yt8m.readers.memory import aligned_zeros
 
@@ -17,28 +18,33 @@ def labels_of_videos(spec, videos):
 
 
 def labels_of_segments(spec, videos, starts):
-    """`labels` and, unless all are 1, `label_weights` float32 [N, C] of segments; `video_labels` [N, C] if asked for.
+    """`labels` and `label_weights` float32 [N, C] of segments, where all are annotated their pairs; `video_labels` if asked for.
 
     Args:
         spec: DataSpec of segments.
         videos: N records.Video, that of each segment.
         starts: start times int64 [N].
     """
-    scores = aligned_zeros((len(videos), spec.label_map.size), np.float32)
-    weights = None if spec.dense else aligned_zeros(scores.shape, np.float32)
-    for row, (video, start) in enumerate(zip(videos, starts)):
-        if video.segments is None:
-            continue
-        here = video.segments.start_times == start
-        columns = spec.label_map.columns(video.segments.labels[here])
-        known = columns >= 0
-        scores[row, columns[known]] = video.segments.scores[here][known]
-        if weights is not None:
-            weights[row, columns[known]] = 1
-    arrays = {"labels": scores} if weights is None else {"labels": scores, "label_weights": weights}
+    known = [_known(spec, video.segments, start) for video, start in zip(videos, starts)]
+    if spec.dense:
+        arrays = pairs.joined(*zip(*known)) if known else pairs.joined((), ())
+    else:
+        labels, weights = (aligned_zeros((len(videos), spec.label_map.size), np.float32) for _ in range(2))
+        for row, (columns, scores) in enumerate(known):
+            labels[row, columns], weights[row, columns] = scores, 1
+        arrays = {"labels": labels, "label_weights": weights}
     if spec.video_labels:
         arrays["video_labels"] = hot_labels(spec, [spec.label_map.columns(_label_ids(spec, video)) for video in videos])
     return arrays
+
+
+def _known(spec, segments, start):
+    """(columns int64 [n], scores float32 [n]) of the labels that are known of the segment at `start`; `segments` may be None."""
+    if segments is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    here = segments.start_times == start
+    columns = spec.label_map.columns(segments.labels[here])
+    return columns[columns >= 0], segments.scores[here][columns >= 0]
 
 
 def _label_ids(spec, video):

@@ -1,7 +1,7 @@
 """Which rows are read, in which order, without reading their frames.
 
 The order is a pure function of (files, seed). A row reference is (shard, record, start): int64, `start` the start time of a
-rated segment, 0 for whole videos.
+rated segment, 0 for whole videos; of a video with its segments it is (shard, record, number of the segments).
 """
 
 import functools
@@ -80,6 +80,34 @@ def batched(row_arrays, batch_size, worker=(0, 1)):
         yield left[index::count]
 
 
+def filled(row_arrays, num_segments, least=1):
+    """Yields batches of references to videos with their segments, across the arrays' ends: as many videos as have no more than
+    num_segments together.
+
+    Which videos a batch has does not depend on where the arrays end, and no video is left out or split.
+
+    Args:
+        row_arrays: iterable of references int64 [n, 3], whose last entry is the number of a video's segments.
+        num_segments: of a batch.
+        least: videos of a batch, also where they have more segments: each of several devices needs one. The very last batch may
+            have fewer.
+    """
+    left = np.zeros((0, 3), np.int64)
+    for rows in row_arrays:
+        left = np.concatenate([left, rows])
+        ends, begin = np.cumsum(left[:, 2]), 0
+        while True:
+            before = ends[begin - 1] if begin else 0
+            end = max(int(np.searchsorted(ends, before + num_segments, side="right")), begin + least)
+            if end >= len(left):  # the next array's first video may belong to it, too
+                break
+            yield left[begin:end]
+            begin = end
+        left = left[begin:]
+    if len(left):
+        yield left
+
+
 def _epoch_rows(spec, files, order, seed, shuffle_shards, advance):
     """Yields the rows of a group of shards at a time; calls advance() after each shard."""
     for group, begin in enumerate(range(0, len(order), shuffle_shards)):
@@ -107,7 +135,7 @@ def _not_empty(row_arrays, spec):
 
 @functools.cache
 def _selected_rows(spec, path, version):
-    """(record, start) int64 [n, 2] of the rows that spec asks for in this version of a shard, from the records' contexts."""
+    """References without their shard, int64 [n, 2], of the rows of this version of a shard, from the records' contexts."""
     rows = _segments(spec, path) if spec.segment_labels else _videos_with_label_ids(spec, path)
     return np.array(rows, np.int64).reshape(-1, 2)
 
@@ -124,7 +152,7 @@ def _videos_with_label_ids(spec, path):
 
 
 def _segments(spec, path):
-    """(record, start) of a shard's segments; of rows by video only the first of each video."""
+    """(record, start) of a shard's segments; of rows by video (record, number of its segments)."""
     shard, rows, outside = open_shard(path), [], 0
     if spec.annotations:
         check_sidecar(spec, path)
@@ -141,7 +169,10 @@ def _segments(spec, path):
                 outside += len(starts) - len(inside)
                 if spec.all_segments:
                     inside = all_starts(spec, length)
-                rows += [(number, start) for start in (inside[:1] if spec.by_video else inside)]
+                if not spec.by_video:
+                    rows += [(number, start) for start in inside]
+                elif len(inside):
+                    rows.append((number, len(inside)))
     if outside:
         name = os.path.basename(path)
         print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)

@@ -44,6 +44,7 @@ def training(given):
         "log_steps",
         "num_readers",
         "em_iterations",
+        "optimizer_epsilon",
     )
     not_negative(
         given,
@@ -51,6 +52,7 @@ def training(given):
         "clip_gradient_norm",
         "regularization_penalty",
         "segment_class_weight",
+        "unrated_as_negatives",
         "weight_decay",
         "ema_momentum",
         "folds",

@@ -23,7 +23,6 @@ def model_config(given, base=None, sample=None, label_ids=None):
     Raises:
         UserError: an unknown hyper-parameter, or a flag that asks for another model than the one in `base`.
     """
-    checks.not_negative(given, "segment_expansion")
     base_or = _of_base(base)
     name = given.get("model") or base_or("model", "LogisticModel")
     takes_frames = models.takes_frames(name)
@@ -44,16 +43,42 @@ def model_config(given, base=None, sample=None, label_ids=None):
     _check_agreement(asked, base)
     asked["segment_class_ids"] = None if asked["label_ids"] else named_segment_label_ids(given, base)
     _check_label_ids(asked)
-    expansion = base_or("segment_expansion", defaults.segment_expansion(name, sample))
     return configs.ModelConfig(
         **asked,
+        **segments(name, given, base, sample),
         frame_features=given.get("frame_features", base_or("frame_features", takes_frames)),
-        segment_expansion=given.get("segment_expansion", expansion),
         label_loss=given.get("label_loss", base_or("label_loss", "CrossEntropyLoss")),
         loss_options=_loss_options(given, base),
+        loss_by_stage="label_loss" not in given and base_or("loss_by_stage", True),
         precision=given.get("precision") or (base.precision if base else default_precision()),
         sample=sample.size if sample else None,
+        defaults=base_or("defaults", configs.DEFAULTS),
     )
+
+
+def segments(name, given, base=None, sample=None):
+    """How a model sees segments and videos, {ModelConfig field: value}: segment_expansion and video_prediction.
+
+    Args:
+        name: of the model.
+        given, base, sample: as model_config's.
+
+    Raises:
+        UserError: the model has no such video_prediction, or sees more of a segment than of those that videos are cut into.
+    """
+    checks.not_negative(given, "segment_expansion")
+    base_or = _of_base(base)
+    prediction = given.get("video_prediction", base_or("video_prediction", "whole"))
+    models.model_class(name).check_video_prediction(prediction)
+    by_segments = prediction == "segments_mean"
+    expansion = base_or("segment_expansion", 0 if by_segments else defaults.segment_expansion(name, sample))
+    expansion = given.get("segment_expansion", expansion)
+    if by_segments and expansion:
+        raise UserError(
+            f"--video_prediction=segments_mean: videos are cut into segments of 5 frames, and {name} has --segment_expansion="
+            f"{expansion}. Give --segment_expansion=0, or --video_prediction=whole."
+        )
+    return {"segment_expansion": expansion, "video_prediction": prediction}
 
 
 def hyperparameters(given):

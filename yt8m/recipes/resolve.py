@@ -4,10 +4,12 @@ import dataclasses
 
 from yt8m import config as configs
 from yt8m import losses
+from yt8m.errors import UserError
 from yt8m.recipes import em, sources
 from yt8m.recipes.model import model_config
 from yt8m.recipes.stages import names, patterns, stage_config
 from yt8m.stages.em import Plan
+from yt8m.stages.objective import fits, loss_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +43,10 @@ def resolve(given, base=None, sample=None):
     folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample, base)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
     configs.check_model_config(model)
-    losses.build(model.label_loss, model.loss_options)
     if given.get("stage") == "em":
-        return Run(folder, model, (), em.plan(given, folder, model, sample, segment_ids))
+        plan = em.plan(given, folder, model, sample, segment_ids)
+        check_losses(given, model, plan.initial.stages)
+        return Run(folder, model, (), plan)
     asked = names(given, sample)
     stages = tuple(
         stage_config(
@@ -58,4 +61,25 @@ def resolve(given, base=None, sample=None):
         )
         for stage in asked
     )
+    check_losses(given, model, stages)
     return Run(folder, model, stages)
+
+
+def check_losses(given, model, stages):
+    """Refuses a loss that no stage can use, and options that a stage's loss has not.
+
+    Args:
+        given: {flag: value}.
+        model: ModelConfig.
+        stages: TrainConfigs.
+
+    Raises:
+        UserError: names the flag.
+    """
+    if "label_loss" in given and not any(fits(given["label_loss"], stage.stage) for stage in stages):
+        raise UserError(
+            f"--label_loss={given['label_loss']}: is for rated segments, not --stage={stages[-1].stage}: it needs the labels of "
+            "the video around each. Leave it out, or use --stage=finetune."
+        )
+    for stage in stages:
+        losses.build(*loss_of(stage, model))

@@ -7,9 +7,11 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.flags.methods import AUGMENTATION
 from yt8m.recipes import checks, defaults
+from yt8m.training.data import takes_whole_videos
 
 _FIELDS = {field.name for field in dataclasses.fields(configs.TrainConfig)}
-FINETUNE_ONLY = {"folds": 0, "start_time_weight": 0.0, "pseudo_data_pattern": ""}  # flag -> its value in the other stages
+# flag -> its value in the other stages
+FINETUNE_ONLY = {"start_time_weight": 0.0, "pseudo_data_pattern": "", "unrated_as_negatives": 0.0, "keep_optimizer": False}
 
 
 def names(given, sample):
@@ -30,7 +32,18 @@ def patterns(given, stage, sample, model):
     return {"data_pattern": sample.train_pattern if model.frame_features else sample.video_train_pattern}
 
 
-def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data_pattern="", segment_label_ids=None, first=True):
+def stage_config(
+    given,
+    stage,
+    model,
+    sample,
+    train_dir,
+    data_pattern,
+    eval_data_pattern="",
+    segment_label_ids=None,
+    first=True,
+    recipe=None,
+):
     """The TrainConfig of a stage: what is given, else the recipe's value.
 
     Args:
@@ -40,12 +53,15 @@ def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data
         sample: the built-in Sample, or None with named data.
         train_dir, data_pattern, eval_data_pattern, segment_label_ids: fields of TrainConfig.
         first: it is the command's first stage; only this one starts a new model with --start_new_model.
+        recipe: as defaults.recipe's name.
 
     Raises:
-        UserError: a count, rate or fraction that is out of its range.
+        UserError: a count, rate or fraction that is out of its range, or a flag that does nothing in the stage.
     """
     checks.training(given)
-    values = defaults.recipe(model, stage, sample is not None)
+    values = defaults.recipe(model, stage, sample is not None, recipe)
+    if given.get("optimizer", values.get("optimizer")) != values.get("optimizer"):
+        values.pop("optimizer_epsilon", None)  # which is that of the recipe's optimizer
     if "num_epochs" in given and "max_steps" not in given:
         values.pop("max_steps", None)
     if "max_steps" in given and "num_epochs" not in given:
@@ -64,7 +80,62 @@ def stage_config(given, stage, model, sample, train_dir, data_pattern, eval_data
         augmentation=augmentation(given, stage),
     )
     values.update(methods(given, stage, values))
+    values.update(best(given, stage, values, sample))
+    values["batch_unit"] = batch_unit(given, stage, model, values, sample)
     return configs.TrainConfig(**values)
+
+
+def batch_unit(given, stage, model, values, sample):
+    """What batch_size counts in a stage; "videos" also where there is no choice.
+
+    Args:
+        given: {flag: value}.
+        stage: one of config.STAGES.
+        model: name of the model.
+        values: {field: value} of the stage so far.
+        sample: the built-in Sample, or None with named data.
+
+    Raises:
+        UserError: --batch_unit says what the stage cannot do.
+    """
+    if stage != "pretrain" and takes_whole_videos(model, values.get("start_time_weight")):
+        return values["batch_unit"]
+    only, asked = "videos" if stage == "pretrain" else "segments", given.get("stage")
+    of_several = asked == "em" or (asked is None and sample and stage == "pretrain")
+    if given.get("batch_unit", only) != only and not of_several:
+        raise UserError(
+            f"--batch_unit={given['batch_unit']}: --batch_size counts {only} in --stage={stage} with {model}. Leave it out."
+        )
+    return "videos"
+
+
+def best(given, stage, values, sample):
+    """folds, keep_best and, where a best checkpoint is kept, best_metric of a stage, {TrainConfig field: value}.
+
+    A command of both stages, and one of EM, leaves out rated shards alone, and judges where there are shards to judge on.
+
+    Args: as batch_unit's.
+
+    Raises:
+        UserError: nothing to judge by, or a metric that the stage has not.
+    """
+    asked = given.get("stage")
+    in_all = asked != "em" and (asked is not None or sample is None)
+    folds = values.get("folds", 0) if in_all or stage == "finetune" else 0
+    keep = given.get("keep_best", False) and not given.get("folds") and asked != "em"
+    if keep and not values["eval_data_pattern"]:
+        if in_all or stage == "finetune":
+            raise UserError("--keep_best: nothing to judge on. Give --eval_data_pattern, or --folds to leave out a part.")
+        keep = False
+    fields = {"folds": folds, "keep_best": keep}
+    if folds or keep or (asked == "em" and stage == "finetune"):
+        metrics = defaults.BEST_METRICS["mstep with folds" if folds and stage == "mstep" else stage]
+        fields["best_metric"] = given.get("best_metric", metrics[0])
+        if fields["best_metric"] not in metrics:
+            raise UserError(
+                f"--best_metric={given['best_metric']}: --stage={stage} is judged by {' or '.join(metrics)} here. Use that."
+            )
+    return fields
 
 
 def augmentation(given, stage):

@@ -125,6 +125,7 @@ class Scorer:
                 "segment_expansion": member.config.segment_expansion,
                 "max_frames": member.config.max_frames,
                 "precision": member.config.precision,
+                **_way_of_videos(member.config, self.kind),
             }
             for member in self._members
         ]
@@ -158,6 +159,11 @@ class Scorer:
         for member, predict, columns in self._asked():
             total = total + np.float32(member.weight) * predict(_shown(member, batch))[:, columns]
         return total
+
+
+def _way_of_videos(config, kind):
+    """How a member predicts videos, for `provenance`, where that is not the whole at once."""
+    return {"video_prediction": config.video_prediction} if kind == "videos" and config.video_prediction != "whole" else {}
 
 
 def _shown(member, batch):

@@ -16,7 +16,7 @@ from yt8m.files import replacing_folder, write_text
 from yt8m.training import checkpoints as ckpt
 
 PLAN, REPORT, RESULT, AFTER_MSTEP = "em.json", "em_report.json", "result.json", "after_mstep.json"
-_CANDIDATE = jsonfiles.Object({"stages": jsonfiles.ListOf(jsonfiles.Object())})
+_CANDIDATE = jsonfiles.Object({"model": jsonfiles.Object(), "stages": jsonfiles.ListOf(jsonfiles.Object())})
 _PLAN_FIELDS = {"initial": _CANDIDATE, "candidates": jsonfiles.ListOf(_CANDIDATE)}
 _RESULT_FIELDS = {
     "name": jsonfiles.Text(),
@@ -50,7 +50,7 @@ def note_plan(plan):
             raise UserError(f"--stage=em: --train_dir={plan.train_dir} holds a run of another stage. Name a fresh one.")
         write_text(path, json.dumps(ours, indent=1) + "\n")
         return
-    theirs = without_folders(theirs)
+    theirs = without_folders(with_defaults(theirs))
     changed = [name for name in ours if ours[name] != theirs.get(name)]
     if changed:
         raise UserError(
@@ -65,6 +65,22 @@ def settings(plan):
     del values["train_dir"]
     values["candidates"] = values["candidates"][0]  # the same in every iteration, but for the folders
     return without_folders(values)
+
+
+def with_defaults(values):
+    """A plan's settings as an earlier version wrote them, with the fields that were added since: what they mean not given."""
+    for candidate in (values["initial"], *values["candidates"]):
+        candidate["model"] = {**_defaults(configs.ModelConfig), **candidate.get("model", {})}
+        candidate["stages"] = [{**_defaults(configs.TrainConfig), **stage} for stage in candidate["stages"]]
+    return values
+
+
+def _defaults(kind):
+    """{field: its default} of a dataclass, in JSON's types; a field without a default is left out."""
+    fields, missing = dataclasses.fields(kind), dataclasses.MISSING
+    plain = {field.name: field.default for field in fields if field.default is not missing}
+    fresh = {field.name: field.default_factory() for field in fields if field.default_factory is not missing}
+    return json.loads(json.dumps({**plain, **fresh}))
 
 
 def without_folders(values):

@@ -69,12 +69,18 @@ def encoder_from(checkpoint, part, name):
     """The trained model that --context_checkpoint or --segment_checkpoint names.
 
     Raises:
-        UserError: there is none, or it is another model than the context model's encoder.
+        UserError: there is none, it is another model than the context model's encoder, or a context encoder that was
+            trained on segments only.
     """
     prefix, folder = ckpt.find(checkpoint, f"--{part}_checkpoint")
     config = configs.read_model_config(folder)
     if config.model != name:
         raise UserError(f"--{part}_checkpoint={checkpoint}: a {config.model}. Use a {name}, or another {part}_model.")
+    if part == "context" and config.video_prediction != "whole":
+        raise UserError(
+            f"--context_checkpoint={checkpoint}: trained with --video_prediction={config.video_prediction}, so that it has seen "
+            "segments only, and here it would see whole videos. Use a run with --video_prediction=whole."
+        )
     model = build(config)
     ckpt.load_weights(model, prefix)
     return model

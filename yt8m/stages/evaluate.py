@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from yt8m import losses, models
 from yt8m.files import full_disk
-from yt8m.metrics.ranking import VideoMetrics
+from yt8m.metrics import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.progress import Progress
 from yt8m.readers import batches
@@ -17,8 +17,18 @@ from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
 
 
-def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
-    """Hit@1, PERR, MAP, GAP@top_k and loss over whole videos.
+def evaluate_videos(
+    model,
+    config,
+    pattern,
+    batch_size=128,
+    top_k=20,
+    fold=None,
+    pattern_flag="eval_data_pattern",
+    map_top_k=None,
+    threshold=0.5,
+):
+    """Hit@1, PERR, MAP, GAP@top_k, loss, precision and recall over whole videos.
 
     Args:
         model: Keras model.
@@ -26,22 +36,35 @@ def evaluate_videos(model, config, pattern, batch_size=128, top_k=20):
         pattern: shards.
         batch_size: videos at a time.
         top_k: predictions a video that count for GAP.
+        fold, pattern_flag: as evaluate_segments'.
+        map_top_k: predictions a video that count for MAP; None: all, as VideoMetrics keeps them.
+        threshold: of precision and recall: what is predicted is above it.
 
     Returns:
-        dict of metric name -> value.
+        dict of metric name -> value, as VideoMetrics.result, with the cross entropy in both normalisations: `log_loss`, the mean
+        over the classes (paper 002, eq. 1, and its tables 1 and 2), and `log_loss_sum`, the sum over them (the starter's).
+        `loss` is the config's loss; it is left out where that is one of segments alone, such as SampledNegativeLoss.
     """
     models.check_scores_videos(config.model)
-    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options, rated=False)
-    metrics = VideoMetrics(config.num_outputs, top_k)
-    for batch in shown_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
-        predictions = predict(batch)
-        labels = batch["labels"].numpy()
-        metrics.update(predictions, labels, float(np.mean(loss(predictions, labels))))
-    return metrics.result()
+    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options)
+    of_segments = losses.needs_video_labels(config.label_loss)
+    metrics = VideoMetrics(config.num_outputs, top_k, map_top_k, threshold)
+    spec = video_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None)
+    for batch in shown_batches(spec, batch_size):
+        predictions, labels = predict(batch), batch["labels"].numpy()
+        entropy = float(np.mean(losses.CrossEntropyLoss()(predictions, labels)))
+        values = {} if of_segments else {"loss": float(np.mean(loss(predictions, labels)))}
+        metrics.update(predictions, labels, **values, log_loss=entropy / config.num_outputs, log_loss_sum=entropy)
+    result = metrics.result()
+    if of_segments:
+        del result["loss"]
+    return result
 
 
-def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", keep=None):
-    """MAP and AUC over rated (segment, class) pairs; pairs that nobody rated do not take part.
+def evaluate_segments(
+    model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", threshold=0.5, keep=None
+):
+    """MAP, AUC, loss, precision and recall over rated (segment, class) pairs; pairs that nobody rated do not take part.
 
     Args: as evaluate_videos'; `pattern` names rated shards.
         fold: (k, n): of these shards every n-th from the k-th on, the part that fine-tuning with folds leaves out.
@@ -49,12 +72,21 @@ def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern
         keep: function(columns of the classes, scores, ratings), called with the rated pairs; None: nothing is done with them.
 
     Returns:
-        dict of metric name -> value, with `chance`, the MAP of a random order.
+        dict of metric name -> value, with `chance`, the MAP of a random order; `log_loss`, the mean cross entropy of a rated
+        pair; `loss`, the config's loss a segment (eq. 2 of paper 002 where it is SampledNegativeLoss, as in its tables 3 and 4).
     """
-    classes, scores, labels, _ = rated_pairs(model, config, pattern, batch_size, fold, pattern_flag)
+    loss, values, pairs = losses.build(config.label_loss, config.loss_options), [], []
+    for batch, predictions in _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+        known = {name: batch[name] for name in getattr(loss, "NEEDS", ())}
+        values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
+        pairs.append(_pairs(batch, predictions))
+    classes, scores, labels, _ = (np.concatenate(part) for part in zip(*pairs))
     if keep:
         keep(classes, scores, labels)
-    return segment_metrics_from_pairs(classes, scores, labels, config.num_outputs)
+    metrics = segment_metrics_from_pairs(classes, scores, labels, config.num_outputs, threshold)
+    metrics["loss"] = float(np.mean(np.concatenate(values)))
+    metrics["log_loss"] = float(np.mean(losses.CrossEntropyLoss()(scores[:, None], labels[:, None])))
+    return metrics
 
 
 def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern"):
@@ -65,13 +97,23 @@ def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag=
     Returns:
         (columns of the classes int, scores float32, ratings float32, whether the class is a label of the video bool), [n] each.
     """
-    predict, pairs = make_predict(model), []
+    rows = _rated_rows(model, config, pattern, batch_size, fold, pattern_flag)
+    return tuple(np.concatenate(part) for part in zip(*(_pairs(batch, predictions) for batch, predictions in rows)))
+
+
+def _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+    """Yields the batches of the rated segments, and float32 [N, C], what the model says of them."""
+    predict = make_predict(model)
     spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
     for batch in shown_batches(spec, batch_size):
-        predictions, labels, of_videos = predict(batch), batch["labels"].numpy(), batch["video_labels"].numpy()
-        rows, classes = np.nonzero(batch["label_weights"].numpy())
-        pairs.append((classes, predictions[rows, classes], labels[rows, classes], of_videos[rows, classes] > 0))
-    return tuple(np.concatenate(part) for part in zip(*pairs))
+        yield batch, predict(batch)
+
+
+def _pairs(batch, predictions):
+    """The rated pairs of a batch, as rated_pairs gives them."""
+    rows, classes = np.nonzero(batch["label_weights"].numpy())
+    labels, of_videos = batch["labels"].numpy(), batch["video_labels"].numpy()
+    return classes, predictions[rows, classes], labels[rows, classes], of_videos[rows, classes] > 0
 
 
 def shown_batches(spec, batch_size):
@@ -118,28 +160,5 @@ def during_training(stage, config, model):
         shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")
         print(f"eval step {step} | " + " | ".join(f"{name}: {values[name]:.3f}" for name in shown if name in values), flush=True)
         return {f"val_{name}": value for name, value in values.items()}
-
-    return evaluate
-
-
-def keeping_the_best(stage, config, model, checkpoints):
-    """An action for the training loop: evaluates on the held-out fold and keeps the weights that are best so far.
-
-    They are in train_dir/best, and are what whoever loads the run gets.
-    """
-
-    def evaluate(step):
-        metrics = evaluate_segments(
-            model, config, stage.data_pattern, fold=(stage.fold, stage.folds), pattern_flag="train_data_pattern"
-        )
-        value = metrics[stage.best_metric]
-        best = checkpoints.keep_best(step, stage.best_metric, value)
-        print(
-            f"fold {stage.fold} of {stage.folds}, step {step} | {stage.best_metric}: {value:.4f} | best: {best['value']:.4f} at "
-            f"step {best['step']}",
-            flush=True,
-        )
-        write_scalars(stage.train_dir, step, metrics, segments=True, group="fold")
-        return {f"val_{name}": number for name, number in scalars(metrics).items()}
 
     return evaluate

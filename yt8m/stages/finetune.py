@@ -4,6 +4,7 @@ import dataclasses
 
 from yt8m import losses
 from yt8m.stages import encoders
+from yt8m.stages.objective import loss_of
 from yt8m.stages.running import run_stage
 from yt8m.training import checkpoints as ckpt
 from yt8m.training.data import segment_spec
@@ -29,7 +30,7 @@ def rated_spec(stage, model_config):
     changes = {}
     if stage.start_time_weight:
         changes["context"] = True
-    if "video_labels" in getattr(losses.get(model_config.label_loss), "NEEDS", ()):
+    if losses.needs_video_labels(loss_of(stage, model_config)[0]):
         changes |= {"video_labels": True, "positive_ratings": True}  # Sv and Ss of paper 002, eq. 2
     return segment_spec(
         model_config,

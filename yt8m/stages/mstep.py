@@ -21,5 +21,6 @@ def mstep(stage, model_config, callbacks=()):
         pattern_flag="train_data_pattern",
         all_segments=True,
         annotations=stage.pseudo_labels,
+        fold=(stage.fold, stage.folds) if stage.folds else None,
     )
     return run_stage(stage, model_config, spec, callbacks)

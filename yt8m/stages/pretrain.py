@@ -2,8 +2,6 @@
 
 import functools
 
-import numpy as np
-
 from yt8m import models
 from yt8m.stages import encoders
 from yt8m.stages.running import run_stage
@@ -36,14 +34,7 @@ def pretrain(stage, model_config, callbacks=()):
         pattern_flag="train_data_pattern",
         pad_frames=on_gpu(),
         teachers=stage.teacher_scores,
+        fold=(stage.fold, stage.folds) if stage.folds else None,
         **changes,
     )
-    return run_stage(stage, model_config, spec, callbacks, segment_class_weights(stage, model_config))
-
-
-def segment_class_weights(stage, model_config):
-    """[C] weights of the pre-training loss: segment_class_weight for the segment classes, 1 for the rest; None: all 1."""
-    if stage.segment_class_weight == 1 or stage.segment_label_ids is None:
-        return None
-    columns = np.arange(model_config.num_classes) if model_config.label_ids is None else np.array(model_config.label_ids)
-    return np.where(np.isin(columns, stage.segment_label_ids), stage.segment_class_weight, 1.0).astype(np.float32)
+    return run_stage(stage, model_config, spec, callbacks)

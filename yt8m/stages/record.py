@@ -15,7 +15,7 @@ from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers.patterns import match_files
 from yt8m.stages import start as starts
-from yt8m.stages.rules import COMING, FILES, FOLDER, NOT_KEPT, RULES, SAME
+from yt8m.stages.rules import COMING, FILES, FOLDER, NOT_KEPT, RULES, SAME, Rule
 from yt8m.training import checkpoints as ckpt
 
 _SCHEMA = {
@@ -37,6 +37,11 @@ _SCHEMA = {
     )
 }
 
+# What the fields of TrainConfig meant before there were any of that name.
+_BEFORE = {
+    field.name: field.default for field in dataclasses.fields(configs.TrainConfig) if field.default is not dataclasses.MISSING
+}
+
 
 def compare(stage, model_config, start, length):
     """Compares a stage with what it was started with, and says what it takes.
@@ -54,9 +59,10 @@ def compare(stage, model_config, start, length):
         UserError: a field differs that may not, or train_flags.json is damaged.
     """
     ours = made_with(stage, model_config, length)
-    theirs = _read(stage.train_dir).get(stage.stage) if start.kind == starts.THIS_STAGE else None
+    theirs = noted(stage.train_dir).get(stage.stage) if start.kind == starts.THIS_STAGE else None
     if theirs is None:
         return ours
+    theirs = {**theirs, "fields": {**_BEFORE, **theirs["fields"]}}
     done = ckpt.position(start.checkpoint)[2]
     finished = length.total_steps is not None and done >= length.total_steps
     changed = [name for name in ours["fields"] if name in theirs["fields"] and _differs(name, ours, theirs)]
@@ -84,21 +90,32 @@ def made_with(stage, model_config, length):
     for name, value in fields.items():
         if RULES[name].change == FOLDER:
             fields[name] = [_absolute(path) for path in value] if isinstance(value, list) else _absolute(value)
-    files = {name: _files(value, name) for name, value in fields.items() if RULES[name].change == FILES and value}
+    files = {name: _files(value, name) for name, value in fields.items() if _rule(stage, name).change == FILES and value}
     folder = os.path.abspath(stage.train_dir)
     return {"train_dir": folder, "rows_a_step": length.batch_size, "fields": fields, "files": files, "changes": []}
 
 
-def write(stage, noted):
+def write(stage, values):
     """Notes what `compare` returned in train_flags.json, beside the other stages."""
-    text = json.dumps({"stages": {**_read(stage.train_dir), stage.stage: noted}}, indent=1)
+    text = json.dumps({"stages": {**noted(stage.train_dir), stage.stage: values}}, indent=1)
     write_text(os.path.join(stage.train_dir, configs.TRAIN_FILE), text + "\n")
 
 
-def _read(train_dir):
-    """{stage: what was noted}; nothing in a folder of an earlier version."""
+def noted(train_dir):
+    """{stage: what was noted of it}; nothing in a folder of an earlier version.
+
+    Raises:
+        UserError: train_flags.json is damaged.
+    """
     way_out = "Copy it there again, or delete it: then nothing tells whether flags have changed since"
     return jsonfiles.read(os.path.join(train_dir, configs.TRAIN_FILE), _SCHEMA, way_out, missing={"stages": {}})["stages"]
+
+
+def _rule(stage, name):
+    """The Rule of a field; shards that judge the checkpoints must stay the same."""
+    if name == "eval_data_pattern" and stage.keep_best:
+        return Rule(FILES, "the best so far was judged on others")
+    return RULES[name]
 
 
 def _differs(name, ours, theirs):
@@ -125,7 +142,7 @@ def _moved(new, old, ours, theirs):
 
 def _refuse(stage, name, ours, theirs, finished_at):
     """Raises UserError where a field that differs may not."""
-    rule, new, old = RULES[name], ours["fields"][name], theirs["fields"][name]
+    rule, new, old = _rule(stage, name), ours["fields"][name], theirs["fields"][name]
     flag, run = rule.flag or name, f"stage {stage.stage} of --train_dir={stage.train_dir}"
     if rule.change == FILES and new == old:
         raise UserError(

@@ -114,7 +114,8 @@ def print_metrics(title, metrics):
     shown.add_column("metric")
     shown.add_column("value", justify="right")
     for name, value in evaluate.scalars(metrics).items():
-        shown.add_row(name, f"{value:,.0f}" if name.startswith("num_") else f"{value:.4f}")
+        digits = 4 if abs(value) >= 0.01 or not value else 6  # a mean log loss over the classes is about 0.003
+        shown.add_row(name, f"{value:,.0f}" if name.startswith("num_") else f"{value:.{digits}f}")
     Console().print(shown)
 
 

@@ -2,10 +2,11 @@
 
 1. a checkpoint of this stage in the train_dir: the stage goes on from it, with its optimizer and its place in the data;
 2. `--init_checkpoint`: the weights alone, and steps count from 0;
-3. a checkpoint of an earlier stage in the train_dir: the weights, and steps count on;
+3. a checkpoint of an earlier stage in the train_dir, the best where that stage kept it: the weights, and steps count on;
 4. scratch: the weights as `--seed` initialises them.
 
-`--start_new_model` empties the train_dir before that. A train_dir that is at a later stage is refused.
+`--start_new_model` empties the train_dir before that. A train_dir that is at a later stage is refused. With `--keep_optimizer`
+2 and 3 bring the optimizer's slots and its count of steps along.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from yt8m.errors import UserError
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import cleaning
 from yt8m.training.devices import on_gpu
+from yt8m.training.optimizer_state import take_optimizer
 from yt8m.training.optimizers import learning_rate_multipliers, make_optimizer
 from yt8m.training.restore import build
 from yt8m.training.schedules import make_schedule
@@ -55,7 +57,7 @@ def starting_point(stage):
     if stage.init_checkpoint:
         return Start(INIT_CHECKPOINT, ckpt.find(stage.init_checkpoint)[0])
     if prefix is not None:
-        return Start(EARLIER_STAGE, prefix)
+        return Start(EARLIER_STAGE, ckpt.chosen(stage.train_dir))
     return Start(SCRATCH)
 
 
@@ -130,19 +132,20 @@ def model_and_optimizer(stage, model_config, strategy, length):
             stage.weight_decay,
             learning_rate_multipliers(model, stage.learning_rate_multipliers),
             stage.ema_momentum,
+            stage.optimizer_epsilon,
         )
         optimizer.build(model.trainable_variables)
     return model, optimizer
 
 
-def bring_to(start, stage, model, checkpoints):
+def bring_to(start, stage, model, optimizer, checkpoints):
     """Brings model, optimizer and position to where the stage starts or goes on.
 
     Args:
         start: Start.
         stage: TrainConfig.
-        model: built Keras model.
-        checkpoints: Checkpoints of the model and its optimizer, both new.
+        model, optimizer: built Keras model and its optimizer, both new.
+        checkpoints: Checkpoints of the two.
     """
     if start.checkpoint is not None:
         ckpt.load_weights(model, start.checkpoint)
@@ -150,10 +153,13 @@ def bring_to(start, stage, model, checkpoints):
         checkpoints.resume(start.checkpoint)
         return
     if start.kind == EARLIER_STAGE:
-        checkpoints.begin_stage(start.checkpoint, stage.stage)
+        checkpoints.begin_stage(start.checkpoint, stage.stage, ckpt.position(ckpt.latest(stage.train_dir))[0])
     else:
         checkpoints.stage.assign(configs.STAGES.index(stage.stage))
+    if stage.keep_optimizer:
+        take_optimizer(start.checkpoint, model, optimizer)
     if start.checkpoint is not None:
-        print(f"{stage.stage}: starting from {start.checkpoint}")
+        with_optimizer = " with its optimizer" if stage.keep_optimizer else ""
+        print(f"{stage.stage}: starting from {start.checkpoint}{with_optimizer}")
     elif stage.stage == "finetune":
         print(f"finetune: --train_dir={stage.train_dir} holds no model and there is no --init_checkpoint: from scratch.")

@@ -10,6 +10,7 @@ import math
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.readers import pairs
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.training.feature_noise import noisy_features
 from yt8m.training.frame_order import backwards, choose_flips, chosen_frames, frames_of, take_frames
@@ -67,7 +68,7 @@ class Augmentation:
         """Whether anything is switched on."""
         return bool(self.chosen)
 
-    def check(self, model, whole_videos=False, segment_labels=False):
+    def check(self, model, whole_videos=False, segment_labels=False, by_segments=False):
         """Refuses what makes no sense of a model's rows.
 
         Args:
@@ -75,6 +76,7 @@ class Augmentation:
             whole_videos: rows are whole videos with their rated segments (DataSpec.by_video). A sequence model, and the
                 start-time loss of a model of frames, find the segments there by their position.
             segment_labels: rows are rated segments (DataSpec.segment_labels).
+            by_segments: rows are videos that the model cuts into segments (ModelConfig.video_prediction="segments_mean").
 
         Raises:
             UserError: names the flag.
@@ -85,6 +87,11 @@ class Augmentation:
                 raise UserError(f"{flag}: a video-level model sees no frames. Leave it out, or use a frame-level model.")
             if name == "drop_segments" and (segment_labels or whole_videos):
                 raise UserError(_SEGMENTS_ARE_ROWS.format(flag=flag))
+            if by_segments and name in ("drop_frames", "subsample"):
+                raise UserError(
+                    f"{flag}: with --video_prediction=segments_mean a segment is 5 seconds, and 5 of the frames that are left "
+                    "would be more. Leave it out in pre-training; the other --augment_ flags are possible."
+                )
             moves = name in _MOVE_FRAMES or name == "virtual_segments"
             if whole_videos and model.FINDS_SEGMENTS_BY_POSITION and moves:
                 raise UserError(
@@ -138,13 +145,13 @@ def augment(batch, options, seed, segment_size=SEGMENT_SIZE):
         batch: dict of tensors, with any of these: `frames` uint8 [B, T, D] and `num_frames` int32 [B]; `features` float32
             [B, D]; for whole videos with N rated segments also `segment_rows` and `start_times` int32 [N], the frames being
             the videos', or the segments' with `context_frames` and `context_num_frames` beside them. And rows of `labels`,
-            `label_weights`, `video_labels`, `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]).
+            `label_weights`, `video_labels`, `soft_labels`, `soft_weights` float32 [B, C] (or [N, C]); or labels as pairs.
         options: Augmentation.
         seed: int [2]; the same seed gives the same result.
         segment_size: frames of a segment.
 
     Returns:
-        dict of the same keys, types and static shapes. Padding is 0.
+        dict of the same keys, types and static shapes (but for the number of pairs). Padding is 0.
     """
     seed = tf.cast(seed, tf.int64)
     flips, order, mixing, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
@@ -162,5 +169,6 @@ def augment(batch, options, seed, segment_size=SEGMENT_SIZE):
     if options.noise:
         result |= noisy_features(result, options.noise, noise)
     for key, value in result.items():
-        value.set_shape(batch[key].shape)
+        if key not in pairs.OF_PAIRS:  # whose number may change
+            value.set_shape(batch[key].shape)
     return result

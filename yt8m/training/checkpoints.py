@@ -12,10 +12,12 @@ from yt8m.errors import UserError
 from yt8m.files import copy_file, full_disk, write_text
 from yt8m.training import whole
 from yt8m.training.averages import averages
+from yt8m.training.optimizer_state import by_path, slots
 from yt8m.training.whole import NAME, VALUE, position
 
 __all__ = ["Checkpoints", "chosen", "find", "latest", "load_weights", "position", "read_best"]
 BEST, BEST_FILE = "best", "best.json"
+LOWER_IS_BETTER = ("loss",)
 _BEST_FIELDS = {
     "checkpoint": jsonfiles.Text(pattern=rf"{re.escape(NAME)}-\d{{1,18}}"),
     "step": jsonfiles.Integer(0),
@@ -25,21 +27,11 @@ _BEST_FIELDS = {
 }
 
 
-def _by_path(variables):
-    """{path: tf.Variable}; the path names a variable the same way in every process."""
-    named = {variable.path: variable.value for variable in variables}
-    if len(named) != len(variables):
-        raise ValueError("two variables have one path: give the model's layers names of their own")
-    return named
-
-
 class Checkpoints:
     """Saves and restores weights, batch-norm averages, dropout seeds, optimizer slots and the position in the run.
 
     A run with --ema_momentum has the weights' averages beside them. Whoever loads a model's weights gets the averages;
-    only the stage that goes on gets both.
-
-    Which checkpoints of the folder are whole, and so count, whole.py says.
+    only the stage that goes on gets both. Which checkpoints of the folder are whole, and so count, whole.py says.
 
     Attributes:
         step: steps of all stages together (tf.Variable, int64).
@@ -61,17 +53,16 @@ class Checkpoints:
         position = {"step": self.step, "stage": self.stage, "stage_step": self.stage_step}
         weights = {id(variable) for variable in model.weights}
         state = {
-            "model": _by_path(model.weights),
+            "model": by_path(model.weights),
             # Seeds go by their order: Keras numbers their names through the process.
             "seeds": [variable.value for variable in model.variables if id(variable) not in weights],
             **position,
         }
         kept = averages(optimizer)
-        slots = _by_path([variable for variable in optimizer.variables if variable.path not in _paths(kept.values())])
         average = {"average": {path: variable.value for path, variable in kept.items()}} if kept else {}
         self._model = model
         self._start = tf.train.Checkpoint(**state)
-        self._all = tf.train.Checkpoint(optimizer=slots, **average, **state)
+        self._all = tf.train.Checkpoint(optimizer=slots(optimizer), **average, **state)
         whole.list_for_tensorflow(train_dir)
         self._manager = tf.train.CheckpointManager(self._all, train_dir, max_to_keep, checkpoint_name=NAME)
 
@@ -105,10 +96,14 @@ class Checkpoints:
                 "it. Give the flags that it was started with, or --start_new_model."
             ) from error
 
-    def begin_stage(self, prefix, stage):
-        """Goes on from the last checkpoint of an earlier stage: weights and step, with a fresh optimizer.
+    def begin_stage(self, prefix, stage, step=None):
+        """Goes on from a checkpoint of an earlier stage, its last or its best: with the weights and a fresh optimizer.
 
-        The earlier stage's weights are kept for good under its name (`pretrain/model.ckpt-<step>`).
+        Its weights are kept for good under its name (`pretrain/model.ckpt-<step>`).
+
+        Args:
+            prefix, stage: of the checkpoint, and the name of the stage that begins.
+            step: of the earlier stage's last checkpoint, from which steps count on; None: it is the one.
         """
         self._start.restore(prefix).expect_partial()
         _load_averages(self._model, prefix)
@@ -116,6 +111,8 @@ class Checkpoints:
         if whole.fault(kept) is not None:
             self._start.write(kept)
             copy_file(os.path.join(self.train_dir, config.MODEL_FILE), os.path.dirname(kept))
+        if step is not None:
+            self.step.assign(step)
         self.stage.assign(config.STAGES.index(stage))
         self.stage_step.assign(0)
 
@@ -124,7 +121,7 @@ class Checkpoints:
 
         Args:
             step: of these weights.
-            metric, value: what they were judged by, and the result; more is better.
+            metric, value: what they were judged by, and the result; more is better, of LOWER_IS_BETTER less.
 
         Returns:
             What is noted: dict of `checkpoint` (its name in train_dir/best), `step`, `metric`, `value` of the best, and `judged`,
@@ -133,7 +130,7 @@ class Checkpoints:
         folder, best = os.path.join(self.train_dir, BEST), self.best()
         if best is not None and whole.fault(os.path.join(folder, best["checkpoint"])) is not None:
             best = None
-        if best is None or value > best["value"]:
+        if best is None or (value < best["value"] if metric in LOWER_IS_BETTER else value > best["value"]):
             kept = os.path.basename(self._start.write(os.path.join(folder, f"{NAME}-{step}")))
             flags = os.path.join(self.train_dir, config.MODEL_FILE)
             if os.path.exists(flags):
@@ -146,8 +143,11 @@ class Checkpoints:
         return best
 
     def best(self):
-        """What keep_best last noted, or None."""
-        return read_best(self.train_dir)
+        """What keep_best last noted in this stage, or None."""
+        best = read_best(self.train_dir)
+        prefix = best and os.path.join(self.train_dir, BEST, best["checkpoint"])
+        earlier = best and whole.fault(prefix) is None and position(prefix)[1] != config.STAGES[int(self.stage.numpy())]
+        return None if earlier else best
 
 
 def latest(train_dir):
@@ -170,9 +170,10 @@ def read_best(train_dir):
 
 
 def chosen(train_dir):
-    """Prefix of the checkpoint that stands for a run: its best where it keeps that, else its newest; or None.
+    """Prefix of the checkpoint that stands for a run: the best of its stage where that keeps it, else its newest; or None.
 
-    Where the best is not whole, it says so and the newest whole one stands for the run.
+    Where the best is not whole, it says so and the newest whole one stands for the run. The best of an earlier stage than the
+    newest's is what that one started from.
 
     Raises:
         UserError: best.json is damaged, or there are checkpoints, but none is whole.
@@ -183,12 +184,22 @@ def chosen(train_dir):
     prefix = os.path.join(train_dir, BEST, best["checkpoint"])
     reason = whole.fault(prefix)
     if reason is None:
-        return prefix
+        return _of_later_stage(train_dir, prefix) or prefix
     newest = latest(train_dir)
     if newest is None:
         raise UserError(f"{prefix}: not whole ({reason}). Copy it there again, or name another run.")
     print(f"{prefix} is not whole ({reason}): {newest} stands for the run.", flush=True)
     return newest
+
+
+def _of_later_stage(train_dir, prefix):
+    """The newest whole checkpoint of a run if its stage is later than that of `prefix`, else None."""
+    try:
+        newest = latest(train_dir)
+    except UserError:  # none is whole, but for the best
+        return None
+    stages = [config.STAGES.index(position(path)[1]) for path in (prefix, newest or prefix)]
+    return newest if stages[1] > stages[0] else None
 
 
 def find(path, flag="--init_checkpoint"):
@@ -214,13 +225,9 @@ def find(path, flag="--init_checkpoint"):
     return prefix, os.path.dirname(prefix)
 
 
-def _paths(variables):
-    return {variable.path for variable in variables}
-
-
 def _load_averages(model, prefix):
     """Gives a model the averages of its weights where the checkpoint has them."""
-    tf.train.Checkpoint(average=_by_path(model.trainable_variables)).restore(prefix).expect_partial()
+    tf.train.Checkpoint(average=by_path(model.trainable_variables)).restore(prefix).expect_partial()
 
 
 def load_weights(model, prefix):
@@ -230,7 +237,7 @@ def load_weights(model, prefix):
         UserError: the checkpoint is of another model: variables are missing or have other shapes.
     """
     shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-    wanted = _by_path(model.weights)
+    wanted = by_path(model.weights)
     probe = tf.train.Checkpoint(model=wanted)
     try:
         probe.read(prefix).assert_existing_objects_matched().expect_partial()

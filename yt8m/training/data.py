@@ -38,6 +38,16 @@ def segment_spec(config, pattern, context=False, **changes):
     return rows(**fields)
 
 
+def takes_whole_videos(model, start_times=False):
+    """Whether a row of a model's rated segments is a whole video with all of them.
+
+    Args:
+        model: its name.
+        start_times: with start-time supervision.
+    """
+    return bool(start_times) or models.model_class(model).RATED_ROWS.by_video
+
+
 def _of_frames(config):
     """The config with frame-level records."""
     if config.frame_features:

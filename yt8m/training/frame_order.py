@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from yt8m.readers import pairs
+
 # The frames of a batch -> how many of each row are real; rated videos come with their segments' frames.
 FRAMES = {"frames": "num_frames", "context_frames": "context_num_frames"}
 LABELS = {"labels": "label_weights", "soft_labels": "soft_weights"}
@@ -58,6 +60,8 @@ def backwards(batch, flips, size):
     for key in (*LABELS, *LABELS.values()):
         if key in batch:
             changed[key] = tf.where(lost[:, None], 0.0, batch[key])
+    if "pair_rows" in batch:
+        changed |= pairs.without_rows(batch, lost)
     return changed
 
 

@@ -10,8 +10,11 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from yt8m.readers import pairs
 from yt8m.training.progress import Progress, RatedPairs, VideoPredictions
 from yt8m.training.stopping import StopOnSignal
+
+SHOWN_ROWS = 1024  # of an M-step's batch, which has tens of thousands
 
 
 @dataclasses.dataclass
@@ -63,7 +66,8 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
 
     Returns:
         tf.function (iterator, number of steps) -> (sum of the losses, last predictions with 0 where no label is known, last
-        labels, last label weights, last quantities of the objective by name); all but the first are of this host's first device.
+        labels, last label weights, last quantities of the objective by name); all but the first are of this host's first device,
+        and of an M-step the first SHOWN_ROWS rows. Its labels come as pairs and are spread to [N, C] on the device, step by step.
     """
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
@@ -86,14 +90,19 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
 
     compiled = tf.function(step, jit_compile=True) if xla else step
 
+    def whole_step(batch):
+        rows = SHOWN_ROWS if "pair_rows" in batch else None
+        batch = pairs.spread(batch, model.outputs[0].shape[-1])  # not in what XLA compiles: batches have other numbers of pairs
+        loss, predictions, quantities = compiled({key: value for key, value in batch.items() if key != "ids"})  # nor has it texts
+        return loss, [values[:rows] for values in (predictions, batch["labels"], batch["label_weights"])], quantities
+
     def counted_step(iterator):
-        batch = next(iterator)
-        loss, predictions, quantities = strategy.run(compiled, args=(batch,))
+        loss, shown, quantities = strategy.run(whole_step, args=(next(iterator),))
         loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
         with tf.control_dependencies([loss]):  # a step whose batch is not there does not count
             for counter in counters:
                 counter.assign_add(1)
-        return loss, predictions, batch["labels"], batch["label_weights"], quantities
+        return loss, *shown, quantities
 
     @tf.function(reduce_retracing=True)
     def train_steps(iterator, count):

@@ -35,18 +35,18 @@ class Objective:
         class_weights: float [C] on the label loss, or None.
         distillation_weight: a, 0 to 1.
         start_time_weight: of the start-time loss (training/start_times.py), for whole videos with rated segments.
+        unrated_as_negatives: weight of the pairs of a rated row that nobody rated, as negatives; 0: they do not count.
     """
 
     loss: object
     class_weights: object = None
     distillation_weight: float = 0.0
     start_time_weight: float = 0.0
+    unrated_as_negatives: float = 0.0
 
     def __call__(self, model, batch):
-        weights = batch["label_weights"] if self.class_weights is None else batch["label_weights"] * self.class_weights
         predictions = model.predict_rated(batch, training=True)
-        extra = {name: batch[name] for name in getattr(self.loss, "NEEDS", ()) if name in batch}
-        term = self.loss(predictions, batch["labels"], weights, **extra)
+        term = self.label_losses(predictions, batch)
         quantities = {}
         if "soft_labels" in batch:
             soft = losses.CrossEntropyLoss()(predictions, batch["soft_labels"], batch["soft_weights"])
@@ -58,7 +58,39 @@ class Objective:
             terms.append(self.start_time_weight * videos)
             quantities |= {"start_time_loss": tf.reduce_mean(videos), "attention_mass_in_positives": inside}
             quantities["attention_mass_in_negatives"] = outside
-        return Outcome(terms, tf.where(weights > 0, predictions, 0.0), quantities)
+        return Outcome(terms, tf.where(self._of_classes(batch["label_weights"]) > 0, predictions, 0.0), quantities)
+
+    def label_losses(self, predictions, batch):
+        """The label loss of each row, float32 [N], for predictions float32 [N, C] of a batch."""
+        labels, weights = batch["labels"], batch["label_weights"]
+        if self.unrated_as_negatives:
+            labels, weights = with_negatives(labels, weights, self.unrated_as_negatives)
+        extra = {name: batch[name] for name in getattr(self.loss, "NEEDS", ()) if name in batch}
+        return self.loss(predictions, labels, self._of_classes(weights), **extra)
+
+    def _of_classes(self, weights):
+        """Label weights [N, C], each times its class's."""
+        return weights if self.class_weights is None else weights * self.class_weights
+
+
+def with_negatives(labels, label_weights, weight):
+    """Labels and weights of rated rows in which what nobody rated is a negative.
+
+    A pair of weight w, 1 where it is rated and 0 where not (between them in a mixture of two rows), becomes one of weight
+    w + (1 - w) weight, of which the part w has the label. Rows without any rated pair stay as they are.
+
+    Args:
+        labels, label_weights: float32 [N, C].
+        weight: of a negative that nobody rated.
+
+    Returns:
+        (labels, label_weights) float32 [N, C].
+
+    Source: the authors' code of papers 000 and 001, whose second phase counts every class of a rated segment.
+    """
+    known = tf.reduce_any(label_weights > 0, axis=-1, keepdims=True)
+    weights = tf.where(known, label_weights + (1.0 - label_weights) * weight, label_weights)
+    return tf.math.divide_no_nan(label_weights * labels, weights), weights
 
 
 def teacher_agreement(predictions, soft_labels, soft_weights):

@@ -105,7 +105,8 @@ class RMSprop(ByPath, keras.optimizers.RMSprop):
     """keras.optimizers.RMSprop with ByPath's arguments."""
 
 
-# Epsilons are TensorFlow 1's, which the starter and papers 000, 001 and 003 trained with; AdamW's is paper 002's code's.
+# Epsilons are TensorFlow 1's, which the starter and papers 000, 001 and 003 trained with; AdamW's is that of the fine-tuning in
+# the code of paper 002.
 OPTIMIZERS = {
     "Adam": (Adam, {"epsilon": 1e-8}),
     "AdamW": (AdamW, {"epsilon": 1e-7, "weight_decay": 0.01}),
@@ -149,6 +150,7 @@ def make_optimizer(
     weight_decay=None,
     learning_rate_multipliers=None,
     ema_momentum=0.0,
+    epsilon=None,
 ):
     """Builds an optimizer.
 
@@ -167,14 +169,20 @@ def make_optimizer(
         learning_rate_multipliers: {first parts of a variable's path: factor}, as in ByPath.
         ema_momentum: m of the weights' average, a = m a + (1 - m) w after each step, which begins with the first step's
             weights; 0: none is kept.
+        epsilon: what is added to the root of the second moment; None: the optimizer's in OPTIMIZERS.
 
     Raises:
-        UserError: unknown name; the line lists the known ones.
+        UserError: unknown name, in a line that lists the known ones, or an epsilon for an optimizer that has none.
     """
     key = name.removesuffix("Optimizer")
     if key not in OPTIMIZERS:
         raise UserError(f"--optimizer={name}: unknown. Use one of {', '.join(known + 'Optimizer' for known in OPTIMIZERS)}.")
     optimizer_class, arguments = OPTIMIZERS[key]
+    if epsilon is not None:
+        if "epsilon" not in arguments:
+            having = ", ".join(name for name, (_, options) in OPTIMIZERS.items() if "epsilon" in options)
+            raise UserError(f"--optimizer_epsilon={epsilon:g}: {name} has no epsilon; {having} have. Leave it out.")
+        arguments = {**arguments, "epsilon": epsilon}
     if clip_norm:
         arguments = {**arguments, {"variable": "clipnorm", "global": "global_clipnorm"}[clip]: clip_norm / num_replicas}
     if weight_decay is not None:

@@ -103,7 +103,7 @@ class Progress:
         if self.total_steps is not None and warmed_up:  # the first steps' time is that of compiling them
             left = f" | {duration((self.total_steps - now) / steps_a_second)} left"
         print(
-            f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {loss:.3f} | "
+            f"training step {now}{f'/{self.total_steps}' if self.total_steps else ''} | Loss: {_shown(loss)} | "
             f"{self.judge.text(metrics)} | Examples/sec: {self.logs['examples_per_second']:.0f}{left}",
             flush=True,
         )
@@ -112,3 +112,8 @@ class Progress:
                 if np.isfinite(value):
                     tf.summary.scalar(f"train/{name}", value)
         return self.logs
+
+
+def _shown(loss):
+    """A loss with three decimals, or, of a mean over thousands of classes, with three digits that say something."""
+    return f"{loss:.3f}" if loss >= 0.1 else f"{loss:.3g}"

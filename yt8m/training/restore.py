@@ -40,7 +40,8 @@ def build(model_config):
         model_config.model,
         num_classes=model_config.num_outputs,
         feature_sizes=model_config.feature_sizes,
-        **model_config.hyperparameters,
+        video_prediction=model_config.video_prediction,
+        **models.settled(model_config.model, model_config.hyperparameters, model_config.defaults < configs.DEFAULTS),
     )
 
 

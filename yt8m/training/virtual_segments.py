@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from yt8m.readers import pairs
 from yt8m.training.frame_order import LABELS, real_frames
 
 
@@ -21,7 +22,7 @@ def mixed_rows(batch, alpha, seed):
         The entries of the batch that change, of the same shapes.
     """
     pairing, shares, rounding = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    rows = tf.shape(batch["labels"])[0]
+    rows = tf.shape(batch["labels" if "labels" in batch else "row_weights"])[0]
     partner = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=pairing)
     share = _beta(rows, alpha, shares)
     changed = {}
@@ -35,6 +36,8 @@ def mixed_rows(batch, alpha, seed):
     for labels, weights in LABELS.items():
         if labels in batch:
             changed |= _mixed_labels(batch, labels, weights, partner, share[:, None])
+    if "pair_rows" in batch:
+        changed |= pairs.mixed(batch, partner, share)
     if "video_labels" in batch:
         other = tf.where(share[:, None] < 1.0, tf.gather(batch["video_labels"], partner), 0.0)
         changed["video_labels"] = tf.maximum(batch["video_labels"], other)
