@@ -1,40 +1,9 @@
-"""Small runs with random weights, and shards."""
+"""A small run with random weights, and shards."""
 
 import pytest
 
-from tests import harness
-from tests.testing import FEATURE_SIZES, make_video, write_frame_shards
-from yt8m import config as configs
-from yt8m import models
-from yt8m.training.checkpoints import Checkpoints
-from yt8m.training.optimizers import make_optimizer
-
-CLASSES = 7
-KINDS = {
-    "MultiAttentionModel": {"hidden_size": 6, "reduced_sizes": (6, 4), "attention_sizes": (4, 3), "num_sets": 3},
-    "LogisticModel": {},
-    "BiGruModel": {"units": 6, "num_layers": 1},
-}
-
-
-def build(name, feature_sizes=FEATURE_SIZES, **changes):
-    """A model with random weights and its ModelConfig."""
-    model = models.build_model(name, CLASSES, feature_sizes, **KINDS[name])
-    harness.randomise(model)
-    config = {"feature_sizes": tuple(feature_sizes), "num_classes": CLASSES, "max_frames": 30, **changes}
-    return model, configs.ModelConfig(name, KINDS[name], **config)
-
-
-def write_run(folder, name="MultiAttentionModel", **changes):
-    """A train_dir of such a model."""
-    model, config = build(name, **changes)
-    optimizer = make_optimizer("AdamOptimizer", 0.1)
-    optimizer.build(model.trainable_variables)
-    configs.write_model_config(str(folder), config)
-    checkpoints = Checkpoints(str(folder), model, optimizer)
-    checkpoints.stage.assign(1)
-    checkpoints.save()
-    return folder
+from tests.testing import make_video, write_frame_shards
+from tests.timelines.runs import write_run
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 import yt8m
 from tests import commands
 from tests.testing import make_video, write_frame_shards
-from tests.timelines.conftest import write_run
+from tests.timelines.runs import write_run
 from yt8m.api import timelines
 from yt8m.timelines import thresholds
 from yt8m.timelines.timeline import Timeline

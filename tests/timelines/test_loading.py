@@ -7,7 +7,7 @@ import pytest
 
 import yt8m
 from tests.commands import ROOT
-from tests.timelines.conftest import CLASSES, write_run
+from tests.timelines.runs import CLASSES, write_run
 from yt8m.recipes import sources
 from yt8m.training import bundle, checkpoints
 

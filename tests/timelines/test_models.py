@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.timelines.conftest import CLASSES, build
+from tests.timelines.runs import CLASSES, build
 from yt8m.errors import UserError
 from yt8m.export import signatures
 from yt8m.scoring.scorer import Member
@@ -74,6 +74,20 @@ def test_attention_is_of_the_set_that_decides():
         expected = weights[:, :, probabilities[:, label].argmax()].mean(axis=1)
         np.testing.assert_allclose(row, expected / expected.max(), rtol=1e-5)
     assert RunScorer([Member(*build("LogisticModel"))]).attention(frames, [0]) is None
+
+
+def test_attention_of_a_model_whose_videos_are_means_of_segments():
+    model, config = build("MultiAttentionModel", video_prediction="segments_mean")
+    frames = frames_of(13)
+    (looked,) = RunScorer([Member(model, config)]).attention(frames, [4])
+    expected = []
+    for start in (0, 5, 10):
+        window, count = np.zeros((1, 5, 24), np.uint8), min(13 - start, 5)
+        window[0, :count] = frames[start : start + 5]
+        given = {"frames": tf.constant(window), "num_frames": tf.constant([count])}
+        probabilities, weights = (np.asarray(part)[0] for part in model.set_probabilities(given))
+        expected.extend(weights[:count, :, probabilities[:, 4].argmax()].mean(axis=1))
+    np.testing.assert_allclose(looked, np.array(expected) / max(expected), rtol=1e-5)
 
 
 def test_scores_that_are_no_numbers():
