@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test`, `gpu` and `beam`."""
+"""Package definition: `pip install -e .`, extras `test`, `gpu`, `beam` and `video`."""
 
 import pathlib
 import re
@@ -34,7 +34,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
-        "test": ["apache-beam>=2.77,<3", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
+        "video": ["av>=14.1"],
+        "test": ["apache-beam>=2.77,<3", "av>=14.1", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -10,7 +10,8 @@ from yt8m.cli import app
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = ("--feature_names=rgb,audio", "--feature_sizes=16,8", "--num_classes=7")
-DOORS = {"segment_eval_inference": "segment-eval", "export_model": "export"}  # whose name is not the command's
+# Those whose name is not the command's.
+DOORS = {"segment_eval_inference": "segment-eval", "export_model": "export", "extract_features": "features"}
 
 
 def given(name, *arguments):

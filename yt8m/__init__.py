@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "build_model": "yt8m.models",
     "evaluate": "yt8m.api",
+    "extract_features": "yt8m.api",
     "inference": "yt8m.api",
     "model_names": "yt8m.models",
     "train": "yt8m.api",

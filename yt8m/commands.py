@@ -11,6 +11,7 @@ DOORS = {
     "inference": "inference.py",
     "segment-eval": "segment_eval_inference.py",
     "export": "export_model.py",
+    "features": "extract_features.py",
 }
 _folder = contextvars.ContextVar("folder of the doors", default=None)  # None: through yt8m, or from Python
 

@@ -2,7 +2,7 @@
 
 from yt8m.errors import UserError
 
-_KINDS = {"model": {}, "layer": {}, "loss": {}}
+_KINDS = {"model": {}, "layer": {}, "loss": {}, "backbone": {}}
 
 
 def register(kind, name=None):

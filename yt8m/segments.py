@@ -105,7 +105,16 @@ def dequantise(frames):
 
 
 def quantise(features):
-    """Features as the nearest bytes: uint8 of the same shape."""
+    """Features float [...] as bytes uint8 [...]: clipped to [-2, 2] and truncated, which the half step of dequantise mends.
+
+    Source: the quantisers of MediaPipe's YouTube-8M graph and of VGGish's postprocessor; the starter's extractor rounds.
+    """
+    features = np.clip(features, MIN_VALUE, MAX_VALUE)
+    return np.floor((features - MIN_VALUE) * BYTES_PER_UNIT).astype(np.uint8)
+
+
+def nearest_bytes(features):
+    """Features as the bytes that dequantise nearest to them: uint8 of the same shape, with the sample's rounding."""
     return np.clip(np.rint((features - np.float32(OFFSET)) * np.float32(BYTES_PER_UNIT)), 0, 255).astype(np.uint8)
 
 

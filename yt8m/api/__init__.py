@@ -5,7 +5,8 @@ Values are Python's (a dict of hyperparameters, a list of feature_sizes) or the 
 
 from yt8m.api.evaluation import evaluate, evaluate_submission
 from yt8m.api.exporting import export_model
+from yt8m.api.features import extract_features
 from yt8m.api.scoring import inference
 from yt8m.api.training import TrainingResult, train
 
-__all__ = ["TrainingResult", "evaluate", "evaluate_submission", "export_model", "inference", "train"]
+__all__ = ["TrainingResult", "evaluate", "evaluate_submission", "export_model", "extract_features", "inference", "train"]

@@ -2,13 +2,14 @@
 
 from yt8m.flags import model, output, scoring
 from yt8m.flags.data import data
+from yt8m.flags.features import FEATURES
 from yt8m.flags.methods import METHODS
 from yt8m.flags.optimizer import OPTIMIZER
 from yt8m.flags.sample import SAMPLE
 from yt8m.flags.table import read
 from yt8m.flags.training import TRAINING
 
-__all__ = ["EVAL", "EXPORT", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TRAIN", "read"]
+__all__ = ["EVAL", "EXPORT", "FEATURES", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TRAIN", "read"]
 
 TRAIN = (
     data("train_data_pattern", "eval_data_pattern"),

@@ -28,7 +28,7 @@ import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.sample import vocabulary
-from yt8m.segments import SEGMENT_SIZE, quantise, starts_of
+from yt8m.segments import SEGMENT_SIZE, nearest_bytes, starts_of
 
 RGB, AUDIO = 1024, 128
 RATINGS = 5  # a rated video
@@ -375,7 +375,7 @@ def _frames(world, rng, topic, entities, variants):
     frames += second * rng.standard_normal(frames.shape, dtype=np.float32)
     if rng.random() < s.silent:
         frames[:, RGB:] = world.silence
-    return quantise(frames)
+    return nearest_bytes(frames)
 
 
 def _rate(world, rng, labels, focus, entities, variants, there, length):

@@ -1,0 +1,217 @@
+"""Decoding of clips whose pictures say which they are: every trap that files lay."""
+
+import os
+import struct
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from tests.commands import ROOT
+from tests.features.clips import image_of, tone, write_clip
+from tests.features.stubs import shown
+from yt8m.features import decode
+from yt8m.features.decode import Decoder, Unusable, picture
+from yt8m.features.extraction import Skipped
+
+TIMES = np.arange(125) / 25
+SECONDS = [0, 25, 50, 75, 100]  # pictures that stand for them
+LOUD = 0.4  # root mean square of the tone in a byte's steps
+AAC = ("mpeg4", "aac")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Five seconds with sound, in a container whose packets are found again after damage."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mkv", TIMES, tone(5, 44_100), rate=44_100, codecs=AAC)
+
+
+@pytest.mark.parametrize("ending", ["mov", "mkv", "mp4", "ts", "avi"])
+def test_constant_rate(tmp_path, ending):
+    rate = 44_100 if ending in ("mp4", "ts") else 16_000
+    codecs = AAC if rate == 44_100 else ("mpeg4", "pcm_s16le")
+    numbers, loudness, facts = shown(write_clip(tmp_path / f"clip.{ending}", TIMES, tone(5, rate), rate=rate, codecs=codecs))
+    late = ending == "ts"  # its pictures begin 21 ms after its sound
+    assert numbers[:5] == ([0, 24, 49, 74, 99] if late else SECONDS)
+    assert loudness[int(late) : 5] == [LOUD] * (5 - late)
+    assert facts.frames == len(numbers) == 5 + late
+    assert (facts.width, facts.height, facts.has_audio, facts.decode_errors) == (64, 48, True, 0)
+    assert abs(facts.duration - 5) < 0.05
+
+
+def test_variable_rate(tmp_path):
+    times = [0, 0.3, 0.6, 1.45, 1.5, 4.2, 4.9]
+    assert shown(write_clip(tmp_path / "clip.mov", times))[0] == [0, 2, 4, 4, 5]
+
+
+def test_a_rate_that_is_no_whole_number(tmp_path):
+    numbers, _, facts = shown(write_clip(tmp_path / "clip.mov", np.arange(150) * 1001 / 30_000))
+    assert numbers == [0, 30, 60, 90, 120, 149] and abs(facts.duration - 5.005) < 0.01
+
+
+def test_a_single_picture(tmp_path):
+    numbers, loudness, facts = shown(write_clip(tmp_path / "clip.mov", [0]))
+    assert numbers == [0] and loudness == [None] and facts.duration == 0.04 and not facts.has_audio
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_pictures_are_turned_as_they_are_meant(tmp_path, angle):
+    """The matrix of the track header says how players turn the pictures, clockwise."""
+    path = write_clip(tmp_path / "clip.mov", TIMES)
+    data = bytearray(path.read_bytes())
+    cosine, sine = round(np.cos(np.radians(angle))), round(np.sin(np.radians(angle)))
+    at = data.index(b"tkhd") + 44
+    data[at : at + 36] = struct.pack(">9i", *(x << 16 for x in (cosine, sine, 0, -sine, cosine, 0, 0, 0)), 1 << 30)
+    path.write_bytes(data)
+    seen = []
+    with Decoder(str(path)) as decoder:
+        for _, _, _, frame in decoder.pieces():
+            seen.append(picture(frame))
+    expected = np.rot90(image_of(77), k=-angle // 90)
+    assert seen[77].shape == expected.shape
+    assert np.abs(seen[77].astype(int) - expected).mean() < 12
+    facts = shown(path)[2]
+    assert (facts.width, facts.height) == ((48, 64) if angle != 180 else (64, 48))
+
+
+def test_without_sound(tmp_path):
+    path = write_clip(tmp_path / "clip.mov", TIMES)
+    assert shown(path)[1] == [None] * 5
+    with pytest.raises(Unusable, match="has no sound"):
+        shown(path, missing_audio="error")
+    with pytest.raises(Skipped, match="has no sound"):
+        shown(path, missing_audio="skip")
+
+
+def test_the_pictures_decide_how_long(tmp_path):
+    assert shown(write_clip(tmp_path / "short.mov", TIMES, tone(2)))[1] == [LOUD, LOUD, None, None, None]
+    numbers, loudness, _ = shown(write_clip(tmp_path / "long.mov", TIMES[:50], tone(5)))
+    assert (numbers, loudness) == ([0, 25], [LOUD, LOUD])
+
+
+@pytest.mark.parametrize("ending", ["mov", "mkv"])
+def test_late_sound_keeps_its_place(tmp_path, ending):
+    _, loudness, _ = shown(write_clip(tmp_path / f"clip.{ending}", TIMES, tone(2), sound_start=2.5))
+    assert loudness[:2] == [None, None] and loudness[3] == LOUD and 0 < loudness[2] < LOUD and 0 < loudness[4] < LOUD
+
+
+def test_sound_alone(tmp_path):
+    path = write_clip(tmp_path / "clip.wav", sound=tone(2.3))
+    with pytest.raises(Unusable, match="has no pictures"):
+        shown(path)
+    with pytest.raises(Skipped, match="has no pictures"):
+        shown(path, missing_video="skip")
+    numbers, loudness, facts = shown(path, missing_video="black")
+    assert numbers == [0, 0, 0] and loudness[:2] == [LOUD, LOUD] and (facts.width, facts.duration) == (0, 2.3)
+
+
+def test_two_channels_are_their_mean(tmp_path):
+    sound = tone(3, channels=2)
+    for number, channels in enumerate((sound, sound * [[1], [0]])):
+        path = write_clip(tmp_path / f"{number}.wav", sound=channels.astype(np.float32))
+        with Decoder(str(path)) as decoder:
+            samples = np.concatenate([piece[2] for piece in decoder.pieces()])
+        np.testing.assert_allclose(samples, channels.mean(axis=0), atol=1e-4)
+
+
+def test_a_cover_is_no_video(tmp_path):
+    """A picture in an ID3 tag before the sound."""
+    sound = write_clip(tmp_path / "sound.aac", sound=tone(3, 44_100), rate=44_100, codecs=AAC, format="adts").read_bytes()
+    image = write_clip(tmp_path / "cover.jpg", [0], codecs=("mjpeg", ""), format="image2").read_bytes()
+    content = b"\0image/jpeg\0\x03\0" + image
+    frame = b"APIC" + struct.pack(">I", len(content)) + b"\0\0" + content
+    size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
+    path = tmp_path / "song.aac"
+    path.write_bytes(b"ID3\x03\0\0" + size + frame + sound)
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 1
+    with pytest.raises(Unusable, match="has no pictures"):
+        shown(path)
+    assert shown(path, missing_video="black")[2].has_audio
+
+
+def test_only_the_beginning_of_a_long_file_is_read(clip):
+    numbers, loudness, facts = shown(clip, max_frames=2)
+    assert (numbers, loudness) == ([0, 25], [LOUD, LOUD]) and facts.frames == 2 and abs(facts.duration - 5) < 0.03
+
+
+def test_flipped_bytes_cost_what_they_hit(clip, tmp_path):
+    data = bytearray(clip.read_bytes())
+    rng = np.random.default_rng(3)
+    for place in rng.integers(3000, len(data), 60):
+        data[place] ^= 255
+    (tmp_path / "clip.mkv").write_bytes(data)
+    numbers, loudness, _ = shown(tmp_path / "clip.mkv")
+    assert len(numbers) in (5, 6) and len(loudness) == len(numbers)
+
+
+def test_a_truncated_file_gives_what_is_there(clip, tmp_path):
+    data = clip.read_bytes()
+    (tmp_path / "clip.mkv").write_bytes(data[: len(data) // 2])
+    numbers, _, facts = shown(tmp_path / "clip.mkv")
+    assert numbers == SECONDS[: len(numbers)] and 1 <= len(numbers) < 5 and facts.frames == len(numbers)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", bytes(range(256)) * 50])
+def test_what_is_no_video(tmp_path, content):
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(Unusable, match="cannot be opened as video or sound"):
+        shown(tmp_path / "clip.mp4")
+
+
+def test_an_mp4_without_its_index(tmp_path):
+    data = write_clip(tmp_path / "whole.mp4", TIMES).read_bytes()
+    (tmp_path / "clip.mp4").write_bytes(data[: data.index(b"moov") - 4])
+    with pytest.raises(Unusable):
+        shown(tmp_path / "clip.mp4")
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for name, reason in (("pipe.mp4", "is no file"), (".", "is no file"), ("none.mp4", "is not there")):
+        with pytest.raises(Unusable, match=reason):
+            shown(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nclip.mkv\n#EXT-X-ENDLIST\n"),
+        ("list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nclip.mkv\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile clip.mkv\n"),
+        ("list.mpd", '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>\n'),
+    ],
+)
+def test_playlists_are_refused(clip, tmp_path, name, content):
+    (tmp_path / "clip.mkv").write_bytes(clip.read_bytes())
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Unusable, match="playlist"):
+        shown(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a:b.mov", "http:b.mov", "a b.mov", "ü.mov", "%03d.mov", "-x.mov", "pipe:0"])
+def test_names_are_names(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / name, TIMES[:25], format="mov")
+    assert shown(name)[0] == [0]
+
+
+def test_pictures_of_a_huge_size_are_refused(clip, monkeypatch):
+    monkeypatch.setattr(decode, "_MAX_PIXELS", 3000)
+    with pytest.raises(Unusable, match="64 x 48 pixels"):
+        shown(clip)
+
+
+def test_memory_for_4k(tmp_path):
+    path = write_clip(tmp_path / "clip.mov", np.arange(10) / 5, tone(1), size=(3840, 2160))
+    code = (
+        "import resource, sys\n"
+        "from yt8m.features import backbones, extraction\n"
+        "print(extraction.extract(sys.argv[1], backbones.build('sketch'), extraction.Settings())[1].width)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, check=True)
+    width, kilobytes = map(int, done.stdout.split())
+    assert width == 3840 and kilobytes < 1_000_000

@@ -1,0 +1,1 @@
+"""Own videos in: from files to native YouTube-8M frame-level records."""

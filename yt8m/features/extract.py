@@ -1,0 +1,283 @@
+"""From video and sound files to a folder of native frame-level shards; a run that was stopped goes on where it was."""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import platform
+
+import numpy as np
+
+import yt8m
+from yt8m import jsonfiles
+from yt8m.errors import UserError
+from yt8m.features import backbones, extractor, parts, processes, shards, vocabulary
+from yt8m.features.decode import import_av
+from yt8m.features.extraction import RAW, Settings
+from yt8m.features.inputs import read_items, read_ratings
+from yt8m.files import write_text
+from yt8m.progress import Progress
+from yt8m.readers.records import Segments, Video, encode_video
+from yt8m.segments import SEGMENT_SIZE, quantise
+
+MANIFEST, FLAGS, VIDEOS, FAILED, WHITENING = "features.json", "dataset.flags", "videos.csv", "failed.csv", "whitening.npz"
+_FORMAT = "yt8m-features"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is asked for; the fields are the flags of `yt8m features`."""
+
+    input_videos: str
+    output_dir: str
+    backbone: str = "sketch"
+    weights_dir: str | None = None
+    whitening: str | None = None
+    vocabulary: str | None = None
+    extend_vocabulary: bool = False
+    segments_csv: str | None = None
+    id_from: str = "stem"
+    split: str | None = None
+    num_shards: int = 16
+    num_workers: int = 1
+    settings: Settings = dataclasses.field(default_factory=Settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What an extraction left.
+
+    Attributes:
+        folder: of shards, vocabulary and reports.
+        videos: {id: extraction.Facts} of those that are in the shards.
+        failed: [(path, reason)] of those that are not, and of ratings that were left out.
+        skipped: [(path, reason)] of those that were left out as it was asked for.
+        splits: {split: number of videos}.
+        flags_file: path of dataset.flags.
+    """
+
+    folder: str
+    videos: dict
+    failed: list
+    skipped: list
+    splits: dict
+    flags_file: str
+
+
+def run(job):
+    """Extracts the features of all files of the input.
+
+    Returns:
+        Features; its `failed` says which files gave none.
+
+    Raises:
+        UserError: bad input, a folder of other features, or a folder that cannot be written. What was done is kept.
+    """
+    import_av()
+    backbone = backbones.build(job.backbone, job.weights_dir)
+    _check_folder(job.output_dir)
+    items = read_items(job.input_videos, job.id_from)
+    asked = _Asked(job, items)
+    manifest = _Manifest(job, backbone)
+    outcomes = _extract(job, items, backbone)
+    videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, tuple)}
+    listed = [(item.path, *outcomes[item.id]) for item in items if item.id not in videos]
+    failed = [(path, reason) for path, kind, reason in listed if kind == extractor.FAILED]
+    skipped = [(path, reason) for path, kind, reason in listed if kind == extractor.SKIPPED]
+    failed += asked.check_ratings(videos)
+    splits = {item.id: asked.split(item) for item in items if item.id in videos}
+    if videos:
+        whitening = _whitening(job, backbone, sorted(videos))
+        sizes = {"rgb": whitening.size if whitening else backbone.SIZES["rgb"], "audio": backbone.SIZES["audio"]}
+        shards.write(job.output_dir, splits, job.num_shards, lambda id_: asked.record(id_, whitening, videos[id_].frames))
+        vocabulary.write(job.output_dir, asked.vocabulary)
+        _write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
+        manifest.write(sizes)
+    _write_reports(job.output_dir, items, videos, failed + skipped)
+    counts = {name: list(splits.values()).count(name) for name in sorted(set(splits.values()))}
+    return Features(job.output_dir, videos, failed, skipped, counts, os.path.join(job.output_dir, FLAGS))
+
+
+class _Asked:
+    """What the user says of the files: labels, ratings, splits, checked before anything is decoded."""
+
+    def __init__(self, job, items):
+        self.folder = job.output_dir
+        ratings = read_ratings(job.segments_csv, items) if job.segments_csv else []
+        texts = [label for item in items for label in item.labels] + [rating.label for rating in ratings]
+        self.vocabulary = vocabulary.resolve(job.output_dir, job.vocabulary, texts, job.extend_vocabulary)
+        self._labels = {item.id: sorted({self.vocabulary.id_of(label, item.given) for label in item.labels}) for item in items}
+        self._ratings = {}
+        for rating in ratings:
+            label = self.vocabulary.id_of(rating.label, f"{job.segments_csv}: {rating.id}")
+            self._ratings.setdefault(rating.id, []).append((rating.start, label, rating.score))
+        labels = [label for labels in self._labels.values() for label in labels]
+        labels += [label for rows in self._ratings.values() for _, label, _ in rows]
+        self.num_classes = self.vocabulary.num_classes(labels)
+        self._shares = shards.parse_split(job.split or ("train:.8,validate:.1,test:.1" if labels else "test:1"))
+        for item in items:
+            if item.split:
+                shards.check_name(item.split, item.given)
+        self._items = {item.id: item for item in items}
+
+    def split(self, item):
+        """The name of an Item's split."""
+        return item.split or shards.split_of(item.id, self._shares)
+
+    def check_ratings(self, videos):
+        """[(path, reason)] of ratings that end after their video."""
+        wrong = []
+        for id_ in sorted(self._ratings.keys() & videos.keys()):
+            frames = videos[id_].frames
+            late = [start for start, _, _ in self._ratings[id_] if start + SEGMENT_SIZE > frames]
+            if late:
+                reason = f"{len(late)} ratings left out: that at {late[0]} s ends after the video's {frames} s"
+                wrong.append((self._items[id_].path, reason))
+        return wrong
+
+    def record(self, id_, whitening, count):
+        """The serialized record of a video."""
+        frames = parts.frames(self.folder, id_)
+        if RAW in frames:
+            frames = {"rgb": quantise(whitening.apply(_floats(frames[RAW]))), "audio": frames["audio"]}
+        rows = sorted(row for row in self._ratings.get(id_, ()) if row[0] + SEGMENT_SIZE <= count)
+        segments = None
+        if rows:
+            starts, labels, scores = (np.array(column) for column in zip(*rows))
+            segments = Segments(starts, starts + SEGMENT_SIZE, labels, scores.astype(np.float32))
+        return encode_video(Video(id_, frames, np.array(self._labels[id_], np.int64), segments))
+
+
+def _extract(job, items, backbone):
+    """{id: Facts, or (kind, reason)}: parts that are there already are kept."""
+    fingerprint, outcomes, todo = backbone.fingerprint(), {}, []
+    for item in items:
+        facts = None
+        if os.path.isfile(item.path):
+            facts = parts.facts(job.output_dir, item.id, parts.source_of(item.path, job.settings, fingerprint))
+        if facts is None:
+            todo.append(item)
+        else:
+            outcomes[item.id] = facts
+    if outcomes:
+        print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
+    workers = max(1, min(job.num_workers, len(todo)))
+    threads = processes.threads_of(workers)
+    work = extractor.Extractor(job.output_dir, job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    with Progress("Extracting features", len(todo), "files") as progress:
+        for item, outcome in processes.results(work, todo, workers, extractor.of_killed):
+            outcomes[item.id] = outcome
+            seconds = sum(facts.frames for facts in outcomes.values() if not isinstance(facts, tuple))
+            progress.advance(note=f"{seconds:,} s of video")
+    return outcomes
+
+
+def _whitening(job, backbone, ids):
+    """The whitening of a backbone that needs one: the one named, the folder's, or one fitted to the parts; else None."""
+    if not backbone.NEEDS_WHITENING:
+        if job.whitening:
+            raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
+        return None
+    from yt8m.features import whitening
+
+    fingerprint, kept = backbone.fingerprint(), os.path.join(job.output_dir, WHITENING)
+    if job.whitening:
+        named = whitening.load(os.path.expanduser(job.whitening), fingerprint)
+        if os.path.exists(kept) and _sha256(kept) != _sha256(os.path.expanduser(job.whitening)):
+            raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
+        named.save(kept)
+        return named
+    if os.path.exists(kept):
+        print(f"The whitening in {kept} is used again.", flush=True)
+        return whitening.load(kept, fingerprint)
+    sample = whitening.FrameSample()
+    for id_ in ids:
+        outputs = _floats(parts.frames(job.output_dir, id_)[RAW])
+        seconds = np.flatnonzero(sample.wants(id_, np.arange(len(outputs))))
+        sample.add(id_, seconds, outputs[seconds])
+    fitted = whitening.fit(sample.outputs(), fingerprint)
+    fitted.save(kept)
+    return fitted
+
+
+class _Manifest:
+    """features.json: what the features are, by which other folders of features, and models, can be compared with them.
+
+    Raises:
+        UserError: the folder has features of another backbone.
+    """
+
+    def __init__(self, job, backbone):
+        self.job, self.path, self.fingerprint = job, os.path.join(job.output_dir, MANIFEST), backbone.fingerprint()
+        fields = {"format": jsonfiles.Text(_FORMAT), "backbone": jsonfiles.Object()}
+        earlier = jsonfiles.read(self.path, fields, "Name another --output_dir", missing=None)
+        if earlier and earlier["backbone"] != self.fingerprint:
+            raise UserError(
+                f"--output_dir={job.output_dir} has features of {jsonfiles.shown(earlier['backbone'], 200)}, and --backbone is "
+                f"{jsonfiles.shown(self.fingerprint, 200)}. Use another --output_dir."
+            )
+        if not earlier:
+            self.write(None)
+
+    def write(self, sizes):
+        """Writes the file; sizes: {feature: bytes a frame}, None: not known yet."""
+        av, whitening = import_av(), os.path.join(self.job.output_dir, WHITENING)
+        versions = {"yt8m": yt8m.__version__, "av": av.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        values = {
+            "format": _FORMAT,
+            "version": parts.VERSION,
+            "backbone": self.fingerprint,
+            "whitening": _sha256(whitening) if os.path.exists(whitening) else None,
+            "feature_sizes": sizes,
+            "flags": {**dataclasses.asdict(self.job), "settings": dataclasses.asdict(self.job.settings)},
+            "versions": versions,
+        }
+        write_text(self.path, json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+
+def _write_flags(folder, sizes, num_classes, splits):
+    """dataset.flags, for --flagfile of training."""
+    flags = {"feature_names": ",".join(sizes), "feature_sizes": ",".join(map(str, sizes.values()))}
+    if num_classes:
+        flags["num_classes"] = num_classes
+    for flag, split in (("train_data_pattern", "train"), ("eval_data_pattern", "validate")):
+        if split in splits:
+            flags[flag] = os.path.join(os.path.abspath(folder), f"{split}-*.tfrecord")
+    lines = ["--frame_features", *(f"--{name}={value}" for name, value in flags.items())]
+    write_text(os.path.join(folder, FLAGS), "\n".join(lines) + "\n")
+
+
+def _write_reports(folder, items, videos, failed):
+    """videos.csv and failed.csv."""
+    rows = [("id", "path", "duration", "frames", "width", "height", "has_audio", "decode_errors")]
+    for item in items:
+        if item.id in videos:
+            facts = dataclasses.astuple(videos[item.id])
+            rows.append((item.id, item.path, *(int(fact) if isinstance(fact, bool) else fact for fact in facts)))
+    _write_csv(os.path.join(folder, VIDEOS), rows)
+    _write_csv(os.path.join(folder, FAILED), [("path", "reason"), *failed])
+
+
+def _write_csv(path, rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue().encode("utf-8", "replace").decode())  # names of files may be no UTF-8
+
+
+def _check_folder(folder):
+    """Raises a UserError for a folder that no data pattern can name."""
+    wrong = [character for character in ",*?[" if character in os.path.abspath(folder)]
+    if wrong:
+        raise UserError(f"--output_dir={folder}: {wrong[0]!r} has a meaning in data patterns. Use a path without it.")
+
+
+def _floats(raw):
+    """float32 [N, D] of the bytes uint8 [N, 4 D] that they are kept as."""
+    return np.ascontiguousarray(raw).view("<f4")
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()

@@ -1,0 +1,158 @@
+"""One file -> its frames as bytes."""
+
+import dataclasses
+
+import numpy as np
+
+from yt8m.features.decode import Decoder, Unusable, picture
+from yt8m.features.seconds import Pictures, Waveform
+from yt8m.segments import quantise
+
+BATCH = 32  # pictures, or seconds of sound
+RAW = "rgb_float32"  # feature of unwhitened values: the bytes of float32
+POLICIES = {"missing_audio": ("silence", "skip", "error"), "missing_video": ("error", "black", "skip")}
+
+
+class Skipped(Unusable):
+    """A file that is left out because the user wants it so."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What changes the frames of a file, beside the backbone.
+
+    Attributes:
+        max_frames: at most so many, from the start.
+        missing_audio, missing_video: what to do with a file without sound or without pictures: one of POLICIES.
+    """
+
+    max_frames: int = 300
+    missing_audio: str = "silence"
+    missing_video: str = "error"
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is said of a file in videos.csv; duration in seconds."""
+
+    duration: float
+    frames: int
+    width: int
+    height: int
+    has_audio: bool
+    decode_errors: int
+
+
+def extract(path, backbone, settings, threads=2):
+    """Decodes a file and computes its features; memory does not depend on its length but for the result.
+
+    Args:
+        path: of the file.
+        backbone: a Backbone.
+        settings: Settings.
+        threads: that decode pictures.
+
+    Returns:
+        ({"rgb": uint8 [N, D], "audio": uint8 [N, D]}, Facts); with a backbone that needs whitening, instead of rgb RAW, uint8
+        [N, 4 D], the bytes of float32 values.
+
+    Raises:
+        Unusable: the file gives no features; Skipped: the settings leave it out.
+    """
+    rgb, audio = _Batches(backbone.video), _Batches(lambda patches: backbone.audio(np.stack(patches)))
+    sizes, heard = [], []
+
+    def take_picture(frame):
+        try:
+            image = picture(frame)
+        except Exception:  # FFmpeg's, NumPy's: the frame is damaged, and its second has an earlier one
+            decoder.errors["video"] += 1
+            return False
+        sizes.append(image.shape[:2])
+        rgb.add(backbone.prepare(image))
+        return True
+
+    def take_sound(second, patch):
+        heard.append(second)
+        audio.add(patch)
+
+    with Decoder(path, settings.max_frames, threads) as decoder:
+        pictures, waveform = Pictures(settings.max_frames, take_picture), Waveform(settings.max_frames, take_sound)
+        for kind, *piece in decoder.pieces():
+            (pictures if kind == "video" else waveform).add(*piece)
+        pictures.close()
+        waveform.close()
+    has_audio = bool(heard) and _mostly_sound(decoder, "audio")
+    _check(decoder, pictures, has_audio, settings)
+    count = pictures.count() if pictures.taken else waveform.count()
+    if not pictures.taken:
+        rgb.add(backbone.prepare(np.zeros((64, 64, 3), np.uint8)))
+    frames = _rgb(backbone, rgb.values()[pictures.numbers(count)])
+    frames["audio"] = (
+        _sound(backbone, np.array(heard, int), audio, count) if has_audio else np.tile(backbone.silence(), (count, 1))
+    )
+    height, width = sizes[0] if sizes else (0, 0)
+    end = pictures.end if pictures.taken else waveform.end
+    duration = end if decoder.whole or not decoder.duration else decoder.duration
+    errors = sum(decoder.errors.values())
+    return frames, Facts(round(float(duration), 3), count, width, height, has_audio, errors)
+
+
+class _Batches:
+    """Calls a function of the backbone with 32 inputs at a time and keeps what it returns."""
+
+    def __init__(self, function):
+        self.function, self._inputs, self._outputs = function, [], []
+
+    def add(self, value):
+        self._inputs.append(value)
+        if len(self._inputs) == BATCH:
+            self._run()
+
+    def values(self):
+        """float32 [n, D]"""
+        if self._inputs:
+            self._run()
+        return np.concatenate(self._outputs)
+
+    def _run(self):
+        inputs, self._inputs = self._inputs, []
+        outputs = np.asarray(self.function(inputs), np.float32)
+        if not np.isfinite(outputs).all():
+            raise Unusable("gives features that are no finite numbers")
+        self._outputs.append(outputs)
+
+
+def _rgb(backbone, values):
+    if backbone.NEEDS_WHITENING:
+        return {RAW: np.ascontiguousarray(values, "<f4").view(np.uint8)}
+    return {"rgb": quantise(values)}
+
+
+def _sound(backbone, heard, audio, count):
+    """uint8 [count, D]: a frame for every second that is heard, silence for the others."""
+    values = quantise(audio.values())
+    frames = np.tile(backbone.silence(), (count, 1))
+    frames[heard[heard < count]] = values[heard < count]
+    return frames
+
+
+def _mostly_sound(decoder, kind):
+    return 2 * decoder.errors[kind] < max(decoder.packets[kind], 1)
+
+
+def _check(decoder, pictures, has_audio, settings):
+    """Raises Unusable for a file that lacks what the settings ask for."""
+    if decoder.has_video and not pictures.taken:
+        raise Unusable("has pictures, but none can be decoded")
+    if not _mostly_sound(decoder, "video"):
+        raise Unusable(f"{decoder.errors['video']} of {decoder.packets['video']} packets of its pictures are damaged")
+    if not decoder.has_video and not has_audio:
+        raise Unusable("has neither pictures nor sound that can be decoded")
+    for name, missing in (("missing_video", not decoder.has_video), ("missing_audio", not has_audio)):
+        policy = getattr(settings, name)
+        what = "pictures" if name == "missing_video" else "sound"
+        if missing and policy == "error":
+            raise Unusable(f"has no {what} (--{name}=error)")
+        if missing and policy == "skip":
+            raise Skipped(f"left out: has no {what} (--{name}=skip)")
