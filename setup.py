@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test`, `gpu`, `beam` and `video`."""
+"""Package definition: `pip install -e .`, extras `test`, `gpu`, `beam`, `onnx` and `video`."""
 
 import pathlib
 import re
@@ -34,8 +34,18 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
+        "onnx": ["onnxruntime>=1.20"],
         "video": ["av>=14.1"],
-        "test": ["apache-beam>=2.77,<3", "av>=14.1", "pytest>=8", "pytest-xdist>=3.6", "scikit-learn>=1.5", "ruff>=0.9", "jax"],
+        "test": [
+            "apache-beam>=2.77,<3",
+            "av>=14.1",
+            "jax",
+            "onnxruntime>=1.20",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "scikit-learn>=1.5",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from yt8m.arrays import read_array
+from yt8m.arrays import read_array, read_arrays
 
 
 def npy(header, data=b""):
@@ -51,3 +51,33 @@ def test_a_whole_array_comes_as_it_is(tmp_path):
 def test_a_missing_file_is_a_value_error(tmp_path):
     with pytest.raises(ValueError, match=r"No such file"):
         read_array(tmp_path / "none.npy")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no archive",
+        archive()[:-30],
+        archive().replace(b"NUMPY", b"NUMPX"),
+        npy("{'descr': '<i8', 'fortran_order': False, 'shape': (0,), }"),
+    ],
+)
+def test_damage_of_an_archive_is_a_value_error(content):
+    with pytest.raises(ValueError, match=r"."):
+        read_arrays(io.BytesIO(content), ["values"])
+
+
+def test_objects_in_an_archive_are_refused():
+    file = io.BytesIO()
+    np.savez(file, values=np.array([{}]))
+    with pytest.raises(ValueError, match=r"pickle"):
+        read_arrays(io.BytesIO(file.getvalue()), ["values"])
+
+
+def test_arrays_of_an_archive():
+    assert {name: array.tolist() for name, array in read_arrays(io.BytesIO(archive()), ["values"]).items()} == {
+        "values": [0, 0, 0]
+    }
+    with pytest.raises(ValueError, match=r"no array 'other', but 'values'"):
+        read_arrays(io.BytesIO(archive()), ["other"])

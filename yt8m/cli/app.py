@@ -18,7 +18,7 @@ GROUPS = {
     "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
     "Combine and scale": {"ensemble": "ensemble", "beam": "beam"},
     "Use elsewhere": {"export": "export"},
-    "Data": {"features": "features", "sample": "sample"},
+    "Data": {"features": "features", "sample": "sample", "weights": "weights"},
 }
 COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
 

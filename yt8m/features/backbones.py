@@ -5,12 +5,21 @@ when it is asked for.
 """
 
 import importlib
+import multiprocessing
+import os
+import sys
 
 from yt8m import registry
 from yt8m.errors import UserError
 
 # Name -> module of yt8m.features that registers it.
-MODULES = {"sketch": "sketch"}
+MODULES = {
+    "keras": "keras_networks",
+    "keras_hub": "keras_hub_networks",
+    "onnx": "onnx_networks",
+    "sketch": "sketch",
+    "yt8m": "youtube8m",
+}
 
 
 class Backbone:
@@ -61,7 +70,13 @@ def build(text, weights_dir=None):
     if name not in MODULES:
         raise UserError(f"--backbone={text}: unknown. Use one of {', '.join(sorted(MODULES))}.")
     importlib.import_module(f"yt8m.features.{MODULES[name]}")
-    return registry.get("backbone", name)(rest, weights_dir)
+    return registry.get("backbone", name)(rest, os.path.expanduser(weights_dir) if weights_dir else None)
+
+
+def notice(text):
+    """Says something on standard error; nothing in the processes that share the work, which build the same backbone."""
+    if multiprocessing.parent_process() is None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def split_options(text):
