@@ -14,6 +14,7 @@ _PUBLIC = {
     "inference": "yt8m.api",
     "model_names": "yt8m.models",
     "train": "yt8m.api",
+    "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
 _MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")

@@ -8,5 +8,15 @@ from yt8m.api.exporting import export_model
 from yt8m.api.features import extract_features
 from yt8m.api.scoring import inference
 from yt8m.api.training import TrainingResult, train
+from yt8m.api.videos import write_videos
 
-__all__ = ["TrainingResult", "evaluate", "evaluate_submission", "export_model", "extract_features", "inference", "train"]
+__all__ = [
+    "TrainingResult",
+    "evaluate",
+    "evaluate_submission",
+    "export_model",
+    "extract_features",
+    "inference",
+    "train",
+    "write_videos",
+]
