@@ -80,7 +80,7 @@ def export(model, config, options, source):
 
 
 def _write_labels(path, label_ids, names):
-    """Writes what each column of the predictions stands for, a line each: the label id and the name, as vocabularies have them."""
+    """Writes what each column of the predictions stands for, a line each: label id and name, as vocabularies have them."""
     text = io.StringIO()
     rows = ((column, label, names.get(label, "")) for column, label in enumerate(label_ids))
     csv.writer(text, lineterminator="\n").writerows([("Column", "Index", "Name"), *rows])

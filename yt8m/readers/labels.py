@@ -102,7 +102,7 @@ def _label_ids(text, name):
 
 
 def read_vocabulary(path):
-    """{label id: name} from a CSV such as the dataset's vocabulary.csv (columns Index and Name; an empty name becomes `label ID`).
+    """{label id: name} of a CSV with columns Index and Name, as the dataset's vocabulary.csv; an empty name becomes `label ID`.
 
     Raises:
         UserError: the file cannot be read, lacks one of the columns, or has an index that is no integer.
@@ -114,9 +114,7 @@ def read_vocabulary(path):
     try:
         return {int(row[index]): row[name] or f"label {row[index]}" for row in rows if row}
     except (ValueError, IndexError) as error:
-        raise UserError(
-            f"{path} is not a vocabulary: {error}. Give a CSV with a whole number and a name of each class."
-        ) from error
+        raise UserError(f"{path} is not a vocabulary: {error}. Give a CSV with a number and a name a class.") from error
 
 
 def _read_text(path):
