@@ -76,6 +76,7 @@ BAD_FIELDS = (
     ("feature_sizes", "0,8"), ("feature_names", 3), ("hyperparameters", []), ("hyperparameters", {"hidden_size": "x"}),
     ("hyperparameters", {"hidden_size": 2**40}), ("hyperparameters", {"hidden_size": -1}), ("label_ids", ["x"]),
     ("label_ids", [-1]), ("precision", "int7"), ("precision", 3), ("model", 7), ("segment_expansion", 2**40), ("id_feature", []),
+    ("class_names", "cat"), ("class_names", [3]),
 )  # fmt: skip
 
 

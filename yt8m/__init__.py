@@ -17,6 +17,7 @@ _PUBLIC = {
     "timeline": "yt8m.api",
     "Timeline": "yt8m.timelines.timeline",
     "train": "yt8m.api",
+    "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
 _MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")

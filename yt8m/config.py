@@ -33,6 +33,7 @@ _FIELDS = {
     "loss_by_stage": jsonfiles.Optional(jsonfiles.Boolean()),
     "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
     "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
+    "class_names": jsonfiles.Optional(jsonfiles.ListOf(jsonfiles.Text()), null=True),
     "defaults": jsonfiles.Optional(jsonfiles.Integer(1, DEFAULTS)),
 }
 
@@ -62,6 +63,7 @@ class ModelConfig:
         loss_by_stage: nobody asked for this loss: it is what the last stage has chosen, and another stage chooses its own.
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
+        class_names: of each label id, "" where it has none; as far as the last that has one. None: not known.
         defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
             EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
     """
@@ -83,6 +85,7 @@ class ModelConfig:
     loss_by_stage: bool = False
     precision: str = "float32"
     sample: str | None = None
+    class_names: tuple | None = None
     defaults: int = DEFAULTS
 
     @property
@@ -225,7 +228,7 @@ def read_model_config(train_dir):
         jsonfiles.check(values, _FIELDS)
         values["feature_names"] = tuple(values["feature_names"].split(","))
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
-        for name in ("label_ids", "segment_class_ids"):
+        for name in ("label_ids", "segment_class_ids", "class_names"):
             values[name] = None if values.get(name) is None else tuple(values[name])
         return ModelConfig(**{"defaults": 1, **values})
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -307,7 +307,7 @@ def test_the_command_writes_files_a_table_and_json(data, flags_of, tmp_path, cap
     assert commands.run("export_model", f"--train_dir={run}", "--top_k=4", *flags_of) is None
     printed = capsys.readouterr().out
     out = run / "export"
-    files = ["export.json", "saved_model", "segment_float16.tflite", "segment_float32.tflite", "segment_int8.tflite"]
+    files = ["export.json", "labels.csv", "saved_model", *(f"segment_{kind}.tflite" for kind in ("float16", "float32", "int8"))]
     assert sorted(os.listdir(out)) == files
     assert sorted(os.listdir(out / "saved_model")) == [
         "assets",

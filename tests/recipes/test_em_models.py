@@ -22,11 +22,12 @@ def plan(*arguments, sample=None):
 
 
 @pytest.fixture
-def sample():
+def sample(tmp_path):
     """What the resolver asks of the built-in sample."""
+    (tmp_path / "vocabulary.csv").write_text("Index,Name\n1,cat\n")
 
     class Parts:
-        size, num_classes = "small", 108
+        size, num_classes, vocabulary_file = "small", 108, tmp_path / "vocabulary.csv"
         train_pattern, rated_pattern, video_train_pattern = "train*", "rated*", "means*"
 
     return Parts()

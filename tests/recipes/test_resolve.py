@@ -159,11 +159,12 @@ def test_a_model_is_made_smaller_on_the_sample_unless_told_otherwise(sample):
 
 
 @pytest.fixture
-def sample():
+def sample(tmp_path):
     """What the resolver asks of the built-in sample."""
+    (tmp_path / "vocabulary.csv").write_text("Index,Name\n1,cat\n")
 
     class Parts:
-        size, num_classes = "small", 108
+        size, num_classes, vocabulary_file = "small", 108, tmp_path / "vocabulary.csv"
         train_pattern, rated_pattern, video_train_pattern, held_out_pattern = "train*", "rated*", "means*", "held*"
 
     return Parts()

@@ -10,6 +10,7 @@ from yt8m.api.loading import load
 from yt8m.api.scoring import inference
 from yt8m.api.timelines import timeline
 from yt8m.api.training import TrainingResult, train
+from yt8m.api.videos import write_videos
 
 __all__ = [
     "TrainingResult",
@@ -21,4 +22,5 @@ __all__ = [
     "load",
     "timeline",
     "train",
+    "write_videos",
 ]

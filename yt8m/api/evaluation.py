@@ -8,7 +8,6 @@ from yt8m import config as configs
 from yt8m import flags, losses
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
-from yt8m.readers import labels
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import rated
@@ -17,6 +16,7 @@ from yt8m.stages import evaluate as evaluation
 from yt8m.stages import per_class, report
 from yt8m.timelines import thresholds
 from yt8m.training import restore
+from yt8m.training.names import class_names
 
 
 @errors_as_user_errors()
@@ -75,7 +75,7 @@ def _evaluate_checkpoint(given, folder, trained):
     sample = None if given.get("eval_data_pattern") else restore.sample_of(trained.config)
     segments, options = given.get("segment_labels", False), {"threshold": given.get("threshold", 0.5)}
     options["batch_size"] = given.get("batch_size", 128)
-    names = _names(given, trained.config)
+    names = class_names(trained.config, given.get("vocabulary_file")) if given.get("per_class_output") else None
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
     if segments:
@@ -104,20 +104,6 @@ def _thresholds(given, config):
         print(f"Wrote {path}: thresholds of {count} classes, those with a positive rating, for yt8m timeline --thresholds_file.")
 
     return write if path else None
-
-
-def _names(given, config):
-    """{label id: name} for --per_class_output: of --vocabulary_file, else of the sample that the model was trained on, else None.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    if not given.get("per_class_output"):
-        return None
-    if given.get("vocabulary_file"):
-        return labels.read_vocabulary(os.path.expanduser(given["vocabulary_file"]))
-    sample = restore.sample_of(config)
-    return sample and labels.read_vocabulary(sample.vocabulary_file)
 
 
 @errors_as_user_errors()

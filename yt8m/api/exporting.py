@@ -15,6 +15,7 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring.classes import columns_of, predicted_label_ids, scored_label_ids
 from yt8m.training import restore
+from yt8m.training.names import class_names
 
 
 @errors_as_user_errors()
@@ -55,6 +56,7 @@ def export_model(**given):
         calibration_segments=given.get("calibration_segments", 300),
         batch_size=given.get("batch_size", 16),
         overwrite=overwrite,
+        names=class_names(trained.config, given.get("vocabulary_file")),
     )
     export.export(_in_float32(trained), trained.config, options, trained.prefix)
     print(f"Wrote {output}. docs/export.md says how to call what is in it.")

@@ -14,9 +14,10 @@ from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.scorer import Member
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.timelines.models import RunScorer
-from yt8m.timelines.names import class_name, class_names
+from yt8m.timelines.names import class_name
 from yt8m.timelines.timeline import Settings, make_timeline
 from yt8m.training import bundle, restore
+from yt8m.training.names import class_names
 
 
 @errors_as_user_errors()

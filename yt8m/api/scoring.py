@@ -3,15 +3,17 @@
 import os
 
 from yt8m import commands, flags
+from yt8m import config as configs
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
-from yt8m.scoring import infer, workers
+from yt8m.scoring import infer, named, workers
 from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.infer import Member
 from yt8m.training import bundle, restore
+from yt8m.training.names import class_names
 
 SEGMENT_FLAGS = ("segment_shifts", "skip_head_segments", "skip_tail_segments")
 
@@ -40,7 +42,9 @@ def inference(**given):
     folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")] if needed else []
     output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))
     if given.get("merge_workers"):
+        names = _names(given, None)
         workers.merge(output, given["num_workers"], given.get("segment_max_pred"))
+        _write_names(output, names, segments=True)
         return output
     first, members = restored(given, folders)
     if given.get("output_model_tgz"):
@@ -48,12 +52,14 @@ def inference(**given):
         print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
     sample = None if given.get("input_data_pattern") else restore.sample_of(first.config)
     job = _job(given, output, sample, first.config)
-    scorer = _scorer(given, members)
+    scorer, names = _scorer(given, members), _names(given, first.config)
     if given.get("segment_labels"):
         infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
+        _write_names(output, names, segments=True)
         _say_next(job, sample, folders[0])
     else:
         infer.rank_classes(scorer, job, given.get("top_k", 20))
+        _write_names(output, names, segments=False)
     if not job.output_file:
         return job.scores_output
     return workers.partial_path(job.output_file, *job.worker) if job.worker else job.output_file
@@ -79,6 +85,10 @@ def check(given):
     merge = bool(given.get("merge_workers"))
     if [merge, "worker_index" in given].count(True) != ("num_workers" in given):
         raise UserError("--num_workers goes with one of --worker_index and --merge_workers. Give it and one of these, or none.")
+    if given.get("names") and (given.get("output_file") == "" or "worker_index" in given):
+        raise UserError("--names goes with the --output_file of one worker, or with --merge_workers. Leave it out.")
+    if given.get("vocabulary_file") and not given.get("names"):
+        raise UserError(f"--vocabulary_file={given['vocabulary_file']} is for --names, which is not given. Give both or neither.")
     if merge and given.get("output_file") == "":
         raise UserError("--merge_workers with an empty --output_file: name the workers' output file.")
 
@@ -93,6 +103,21 @@ def restored(given, folders):
     trained = [restore.newest(*where, sources.expected(given)) for where in zip(folders, checkpoints)]
     paths = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
     return trained[0], [Member(run.model, run.config, *rest) for run, *rest in zip(trained, weights, paths)]
+
+
+def _names(given, config):
+    """{label id: name} for --names, None without it; `config` is of the first model, None: its folder has it."""
+    if not given.get("names"):
+        return None
+    if config is None and not given.get("vocabulary_file"):
+        config = configs.read_model_config(sources.folder_of_run(given).split(",")[0].strip())
+    return class_names(config, given.get("vocabulary_file"))
+
+
+def _write_names(output, names, segments):
+    """Writes what is in the CSV once more, with the names of the classes, unless they are None."""
+    if names is not None:
+        print(f"Wrote {named.write(output, names, segments)}: the same with the classes' names.")
 
 
 def _one_each(given, name, count):

@@ -12,9 +12,9 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring.classes import scored_label_ids
 from yt8m.timelines import command, models, thresholds, videos
-from yt8m.timelines.names import class_names
 from yt8m.timelines.timeline import Settings
 from yt8m.training import bundle, restore
+from yt8m.training.names import class_names
 
 MANIFEST, VOCABULARY = "features.json", "vocabulary.csv"  # of the feature extractor
 _SETTINGS = ("stride", "high", "low", "merge_gap", "min_length", "top_classes")

@@ -1,6 +1,8 @@
 """A trained model as files that run without this package: SavedModel and LiteRT, and what each of them costs in MAP."""
 
+import csv
 import dataclasses
+import io
 import json
 import os
 
@@ -10,8 +12,9 @@ from yt8m.export.formats import Exported, write_format
 from yt8m.export.measure import keras_scorer, measure
 from yt8m.files import replacing_folder, write_text
 from yt8m.readers.patterns import match_files
+from yt8m.scoring.classes import predicted_label_ids
 
-REPORT = "export.json"
+REPORT, LABELS = "export.json", "labels.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,7 @@ class ExportConfig:
         calibration_segments: how many segments of them, at least.
         batch_size: videos at a time.
         overwrite: replace an earlier export in output_dir.
+        names: {label id: class name}, for labels.csv.
     """
 
     output_dir: str
@@ -40,6 +44,7 @@ class ExportConfig:
     calibration_segments: int = 300
     batch_size: int = 16
     overwrite: bool = False
+    names: dict = dataclasses.field(default_factory=dict)
 
 
 def export(model, config, options, source):
@@ -68,9 +73,18 @@ def export(model, config, options, source):
             raise UserError(failed[0].problem)
         if options.eval_data_pattern:
             measure(rows, config, options)
+        _write_labels(os.path.join(unfinished, LABELS), predicted_label_ids(config), options.names)
         write_text(os.path.join(unfinished, REPORT), json.dumps(report.content(rows, config, options, source), indent=1) + "\n")
     report.show(rows, folder, options)
     return rows
+
+
+def _write_labels(path, label_ids, names):
+    """Writes what each column of the predictions stands for, a line each: label id and name, as vocabularies have them."""
+    text = io.StringIO()
+    rows = ((column, label, names.get(label, "")) for column, label in enumerate(label_ids))
+    csv.writer(text, lineterminator="\n").writerows([("Column", "Index", "Name"), *rows])
+    write_text(path, text.getvalue())
 
 
 def check_output_dir(folder, overwrite):

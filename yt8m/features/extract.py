@@ -78,7 +78,7 @@ def run(job):
     """
     import_av()
     backbone = backbones.build(job.backbone, job.weights_dir)
-    _check_folder(job.output_dir)
+    check_folder(job.output_dir)
     items = read_items(job.input_videos, job.id_from)
     asked = _Asked(job, items)
     _check_whitening(job, backbone)
@@ -94,7 +94,7 @@ def run(job):
         sizes = {"rgb": whitening.size if whitening else backbone.SIZES["rgb"], "audio": backbone.SIZES["audio"]}
         shards.write(job.output_dir, splits, job.num_shards, lambda id_: asked.record(id_, whitening, videos[id_].frames))
         vocabulary.write(job.output_dir, asked.vocabulary)
-        _write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
+        write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
         manifest.write(sizes)
     _write_reports(job.output_dir, items, videos, failed + skipped)
     counts = {name: list(splits.values()).count(name) for name in sorted(set(splits.values()))}
@@ -252,16 +252,31 @@ class _Manifest:
         write_text(self.path, json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def _write_flags(folder, sizes, num_classes, splits):
-    """dataset.flags, for --flagfile of training."""
+def write_flags(folder, sizes, num_classes, splits, **more):
+    """Writes dataset.flags, for --flagfile of training.
+
+    Args:
+        folder: of the features, with vocabulary.csv if there is one.
+        sizes: {feature: bytes a frame}.
+        num_classes: 0: not known.
+        splits: names of those that there are.
+        **more: flags to add.
+
+    Returns:
+        (path of the file, {flag: value} of what it says).
+    """
     flags = {"feature_names": ",".join(sizes), "feature_sizes": ",".join(map(str, sizes.values()))}
     if num_classes:
         flags["num_classes"] = num_classes
     for flag, split in (("train_data_pattern", "train"), ("eval_data_pattern", "validate")):
         if split in splits:
             flags[flag] = os.path.join(os.path.abspath(folder), f"{split}-*.tfrecord")
+    if os.path.exists(os.path.join(folder, vocabulary.FILE)):
+        flags["vocabulary_file"] = os.path.join(os.path.abspath(folder), vocabulary.FILE)
+    flags |= more
     lines = ["--frame_features", *(f"--{name}={value}" for name, value in flags.items())]
     write_text(os.path.join(folder, FLAGS), "\n".join(lines) + "\n")
+    return os.path.join(folder, FLAGS), {"frame_features": True, **flags}
 
 
 def _write_reports(folder, items, videos, failed):
@@ -281,7 +296,7 @@ def _write_csv(path, rows):
     write_text(path, text.getvalue().encode("utf-8", "replace").decode())  # names of files may be no UTF-8
 
 
-def _check_folder(folder):
+def check_folder(folder):
     """Raises a UserError for a folder that no data pattern can name."""
     wrong = [character for character in ",*?[" if character in os.path.abspath(folder)]
     if wrong:

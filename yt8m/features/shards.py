@@ -55,7 +55,7 @@ def shard_of(id_, num_shards):
 
 
 def write(folder, splits, num_shards, record):
-    """Writes the shards, those of earlier runs that have no video any more go.
+    """Writes the shards; those of earlier runs that have no video any more go.
 
     Args:
         folder: of the shards.
@@ -71,8 +71,13 @@ def write(folder, splits, num_shards, record):
         ids[f"{splits[id_]}-{shard_of(id_, num_shards):05d}-of-{num_shards:05d}.tfrecord"].append(id_)
     for name in sorted(ids):
         write_shard(os.path.join(folder, name), map(record, ids[name]))
+    remove_others(folder, ids)
+
+
+def remove_others(folder, names):
+    """Removes the shards in a folder that do not have one of these names."""
     for name in os.listdir(folder):
-        if _NAME.fullmatch(name) and name not in ids:
+        if _NAME.fullmatch(name) and name not in names:
             os.remove(os.path.join(folder, name))
 
 

@@ -40,6 +40,12 @@ FEATURES = (
         "recipe, see docs/training.md; else 128.",
     ),
 )
+VOCABULARY = Flag(
+    "vocabulary_file",
+    str,
+    "CSV with Index and Name of the classes, such as the dataset's vocabulary.csv. Default: the names that the model was trained "
+    "with.",
+)
 
 
 def data(*patterns, features=FEATURES):

@@ -1,6 +1,7 @@
 """Flags of the commands that use a trained model: evaluation, inference, the score of a submission, export."""
 
 from yt8m.flags import values
+from yt8m.flags.data import VOCABULARY
 from yt8m.flags.model import EXPECTED
 from yt8m.flags.table import Flag, Group
 from yt8m.flags.timeline import THRESHOLDS
@@ -24,11 +25,7 @@ EVALUATION = Group(
             "CSV to write: a line a class with its label id, name, average precision and number of positives; of each new "
             "checkpoint anew.",
         ),
-        Flag(
-            "vocabulary_file",
-            str,
-            "The dataset's vocabulary.csv, for the names in it. Default: the sample's, if the model was trained on it.",
-        ),
+        VOCABULARY,
         Flag("checkpoint", str, "Evaluate this checkpoint of the run, once. Default: the newest."),
         Flag("run_once", bool, "Evaluate the newest checkpoint only. --norun_once: never stop waiting for more."),
         Flag("eval_interval_secs", int, "Seconds between two looks for a new checkpoint. Default: 10."),
@@ -53,6 +50,12 @@ INFERENCE = Group(
             "CSV to write; --output_file= (empty): none, --scores_output alone. Default: predictions.csv in the (first) "
             "train_dir.",
         ),
+        Flag(
+            "names",
+            bool,
+            "Also write what was found with the classes' names, a line each, beside --output_file: predictions.names.csv.",
+        ),
+        VOCABULARY,
         Flag("top_k", int, "Classes a video to write. Default: 20."),
         Flag("segment_max_pred", int, "Segments a class to write. Default: 100000."),
         Flag(
@@ -144,6 +147,7 @@ EXPORT = Group(
             "int8, dynamic (8-bit weights, float activations). Default: saved_model,float32,float16,int8; int8 where there are "
             "shards to calibrate on.",
         ),
+        VOCABULARY,
         Flag("top_k", int, "Best (segment, class) pairs a video that serving gives. Default: 20."),
         Flag(
             "calibration_data_pattern",

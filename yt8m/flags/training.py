@@ -56,6 +56,12 @@ TRAINING = Group(
             "and 001, the authors' code: 1). 0: they do not count. Default: 0.",
         ),
         Flag("segment_classes_only", bool, "Keep only videos with a segment class, and predict only those classes."),
+        Flag(
+            "vocabulary_file",
+            str,
+            "CSV with Index and Name of the classes, which are kept with the run and name its classes from then on; where "
+            "--num_classes is not given, it says how many there are. Default: the sample's, if that is trained on.",
+        ),
         Flag("seed", int, "Seed of weights, order and dropout: the same seed gives the same run. Default: 1."),
         Flag(
             "devices",

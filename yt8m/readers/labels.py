@@ -102,19 +102,19 @@ def _label_ids(text, name):
 
 
 def read_vocabulary(path):
-    """{label id: name} from the dataset's vocabulary.csv (columns `Index` and `Name`; an empty name becomes `label ID`).
+    """{label id: name} of a CSV with columns Index and Name, as the dataset's vocabulary.csv; an empty name becomes `label ID`.
 
     Raises:
         UserError: the file cannot be read, lacks one of the columns, or has an index that is no integer.
     """
     header, *rows = _rows(_read_text(str(path)), path) or [[]]
     if "Index" not in header or "Name" not in header:
-        raise UserError(f"{path} has no columns `Index` and `Name`; it has {header}. Give the dataset's vocabulary.csv.")
+        raise UserError(f"{path} has no columns `Index` and `Name`; it has {header}. Give a CSV of classes that has them.")
     index, name = header.index("Index"), header.index("Name")
     try:
         return {int(row[index]): row[name] or f"label {row[index]}" for row in rows if row}
     except (ValueError, IndexError) as error:
-        raise UserError(f"{path} is not a vocabulary: {error}. Give the dataset's vocabulary.csv.") from error
+        raise UserError(f"{path} is not a vocabulary: {error}. Give a CSV with a number and a name a class.") from error
 
 
 def _read_text(path):

@@ -5,7 +5,7 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.flags.model import STARTER
 from yt8m.recipes import checks, defaults
-from yt8m.recipes.sources import named_segment_label_ids, names_and_sizes
+from yt8m.recipes.sources import class_names, named_segment_label_ids, names_and_sizes, num_classes
 
 FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
 MUST_AGREE = ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids")
@@ -30,12 +30,13 @@ def model_config(given, base=None, sample=None, label_ids=None):
     default_names, default_sizes = _features(takes_frames, sample)
     chosen, small = hyperparameters(given), defaults.small(name) if sample else {}
     models.check_hyperparameters(name, chosen)
+    classes = class_names(given, base, sample)
     asked = {
         "model": name,
         "hyperparameters": base.hyperparameters if base and not chosen else {**small, **chosen},
         "feature_names": names or base_or("feature_names", default_names),
         "feature_sizes": sizes or base_or("feature_sizes", default_sizes),
-        "num_classes": given.get("num_classes", base_or("num_classes", sample.num_classes if sample else 3862)),
+        "num_classes": num_classes(given, base, sample, classes),
         "label_ids": label_ids or base_or("label_ids", None),
         "id_feature": given.get("id_feature", base_or("id_feature", "id")),
         "max_frames": given.get("max_frames", base_or("max_frames", 300)),
@@ -43,6 +44,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
     _check_agreement(asked, base)
     asked["segment_class_ids"] = None if asked["label_ids"] else named_segment_label_ids(given, base)
     _check_label_ids(asked)
+    _check_class_names(classes, asked["num_classes"])
     return configs.ModelConfig(
         **asked,
         **segments(name, given, base, sample),
@@ -52,6 +54,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         loss_by_stage="label_loss" not in given and base_or("loss_by_stage", True),
         precision=given.get("precision") or (base.precision if base else default_precision()),
         sample=sample.size if sample else None,
+        class_names=classes,
         defaults=base_or("defaults", configs.DEFAULTS),
     )
 
@@ -148,3 +151,16 @@ def _check_label_ids(asked):
                 f"--segment_label_ids_file: label id {highest} is none of --num_classes={asked['num_classes']}, which are below "
                 "it. Name the file that goes with the data."
             )
+
+
+def _check_class_names(names, num_classes):
+    """Refuses names of classes that no record can have.
+
+    Raises:
+        UserError: names one.
+    """
+    if names and len(names) > num_classes:
+        raise UserError(
+            f"--vocabulary_file: class {len(names) - 1} ({names[-1]}) is none of --num_classes={num_classes}, which are below "
+            f"it. Give --num_classes={len(names)}, or the file that goes with the data."
+        )

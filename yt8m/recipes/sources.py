@@ -99,6 +99,31 @@ def named_segment_label_ids(given, base):
     return base.segment_class_ids if base else None
 
 
+def class_names(given, base, sample):
+    """Names of the classes by label id, a tuple: of --vocabulary_file, else those of `base`, else the sample's; None: not known.
+
+    Args:
+        given: {flag: value}.
+        base: ModelConfig that the run goes on from, or None.
+        sample: the built-in Sample, or None with named data.
+
+    Raises:
+        UserError: the file is no vocabulary, or has an id that no class can have.
+    """
+    path = os.path.expanduser(given["vocabulary_file"]) if given.get("vocabulary_file") else None
+    if not path and base and base.class_names:
+        return base.class_names
+    if not path and not sample:
+        return None
+    path = path or str(sample.vocabulary_file)
+    names = labels.read_vocabulary(path)
+    wrong = [label for label in names if not 0 <= label < configs.MAX_CLASSES]
+    if wrong or not names:
+        what = f"Index {wrong[0]}" if wrong else "no class"
+        raise UserError(f"--vocabulary_file={path}: {what}: expected whole numbers from 0 up, and a Name each. Correct the file.")
+    return tuple(names.get(label, "") for label in range(max(names) + 1))
+
+
 def segment_label_ids(given, sample, base=None):
     """Ids of the segment classes where a training needs them, else None.
 
@@ -109,8 +134,20 @@ def segment_label_ids(given, sample, base=None):
     named = named_segment_label_ids(given, base)
     if named or sample:
         return named or labels.read_label_ids(sample.segment_label_ids_file)
-    num_classes = given.get("num_classes", base.num_classes if base else labels.NUM_CLASSES)
-    return labels.default_segment_label_ids(num_classes) or tuple(range(num_classes))
+    count = num_classes(given, base, None, class_names(given, base, None))
+    return labels.default_segment_label_ids(count) or tuple(range(count))
+
+
+def num_classes(given, base, sample, names):
+    """--num_classes, else that of `base` or the sample, else as many as there are names of classes, else YouTube-8M's.
+
+    Args:
+        given, base, sample: as class_names'.
+        names: of the classes, as class_names returns them.
+    """
+    if "num_classes" in given or base or sample:
+        return given.get("num_classes") or (base or sample).num_classes
+    return len(names) if names else labels.NUM_CLASSES
 
 
 def expected(given):

@@ -128,6 +128,24 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         yield write
 
 
+def read_video_predictions(path):
+    """Yields (video id, [(label id, confidence as it is written)]) line by line, of a file of write_video_predictions.
+
+    Raises:
+        UserError: the file cannot be read, or, with its number, a line is not `id,label confidence ...`.
+    """
+    for number, line in _lines(path):
+        text = line.decode(errors="replace")
+        if not text or (number == 1 and text == VIDEO_HEADER):
+            continue
+        video, comma, pairs = text.partition(",")
+        fields = pairs.split()
+        labels = fields[::2]
+        if not comma or len(fields) % 2 or not all(label.isascii() and label.isdecimal() for label in labels):
+            raise UserError(f"{path}, line {number}: {_shown(text)}: expected `id,label confidence label confidence ...`.")
+        yield video, list(zip(map(int, labels), fields[1::2]))
+
+
 def _lines(path):
     """(number from 1, line without its end) of a file, as bytes."""
     try:

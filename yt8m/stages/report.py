@@ -15,6 +15,7 @@ from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
 from yt8m.training import checkpoints
+from yt8m.training.names import class_names
 
 REPORT = "report.json"
 FINISHED = "finished"
@@ -99,7 +100,7 @@ def draw(path, model, config, sample):
     ids = [label for label in labels.read_label_ids(sample.segment_label_ids_file) if label in columns]
     with np.load(sample.truth_file) as stored:
         truth = sample_truth(stored, ids)
-    pictures.where(path, model, config, sample.held_out_pattern, truth, labels.read_vocabulary(sample.vocabulary_file), columns)
+    pictures.where(path, model, config, sample.held_out_pattern, truth, class_names(config), columns)
 
 
 def sample_truth(stored, ids):

@@ -96,5 +96,6 @@ RULES = {
     "loss_by_stage": Rule(NOT_KEPT, "the loss itself is compared"),
     "precision": Rule(COMING, "the weights are kept in float32 under any"),
     "sample": Rule(NOT_KEPT, "the files are compared"),
+    "class_names": Rule(ANY, "they name the classes and change nothing in the training", "vocabulary_file"),
     "defaults": _MODEL,
 }

@@ -1,0 +1,20 @@
+"""docs/own_features.md runs as it stands."""
+
+import csv
+import pathlib
+import re
+
+DOC = pathlib.Path(__file__).parent.parent / "docs" / "own_features.md"
+WHOLE, TINY = "120, 40, 512, 200", "30, 20, 512, 2"
+
+
+def test_the_example(tmp_path, monkeypatch):
+    example = re.search(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert example.count(WHOLE) == 1
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example.replace(WHOLE, TINY), DOC.name, "exec"), {})
+    with open(tmp_path / "features" / "classes.csv", newline="") as file:
+        assert [line["Name"] for line in csv.DictReader(file)] == ["cat", "dog", "guitar"]
+    with open(tmp_path / "features" / "model" / "predictions.names.csv", newline="") as file:
+        assert {line["Name"] for line in csv.DictReader(file)} == {"cat", "dog", "guitar"}
+    assert (tmp_path / "features" / "whitening-clip.npz").exists()
