@@ -13,11 +13,11 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features import backbones, parts, processes, shards, vocabulary
+from yt8m.features import backbones, mediapipe, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
 from yt8m.features.extraction import RAW, VERSION, Settings, source_of
 from yt8m.features.extractor import Extractor, Failure, of_killed
-from yt8m.features.inputs import read_items, read_ratings
+from yt8m.features.inputs import ENDINGS, read_items, read_ratings
 from yt8m.files import write_text
 from yt8m.progress import Progress
 from yt8m.readers.records import Segments, Video, encode_video
@@ -29,7 +29,7 @@ _FORMAT = "yt8m-features"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is asked for; the fields are the flags of `yt8m features`."""
+    """What is asked for; the fields are the flags of `yt8m features`. from_mediapipe: the input is features.pb of MediaPipe."""
 
     input_videos: str
     output_dir: str
@@ -43,6 +43,7 @@ class Job:
     split: str | None = None
     num_shards: int = 16
     num_workers: int = 1
+    from_mediapipe: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
 
 
@@ -76,14 +77,17 @@ def run(job):
     Raises:
         UserError: bad input, a folder of other features, or a folder that cannot be written. What was done is kept.
     """
-    import_av()
-    backbone = backbones.build(job.backbone, job.weights_dir)
     check_folder(job.output_dir)
-    items = read_items(job.input_videos, job.id_from)
+    if job.from_mediapipe:
+        backbone, read, endings = mediapipe.MediaPipe(), mediapipe.convert, mediapipe.ENDINGS
+    else:
+        import_av()
+        backbone, read, endings = backbones.build(job.backbone, job.weights_dir), None, ENDINGS
+    items = read_items(job.input_videos, job.id_from, endings)
     asked = _Asked(job, items)
     _check_whitening(job, backbone)
     manifest = _Manifest(job, backbone)
-    outcomes = _extract(job, items, backbone)
+    outcomes = _extract(job, items, backbone, read)
     videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, Failure)}
     failures = [(item.path, outcomes[item.id]) for item in items if item.id not in videos]
     failed, skipped = ([(path, f.reason) for path, f in failures if f.skipped == kind] for kind in (False, True))
@@ -151,7 +155,7 @@ class _Asked:
         return encode_video(Video(id_, frames, np.array(self._labels[id_], np.int64), segments))
 
 
-def _extract(job, items, backbone):
+def _extract(job, items, backbone, read):
     """{id: Facts or Failure}: parts that are there already are kept."""
     fingerprint, outcomes, todo = backbone.fingerprint(), {}, []
     for item in items:
@@ -164,9 +168,9 @@ def _extract(job, items, backbone):
             outcomes[item.id] = facts
     if outcomes:
         print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
-    workers = max(1, min(job.num_workers, len(todo)))
+    workers = 1 if read else max(1, min(job.num_workers, len(todo)))  # what is not decoded needs no processes
     threads = processes.threads_of(workers)
-    work = Extractor(job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    work = Extractor(job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone, read)
     seconds = sum(facts.frames for facts in outcomes.values())
     with Progress("Extracting features", len(todo), "files") as progress:
         for item, outcome in processes.results(work, todo, workers, of_killed):
@@ -238,8 +242,10 @@ class _Manifest:
 
     def write(self, sizes):
         """Writes the file; sizes: {feature: bytes a frame}, None: not known yet."""
-        av, whitening = import_av(), os.path.join(self.job.output_dir, WHITENING)
-        versions = {"yt8m": yt8m.__version__, "av": av.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        whitening = os.path.join(self.job.output_dir, WHITENING)
+        versions = {"yt8m": yt8m.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        if not self.job.from_mediapipe:
+            versions["av"] = import_av().__version__
         values = {
             "format": _FORMAT,
             "version": VERSION,

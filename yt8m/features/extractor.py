@@ -34,11 +34,12 @@ class Extractor:
         fingerprint: of the backbone.
         threads: that decode.
         built: the Backbone, if there is one already; it stays in this process.
+        read: function with extraction.extract's arguments and results.
     """
 
-    def __init__(self, backbone, weights_dir, settings, fingerprint, threads, built=None):
+    def __init__(self, backbone, weights_dir, settings, fingerprint, threads, built=None, read=None):
         self.backbone, self.weights_dir, self.settings = backbone, weights_dir, settings
-        self.fingerprint, self.threads, self._built = fingerprint, threads, built
+        self.fingerprint, self.threads, self._built, self._read = fingerprint, threads, built, read
 
     def __getstate__(self):
         return {**self.__dict__, "_built": None}
@@ -49,7 +50,7 @@ class Extractor:
             self._built = backbones.build(self.backbone, self.weights_dir)
         try:
             source = source_of(item.path, self.settings, self.fingerprint)
-            return Extracted(*extract(item.path, self._built, self.settings, self.threads), source)
+            return Extracted(*(self._read or extract)(item.path, self._built, self.settings, self.threads), source)
         except Unusable as error:
             return Failure(str(error), isinstance(error, Skipped))
         except FileNotFoundError:
