@@ -141,8 +141,14 @@ def phases(runs):
     yield f"{MULTI}, fine-tuned", f"{ATTENTION}, fine-tuned", "above (001)"
 
 
-def context(runs, **changes):
-    """Context-agnostic, context-aware with the same encoders, and their mean (paper 002)."""
+def context(runs, readings=None, **changes):
+    """Context-agnostic, context-aware with the same encoders, and their mean (paper 002).
+
+    Args:
+        runs: Seed.
+        readings: other readings of the context-aware model, {name: hyperparameters}.
+        **changes: of fine-tuning.
+    """
     start, how = f"{DBOF}, pre-trained", "".join(f", {name}={value}" for name, value in changes.items())
     agnostic, aware = f"{DBOF}, fine-tuned{how}", f"aware{how}"
     runs.run(start, DBOF, "pretrain")
@@ -155,6 +161,9 @@ def context(runs, **changes):
     yield aware, agnostic, "above (002)"
     yield f"agnostic + aware{how}", agnostic, "above (002)"
     yield f"agnostic + aware{how}", aware, "above (002)"
+    for name, options in (readings or {}).items():
+        runs.run(f"{aware}, {name}", "ContextAwareModel", hyperparameters={**both, **options}, **checkpoints, **changes)
+        yield f"{aware}, {name}", aware, ""
 
 
 def expectation_maximisation(runs, model=ATTENTION, threshold=0.9):
@@ -257,10 +266,14 @@ def store(runs, name, pattern, folder):
         infer.rank_segments(scorer, infer.Job(pattern, scores_output=folder))
 
 
+# The segment's vector as it was here before it was the authors' code's.
+READINGS = {"segment after the ReLU": {"segment_layer": "hidden", "segment_activation": True}}
+
 GROUPS = {
     "phases": phases,
     "context": context,
-    "context_longer": lambda runs: context(runs, max_steps=1500),  # the new layers of a context model start from nothing
+    # The new layers of a context model start from nothing.
+    "context_longer": lambda runs: context(runs, READINGS, max_steps=1500),
     "em": expectation_maximisation,
     "em_lower_threshold": lambda runs: expectation_maximisation(runs, threshold=0.5),
     "em_logistic": lambda runs: expectation_maximisation(runs, LOGISTIC),
