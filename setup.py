@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["yt8m", "yt8m.*"]), "yt8m.configs"],
     package_dir={"yt8m.configs": "configs"},
-    package_data={"yt8m.configs": ["*.flags"], "yt8m.readers": ["*.csv"]},
+    package_data={"yt8m.configs": ["*.flags"], "yt8m.readers": ["*.csv"], "yt8m.timelines": ["*.html", "page.css", "page.js"]},
     entry_points={"console_scripts": ["yt8m = yt8m.cli.app:main"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
@@ -40,6 +40,7 @@ setup(
             "apache-beam>=2.77,<3",
             "av>=14.1",
             "jax",
+            "jsonschema>=4",
             "onnxruntime>=1.20",
             "pytest>=8",
             "pytest-xdist>=3.6",

@@ -1,15 +1,15 @@
-"""Writes the tables of docs/ that are made from the code, between their markers.
+"""Writes the tables of docs/ that are made from the code or from the logs of benchmarks, between their markers.
 
-  python docs/make_tables.py            after a change of yt8m/recipes/defaults.py or of a model's facts
+  python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
 """
 
+import json
 import pathlib
 
 from yt8m import models, registry
 from yt8m.recipes import defaults
 
-PAGE = pathlib.Path(__file__).parent / "training.md"
-BEGIN, END = "<!-- recipes: made by docs/make_tables.py -->\n", "<!-- recipes: end -->\n"
+DOCS = pathlib.Path(__file__).parent
 COLUMNS = ("recipe", "used for", "stage", "batch", "learning rate", "schedule", "length", "optimizer", "loss")
 
 
@@ -27,11 +27,51 @@ def recipe_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def page():
-    """The page as it should be: its text with the table made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    return before + BEGIN + recipe_table() + END + rest.split(END)[1]
+def methods_table():
+    """The rows of docs/results/methods.json in Markdown: each method beside what it is compared with."""
+    rows = [("method", "MAP", "compared with", "its MAP", "difference", "order"), ["---"] * 6]
+    for row in json.loads((DOCS / "results" / "methods.json").read_text(encoding="utf-8"))["rows"]:
+        value = _number(row["value"], row["spread"])
+        if row["baseline"]:
+            order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
+            gain = _number(row["gain"], row["gain_spread"], sign="+")
+            rows.append((row["name"], value, row["baseline"], _number(row["baseline_value"]), gain, order))
+        else:
+            rows.append((row["name"], value, "", "", "", ""))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def localization_table():
+    """The rows of docs/results/localization.json in Markdown: each model after both stages."""
+    values = {
+        row["name"]: _number(row["value"], row["spread"])
+        for row in json.loads((DOCS / "results" / "localization.json").read_text(encoding="utf-8"))["rows"]
+    }
+    rows = [("model", "pre-trained on whole videos", "fine-tuned on rated segments"), ["---"] * 3]
+    for name in dict.fromkeys(name.split(",")[0] for name in values if "," in name):
+        rows.append((name, values[f"{name}, pre-trained"], values[f"{name}, fine-tuned"]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _number(value, spread=None, sign=""):
+    """.889 ± .005"""
+    digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
+    return digits if spread is None else f"{digits} ± {spread:.3f}".replace("± 0.", "± .")
+
+
+TABLES = {  # what is between a page's markers -> (the page, the function that makes it)
+    "recipes": (DOCS / "training.md", recipe_table),
+    "methods": (DOCS / "results.md", methods_table),
+    "localization": (DOCS.parent / "README.md", localization_table),
+}
+
+
+def page(name):
+    """A page as it should be: its text with the table of that name made anew."""
+    path, table = TABLES[name]
+    begin, end = f"<!-- {name}: made by docs/make_tables.py -->\n", f"<!-- {name}: end -->\n"
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    return before + begin + table() + end + rest.split(end)[1]
 
 
 def _title(name):
@@ -91,4 +131,5 @@ def _exceptions(fact):
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name, (path, _) in TABLES.items():
+        path.write_text(page(name), encoding="utf-8")

@@ -3,11 +3,15 @@
 import importlib.util
 import pathlib
 
+import pytest
+
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
 
-def test_the_recipe_table_is_the_code():
+@pytest.mark.parametrize("name", ["recipes", "methods", "localization"])
+def test_a_table_is_what_it_is_made_from(name):
     spec = importlib.util.spec_from_file_location("make_tables", DOCS / "make_tables.py")
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
-    assert tables.PAGE.read_text(encoding="utf-8") == tables.page(), "run: python docs/make_tables.py"
+    assert name in tables.TABLES and len(tables.TABLES) == 3
+    assert tables.TABLES[name][0].read_text(encoding="utf-8") == tables.page(name), "run: python docs/make_tables.py"

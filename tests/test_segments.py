@@ -58,9 +58,19 @@ def test_constants_are_the_starter_codes():
     np.testing.assert_array_equal(segments.quantise(np.array([-9.0, -2, 0, 2, 9])), [0, 0, 127, 255, 255])
 
 
-def test_quantise_inverts_dequantise():
+@pytest.mark.parametrize("quantise", [segments.quantise, segments.nearest_bytes])
+def test_quantise_inverts_dequantise(quantise):
     frames = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(segments.quantise(segments.dequantise(frames)), frames)
+    np.testing.assert_array_equal(quantise(segments.dequantise(frames)), frames)
+
+
+def test_quantise_truncates():
+    """A byte holds its step from the lower end on; what reads it adds half a step."""
+    edges = np.arange(256) * 4 / 255 - 2
+    np.testing.assert_array_equal(segments.quantise(edges + 1e-9), np.arange(256))
+    np.testing.assert_array_equal(segments.quantise(edges[1:] - 1e-9), np.arange(255))
+    values = np.random.default_rng(0).uniform(-2, 2, 100_000)
+    assert abs((segments.dequantise(segments.quantise(values)) - values).mean()) < 1e-4
 
 
 @pytest.mark.parametrize("length", [1, 5, 7, 11, 230, 300, 4000])

@@ -12,13 +12,16 @@ _PUBLIC = {
     "evaluate": "yt8m.api",
     "extract_features": "yt8m.api",
     "inference": "yt8m.api",
+    "load": "yt8m.api",
     "model_names": "yt8m.models",
+    "timeline": "yt8m.api",
+    "Timeline": "yt8m.timelines.timeline",
     "train": "yt8m.api",
     "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
 _MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")
-_PLAIN = ("UserError", "metrics", "registry")  # without Keras
+_PLAIN = ("Timeline", "UserError", "metrics", "registry")  # without Keras
 _OF_MODELS = ("build_model", "layers", "losses", "model_names", "models")  # without TensorFlow, where Keras has another backend
 
 __all__ = [*_PUBLIC, *_MODULES]

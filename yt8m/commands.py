@@ -12,6 +12,7 @@ DOORS = {
     "segment-eval": "segment_eval_inference.py",
     "export": "export_model.py",
     "features": "extract_features.py",
+    "timeline": "timeline.py",
 }
 _folder = contextvars.ContextVar("folder of the doors", default=None)  # None: through yt8m, or from Python
 

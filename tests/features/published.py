@@ -71,7 +71,7 @@ def write_checkpoint(path, values):
 
 
 def frozen_inception(width=16, size=VIDEO_NETWORK, scale=True):
-    """Bytes of a small frozen graph with the tensors, the operations and the GraphDef version of the 2015 Inception graph."""
+    """Bytes of a small frozen graph with the tensors, the old operations and the GraphDef version of the 2015 Inception graph."""
     random = np.random.RandomState(0)
 
     def constant(name, *shape, positive=False):
@@ -89,12 +89,21 @@ def frozen_inception(width=16, size=VIDEO_NETWORK, scale=True):
         values = tf.raw_ops.FusedBatchNorm(
             x=values, scale=gamma, offset=beta, mean=mean, variance=variance, is_training=False, name="conv/batchnorm"
         ).y
-        values = tf.nn.relu(values, name="conv")
-        values = tf.nn.conv2d(values, constant("mixed/kernel", 1, 1, width, size), strides=4, padding="SAME", name="mixed")
+        checked = tf.debugging.check_numerics(values, "no number", name="conv/CheckNumerics")
+        with tf.control_dependencies([checked]):
+            values = tf.nn.relu(tf.identity(values, name="conv/control_dependency"), name="conv")
+        halves = [
+            tf.nn.conv2d(values, constant(f"mixed/{half}/kernel", 1, 1, width, size // 2), 4, "SAME", name=f"mixed/{half}")
+            for half in ("a", "b")
+        ]
+        values = tf.raw_ops.Concat(concat_dim=3, values=halves, name="mixed/join")
         values = tf.nn.avg_pool2d(values, values.shape[1:3], 1, "VALID", name="pool_3")
         tf.reshape(values, [1, size], name="pool_3/_reshape")
         definition = graph.as_graph_def()
     definition.versions.producer = 8
+    for node in definition.node:
+        for attribute in ("dilations", "explicit_paddings", "_output_shapes"):  # which were not known in 2015
+            node.attr.pop(attribute, None)
     _make_old(next(node for node in definition.node if node.name == "conv/batchnorm"), scale)
     return definition.SerializeToString()
 
@@ -112,7 +121,7 @@ def _make_old(node, scale):
 
 def write_tgz(path, files):
     """A .tgz of {name: bytes}."""
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)

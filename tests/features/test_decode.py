@@ -25,7 +25,7 @@ AAC = ("mpeg4", "aac")
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Five seconds with sound, in a container whose packets are found again after damage."""
-    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mkv", TIMES, tone(5, 44_100), rate=44_100, codecs=AAC)
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mkv", TIMES, tone(5))
 
 
 @pytest.mark.parametrize("ending", ["mov", "mkv", "mp4", "ts", "avi"])
@@ -42,7 +42,7 @@ def test_constant_rate(tmp_path, ending):
 
 
 def test_variable_rate(tmp_path):
-    times = [0, 0.3, 0.6, 1.45, 1.5, 4.2, 4.9]
+    times = [0, 0.3, 0.6, 1.45, 1.5, 4.2]
     assert shown(write_clip(tmp_path / "clip.mov", times))[0] == [0, 2, 4, 4, 5]
 
 

@@ -76,3 +76,21 @@ def test_damaged_and_other_graphs(tmp_path, data, words):
     with pytest.raises(UserError, match=words) as error:
         Inception(weight_file(tmp_path / NAME))
     assert str(error.value).startswith(str(tmp_path / NAME)) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("operation", ["WriteFile", "ReadFile"])
+def test_a_graph_may_only_compute(tmp_path, operation):
+    """It is a program: one that touches files is refused before it runs."""
+    with tf.Graph().as_default() as graph:
+        name = tf.constant(str(tmp_path / "written"), name="file")
+        if operation == "WriteFile":
+            tf.raw_ops.WriteFile(filename=name, contents=name, name="touch")
+        else:
+            tf.raw_ops.ReadFile(filename=name, name="touch")
+    definition = tf.compat.v1.GraphDef.FromString(frozen_inception())
+    definition.node.extend(graph.as_graph_def().node)
+    next(node for node in definition.node if node.name == "mixed/join").input.append("^touch")
+    (tmp_path / NAME).write_bytes(definition.SerializeToString())
+    with pytest.raises(UserError, match=f"operation {operation}, which a network has no need of"):
+        Inception(weight_file(tmp_path / NAME))
+    assert not (tmp_path / "written").exists()

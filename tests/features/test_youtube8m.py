@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import commands
 from tests.features.published import (
     frozen_inception,
     matrix_data,
@@ -17,6 +18,7 @@ from tests.features.published import (
 )
 from yt8m.errors import UserError
 from yt8m.features import backbones, vggish
+from yt8m.features import weights as weights_module
 from yt8m.features.inception import resized
 from yt8m.features.log_mel import log_mel
 from yt8m.features.networks import sound_beside
@@ -116,9 +118,33 @@ def test_its_fingerprint_names_its_files(backbone):
 
 def test_files_that_are_not_the_published_are_refused(folder):
     with pytest.raises(
-        UserError, match=r"classify_image_graph_def.pb is not the published file \([\d,]+ bytes, expected 95,673,916\)"
+        UserError, match=r"classify_image_graph_def.pb: it is not the published file \([\d,]+ bytes, expected 95,673,916\)"
     ):
         backbones.build("yt8m", str(folder))
+
+
+@pytest.mark.parametrize("folder", [None, "none", "empty", "wrong"])
+def test_a_command_without_the_files_ends_in_a_line(folder, tmp_path):
+    """Nothing is decoded, nothing written."""
+    pytest.importorskip("av", reason="PyAV is not installed")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "empty").mkdir()
+    for names in (sets[0] for sets in weights_module.PARTS.values()):
+        for name in names:
+            (tmp_path / "wrong").mkdir(exist_ok=True)
+            (tmp_path / "wrong" / name).write_bytes(b"?")
+    given = [f"--weights_dir={tmp_path / folder}"] if folder else []
+    line = commands.run(
+        "extract_features", "--backbone=yt8m", f"--input_videos={tmp_path / 'clips'}", f"--output_dir={tmp_path / 'out'}", *given
+    )
+    words = {
+        None: "--weights_dir is not given",
+        "none": "no such folder",
+        "empty": "yt8m weights",
+        "wrong": "not the published file",
+    }
+    assert isinstance(line, str) and words[folder] in line and len(line.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ Values are Python's (a dict of hyperparameters, a list of feature_sizes) or the 
 from yt8m.api.evaluation import evaluate, evaluate_submission
 from yt8m.api.exporting import export_model
 from yt8m.api.features import extract_features
+from yt8m.api.loading import load
 from yt8m.api.scoring import inference
+from yt8m.api.timelines import timeline
 from yt8m.api.training import TrainingResult, train
 from yt8m.api.videos import write_videos
 
@@ -17,6 +19,8 @@ __all__ = [
     "export_model",
     "extract_features",
     "inference",
+    "load",
+    "timeline",
     "train",
     "write_videos",
 ]

@@ -14,6 +14,7 @@ from yt8m.scoring import rated
 from yt8m.scoring.classes import predicted_label_ids
 from yt8m.stages import evaluate as evaluation
 from yt8m.stages import per_class, report
+from yt8m.timelines import thresholds
 from yt8m.training import restore
 from yt8m.training.names import class_names
 
@@ -64,6 +65,8 @@ def _check(given):
         raise UserError(f"--label_loss={given['label_loss']}: is for rated segments. Add --segment_labels, or leave it out.")
     if given.get("vocabulary_file") and not given.get("per_class_output"):
         raise UserError("--vocabulary_file is for --per_class_output, which is not given. Give both or neither.")
+    if given.get("thresholds_output") and not given.get("segment_labels"):
+        raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
 
 
 def _evaluate_checkpoint(given, folder, trained):
@@ -76,7 +79,7 @@ def _evaluate_checkpoint(given, folder, trained):
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
     if segments:
-        metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options)
+        metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options, keep=_thresholds(given, config))
     else:
         options |= {"top_k": given.get("top_k", 20), "map_top_k": given.get("map_top_k")}
         metrics = evaluation.evaluate_videos(trained.model, config, pattern, **options)
@@ -90,6 +93,17 @@ def _evaluate_checkpoint(given, folder, trained):
     if segments and sample:
         report.print_table({config.model: metrics["map"]}, sample)
     return metrics
+
+
+def _thresholds(given, config):
+    """What is done with the rated pairs, for --thresholds_output; None: nothing."""
+    path = given.get("thresholds_output") and os.path.expanduser(given["thresholds_output"])
+
+    def write(classes, scores, labels):
+        count = thresholds.write(path, predicted_label_ids(config), classes, scores, labels)
+        print(f"Wrote {path}: thresholds of {count} classes, those with a positive rating, for yt8m timeline --thresholds_file.")
+
+    return write if path else None
 
 
 @errors_as_user_errors()

@@ -28,6 +28,10 @@ def extract_features(**given):
     """
     given = flags.read(flags.FEATURES, given)
     checks.positive(given, "max_frames", "num_shards", "num_workers")
+    mediapipe = given.pop("from_mediapipe", None)
+    if mediapipe:
+        _check_alone(given, f"--from_mediapipe={mediapipe}", ("input_videos", "demo", "backbone", "weights_dir", "whitening"))
+        given |= {"input_videos": mediapipe, "from_mediapipe": True}
     is_demo = given.pop("demo", False) or not given.get("input_videos")
     if is_demo:
         _add_demo(given)
@@ -35,7 +39,7 @@ def extract_features(**given):
         raise UserError("--output_dir is not given. Name the folder of the features.")
     given["output_dir"] = os.path.expanduser(given["output_dir"])
     settings = Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
-    if given.get("backbone", "sketch") == "sketch":
+    if given.get("backbone", "sketch") == "sketch" and not mediapipe:
         print("Backbone sketch: a stand-in that sees colours and edges, no things. For trying the path.", flush=True)
     features = extract.run(extract.Job(**given, settings=settings))
     _say(features)
@@ -45,12 +49,17 @@ def extract_features(**given):
 
 def _add_demo(given):
     """The flags of the demo: its clips, with labels and ratings, which are made if they are not there."""
-    for name in ("input_videos", "segments_csv", "vocabulary"):
-        if given.get(name):
-            raise UserError(f"--{name}={given[name]} and --demo: the demo makes its clips. Leave one of them out.")
+    _check_alone(given, "--demo", ("input_videos", "segments_csv", "vocabulary"))
     given.setdefault("output_dir", str(cache_folder("demo")))
     clips = demo.ensure_clips(os.path.join(os.path.expanduser(given["output_dir"]), "clips"))
     given |= {"input_videos": clips.videos_csv, "segments_csv": clips.segments_csv}
+
+
+def _check_alone(given, flag, others):
+    """Raises a UserError for a flag beside which these others mean nothing."""
+    for name in others:
+        if given.get(name):
+            raise UserError(f"--{name}={given[name]} and {flag} do not go together. Leave one of them out.")
 
 
 def _say(features):
@@ -73,9 +82,13 @@ def _say_next(features, is_demo):
     if not {"train", "validate"} <= features.splits.keys():
         return
     run = os.path.join(features.folder, "model")
-    more = {"model": "AttentionModel", "max_steps": 300, "batch_size": 8} if is_demo else {"model": "AttentionModel"}
+    if is_demo:
+        how = {"model": "FrameLevelLogisticModel", "max_steps": 300, "batch_size": 16}
+        train = commands.command("train", "segment_labels", flagfile=features.flags_file, train_dir=run, **how)
+    else:
+        train = commands.command("train", flagfile=features.flags_file, train_dir=run, model="AttentionModel")
     commands.show_next(
-        commands.command("train", flagfile=features.flags_file, train_dir=run, **more),
+        train,
         commands.command(
             "timeline",
             train_dir=run,

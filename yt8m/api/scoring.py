@@ -46,7 +46,7 @@ def inference(**given):
         workers.merge(output, given["num_workers"], given.get("segment_max_pred"))
         _write_names(output, names, segments=True)
         return output
-    first, members = _restored(given, folders)
+    first, members = restored(given, folders)
     if given.get("output_model_tgz"):
         bundle.write(given["output_model_tgz"], folders[0], first.prefix)
         print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
@@ -93,7 +93,7 @@ def check(given):
         raise UserError("--merge_workers with an empty --output_file: name the workers' output file.")
 
 
-def _restored(given, folders):
+def restored(given, folders):
     """The first of the trained models, and the members of the ensemble of all."""
     checkpoints, weights = (_one_each(given, name, len(folders)) for name in ("checkpoint", "weights"))
     try:

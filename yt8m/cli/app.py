@@ -16,6 +16,7 @@ from yt8m.errors import UserError
 GROUPS = {
     "Learn": {"train": "train", "pseudo-labels": "pseudo_labels"},
     "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
+    "Look": {"timeline": "timeline"},
     "Combine and scale": {"ensemble": "ensemble", "beam": "beam"},
     "Use elsewhere": {"export": "export"},
     "Data": {"features": "features", "sample": "sample", "weights": "weights"},

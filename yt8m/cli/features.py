@@ -2,10 +2,9 @@
 
   yt8m features --demo                                          makes clips, and features of them, in the cache folder
   yt8m features --input_videos=clips/ --output_dir=features/    a folder, a glob or a CSV file with labels
-  yt8m train --flagfile=features/dataset.flags                  trains on what came out
 
-Needs PyAV: pip install "yt8m[video]". A file that cannot be read is listed in failed.csv, and the exit status is 1 at the end.
-See docs/features.md.
+features/dataset.flags is for --flagfile of training. Needs PyAV: pip install "yt8m[video]". A file that cannot be read is
+listed in failed.csv, and the exit status is 1 at the end. See docs/features.md.
 """
 
 from yt8m import flags

@@ -10,6 +10,7 @@ import os
 import sys
 
 from yt8m import registry
+from yt8m.backend import check_backend
 from yt8m.errors import UserError
 
 # Name -> module of yt8m.features that registers it.
@@ -69,6 +70,8 @@ def build(text, weights_dir=None):
     name, _, rest = text.partition(":")
     if name not in MODULES:
         raise UserError(f"--backbone={text}: unknown. Use one of {', '.join(sorted(MODULES))}.")
+    if name != "sketch":
+        check_backend(f"--backbone={name}")
     importlib.import_module(f"yt8m.features.{MODULES[name]}")
     return registry.get("backbone", name)(rest, os.path.expanduser(weights_dir) if weights_dir else None)
 

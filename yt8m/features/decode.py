@@ -46,7 +46,7 @@ class Decoder:
     Attributes:
         has_video, has_audio: whether there is such a stream; cover pictures do not count.
         packets, errors: {"video" or "audio": how many there were, how many could not be decoded}, so far.
-        whole: whether the file was read to its end.
+        whole: whether all of the file was decoded, so far.
         duration: in seconds as the container has it, or None.
 
     Raises:
@@ -56,7 +56,7 @@ class Decoder:
     def __init__(self, path, limit=float("inf"), threads=2):
         self.path, self.limit, self.threads = path, limit, threads
         self.packets, self.errors = collections.Counter(), collections.Counter()
-        self.whole = False
+        self.whole = True
         self._av = import_av()
         self._files = contextlib.ExitStack()
 
@@ -82,6 +82,7 @@ class Decoder:
         for packet in self._demuxed():
             kind = packet.stream.type
             if self._times[kind] >= self.limit + 1:
+                self.whole = False
                 if self._all_past_the_limit(packet):
                     return
                 continue
@@ -91,7 +92,7 @@ class Decoder:
                 else:
                     yield from (("audio", *piece) for piece in self._sounds(sound, frame))
         yield from (("audio", *piece) for piece in sound.flush())
-        self.whole = not self.errors["container"]
+        self.whole &= not self.errors["container"]
 
     def _choose_streams(self):
         cover = self._av.stream.Disposition.attached_pic
@@ -149,7 +150,8 @@ class Decoder:
         if time <= self._times["video"] or frame.width * frame.height > _MAX_PIXELS:
             return
         self._times["video"] = time
-        seconds = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self._step
+        length = getattr(frame, "duration", None)  # of PyAV 15 and later
+        seconds = float(length * frame.time_base) if length and frame.time_base else self._step
         yield "video", time, time + seconds, frame
 
     def _sounds(self, sound, frame):

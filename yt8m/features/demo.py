@@ -74,7 +74,7 @@ def ensure_clips(folder, count=_CLIPS, lengths=_LENGTHS):
             _write_clip(av, os.path.join(unfinished, name), scenes, rng, kind)
             labels = sorted({scene.label for scene in scenes} - {None})
             videos.append((name, ";".join(labels), ("train", "train", "train", "validate")[number % 4]))
-            segments += _ratings(name, scenes, labels)
+            segments += _ratings(name, scenes)
             progress.advance()
         for path, rows in ((clips.videos_csv, videos), (clips.segments_csv, segments)):
             with open(os.path.join(unfinished, os.path.basename(path)), "w", newline="", encoding="utf-8") as file:
@@ -95,11 +95,11 @@ def scenes_of(rng, seconds):
     return scenes
 
 
-def _ratings(name, scenes, labels):
-    """Lines of the ratings: every segment of the grid that lies in one scene, for every label of the clip."""
+def _ratings(name, scenes):
+    """Lines of the ratings: every segment of the grid that lies in one scene, for every class."""
     for start in range(0, scenes[-1].end - SEGMENT_SIZE + 1, SEGMENT_SIZE):
         inside = [scene for scene in scenes if scene.start <= start and start + SEGMENT_SIZE <= scene.end]
-        for label in labels if inside else ():
+        for label in CLASSES if inside else ():
             yield name, start, label, int(inside[0].label == label)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features import backbones, extractor, parts, processes, shards, vocabulary
+from yt8m.features import backbones, mediapipe, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
-from yt8m.features.extraction import RAW, Settings
-from yt8m.features.inputs import read_items, read_ratings
+from yt8m.features.extraction import RAW, VERSION, Settings, source_of
+from yt8m.features.extractor import Extractor, Failure, of_killed
+from yt8m.features.inputs import ENDINGS, read_items, read_ratings
 from yt8m.files import write_text
 from yt8m.progress import Progress
 from yt8m.readers.records import Segments, Video, encode_video
@@ -28,7 +29,7 @@ _FORMAT = "yt8m-features"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is asked for; the fields are the flags of `yt8m features`."""
+    """What is asked for; the fields are the flags of `yt8m features`. from_mediapipe: the input is features.pb of MediaPipe."""
 
     input_videos: str
     output_dir: str
@@ -42,6 +43,7 @@ class Job:
     split: str | None = None
     num_shards: int = 16
     num_workers: int = 1
+    from_mediapipe: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
 
 
@@ -75,17 +77,20 @@ def run(job):
     Raises:
         UserError: bad input, a folder of other features, or a folder that cannot be written. What was done is kept.
     """
-    import_av()
-    backbone = backbones.build(job.backbone, job.weights_dir)
     check_folder(job.output_dir)
-    items = read_items(job.input_videos, job.id_from)
+    if job.from_mediapipe:
+        backbone, read, endings = mediapipe.MediaPipe(), mediapipe.convert, mediapipe.ENDINGS
+    else:
+        import_av()
+        backbone, read, endings = backbones.build(job.backbone, job.weights_dir), None, ENDINGS
+    items = read_items(job.input_videos, job.id_from, endings)
     asked = _Asked(job, items)
+    _check_whitening(job, backbone)
     manifest = _Manifest(job, backbone)
-    outcomes = _extract(job, items, backbone)
-    videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, tuple)}
-    listed = [(item.path, *outcomes[item.id]) for item in items if item.id not in videos]
-    failed = [(path, reason) for path, kind, reason in listed if kind == extractor.FAILED]
-    skipped = [(path, reason) for path, kind, reason in listed if kind == extractor.SKIPPED]
+    outcomes = _extract(job, items, backbone, read)
+    videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, Failure)}
+    failures = [(item.path, outcomes[item.id]) for item in items if item.id not in videos]
+    failed, skipped = ([(path, f.reason) for path, f in failures if f.skipped == kind] for kind in (False, True))
     failed += asked.check_ratings(videos)
     splits = {item.id: asked.split(item) for item in items if item.id in videos}
     if videos:
@@ -150,43 +155,57 @@ class _Asked:
         return encode_video(Video(id_, frames, np.array(self._labels[id_], np.int64), segments))
 
 
-def _extract(job, items, backbone):
-    """{id: Facts, or (kind, reason)}: parts that are there already are kept."""
+def _extract(job, items, backbone, read):
+    """{id: Facts or Failure}: parts that are there already are kept."""
     fingerprint, outcomes, todo = backbone.fingerprint(), {}, []
     for item in items:
         facts = None
         if os.path.isfile(item.path):
-            facts = parts.facts(job.output_dir, item.id, parts.source_of(item.path, job.settings, fingerprint))
+            facts = parts.facts(job.output_dir, item.id, source_of(item.path, job.settings, fingerprint))
         if facts is None:
             todo.append(item)
         else:
             outcomes[item.id] = facts
     if outcomes:
         print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
-    workers = max(1, min(job.num_workers, len(todo)))
+    workers = 1 if read else max(1, min(job.num_workers, len(todo)))  # what is not decoded needs no processes
     threads = processes.threads_of(workers)
-    work = extractor.Extractor(job.output_dir, job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone)
+    work = Extractor(job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone, read)
+    seconds = sum(facts.frames for facts in outcomes.values())
     with Progress("Extracting features", len(todo), "files") as progress:
-        for item, outcome in processes.results(work, todo, workers, extractor.of_killed):
+        for item, outcome in processes.results(work, todo, workers, of_killed):
+            if not isinstance(outcome, Failure):
+                parts.save(job.output_dir, item.id, outcome)
+                outcome = outcome.facts
+                seconds += outcome.frames
             outcomes[item.id] = outcome
-            seconds = sum(facts.frames for facts in outcomes.values() if not isinstance(facts, tuple))
             progress.advance(note=f"{seconds:,} s of video")
     return outcomes
+
+
+def _check_whitening(job, backbone):
+    """Refuses, before anything is decoded, a --whitening that does not fit."""
+    if not job.whitening:
+        return
+    if not backbone.NEEDS_WHITENING:
+        raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
+    from yt8m.features import whitening
+
+    path, kept = os.path.expanduser(job.whitening), os.path.join(job.output_dir, WHITENING)
+    whitening.load(path, backbone.fingerprint())
+    if os.path.exists(kept) and _sha256(kept) != _sha256(path):
+        raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
 
 
 def _whitening(job, backbone, ids):
     """The whitening of a backbone that needs one: the one named, the folder's, or one fitted to the parts; else None."""
     if not backbone.NEEDS_WHITENING:
-        if job.whitening:
-            raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
         return None
     from yt8m.features import whitening
 
     fingerprint, kept = backbone.fingerprint(), os.path.join(job.output_dir, WHITENING)
     if job.whitening:
         named = whitening.load(os.path.expanduser(job.whitening), fingerprint)
-        if os.path.exists(kept) and _sha256(kept) != _sha256(os.path.expanduser(job.whitening)):
-            raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
         named.save(kept)
         return named
     if os.path.exists(kept):
@@ -223,11 +242,13 @@ class _Manifest:
 
     def write(self, sizes):
         """Writes the file; sizes: {feature: bytes a frame}, None: not known yet."""
-        av, whitening = import_av(), os.path.join(self.job.output_dir, WHITENING)
-        versions = {"yt8m": yt8m.__version__, "av": av.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        whitening = os.path.join(self.job.output_dir, WHITENING)
+        versions = {"yt8m": yt8m.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        if not self.job.from_mediapipe:
+            versions["av"] = import_av().__version__
         values = {
             "format": _FORMAT,
-            "version": parts.VERSION,
+            "version": VERSION,
             "backbone": self.fingerprint,
             "whitening": _sha256(whitening) if os.path.exists(whitening) else None,
             "feature_sizes": sizes,

@@ -1,6 +1,9 @@
 """One file -> its frames as bytes."""
 
 import dataclasses
+import hashlib
+import json
+import os
 
 import numpy as np
 
@@ -9,6 +12,7 @@ from yt8m.features.seconds import Pictures, Waveform
 from yt8m.segments import quantise
 
 BATCH = 32  # pictures, or seconds of sound
+VERSION = 1  # of the extraction: another number makes all parts anew
 RAW = "rgb_float32"  # feature of unwhitened values: the bytes of float32
 POLICIES = {"missing_audio": ("silence", "skip", "error"), "missing_video": ("error", "black", "skip")}
 
@@ -96,6 +100,17 @@ def extract(path, backbone, settings, threads=2):
     duration = end if decoder.whole or not decoder.duration else decoder.duration
     errors = sum(decoder.errors.values())
     return frames, Facts(round(float(duration), 3), count, width, height, has_audio, errors)
+
+
+def source_of(path, settings, fingerprint):
+    """What a part was made of: the file's size and time, and a hash of what it was made with.
+
+    Raises:
+        OSError: no such file.
+    """
+    stat = os.stat(path)
+    text = json.dumps([VERSION, dataclasses.asdict(settings), fingerprint], sort_keys=True)
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "made_with": hashlib.sha256(text.encode()).hexdigest()}
 
 
 class _Batches:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from yt8m.features.matrices import damaged
 
 _OLD = "BatchNormWithGlobalNormalization"
+_HARMLESS = {"Assert", "CheckNumerics"}  # operations that count as stateful, lest they be left out
 
 
 def load(file, input_name, output_name, shape):
@@ -57,18 +58,26 @@ def as_function(graph, input_name, output_name, shape):
         shape: of the argument.
 
     Raises:
-        ValueError: the graph cannot be imported (or another error of TensorFlow's).
+        ValueError: the graph cannot be imported (or another error of TensorFlow's), or does more than compute.
     """
     graph = without_old_batch_norm(needed_part(graph, input_name, output_name))
 
     def imported(values):
         return tf.compat.v1.import_graph_def(graph, {input_name: values}, [output_name], name="")[0]
 
-    return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(shape, tf.float32)])
+    function = tf.compat.v1.wrap_function(imported, [tf.TensorSpec(shape, tf.float32)])
+    for operation in function.graph.get_operations():
+        acts = operation.op_def.is_stateful and operation.type not in _HARMLESS
+        if acts or "File" in operation.type:  # a graph is a program, and may come from anyone
+            raise ValueError(f"operation {operation.type}, which a network has no need of")
+    return function
 
 
 def needed_part(graph, input_name, output_name):
-    """The nodes of a GraphDef that the output needs when the input is given; the input's node becomes a placeholder."""
+    """The nodes of a GraphDef that the output needs when the input is given; the input's node becomes a placeholder.
+
+    Functions of the graph's own are left out: frozen graphs have none.
+    """
     nodes = {node.name: node for node in graph.node}
     kept, waiting = set(), [_node_of(output_name)]
     while waiting:
@@ -80,7 +89,6 @@ def needed_part(graph, input_name, output_name):
             waiting += [_node_of(source) for source in nodes[name].input]
     part = tf.compat.v1.GraphDef()
     part.versions.CopyFrom(graph.versions)
-    part.library.CopyFrom(graph.library)
     for node in graph.node:
         if node.name == _node_of(input_name):
             placeholder = part.node.add(name=node.name, op="Placeholder")
@@ -94,7 +102,6 @@ def without_old_batch_norm(graph):
     """A GraphDef with FusedBatchNorm in the place of each BatchNormWithGlobalNormalization."""
     rewritten = tf.compat.v1.GraphDef()
     rewritten.versions.CopyFrom(graph.versions)
-    rewritten.library.CopyFrom(graph.library)
     for node in graph.node:
         if node.op == _OLD:
             _add_fused_batch_norm(rewritten, node)

@@ -53,12 +53,13 @@ class Rating:
     score: float
 
 
-def read_items(source, id_from="stem"):
+def read_items(source, id_from="stem", endings=ENDINGS):
     """The Items of --input_videos, sorted by id.
 
     Args:
         source: a folder, which is searched with all that is in it, a file, a glob or a CSV file.
         id_from: "stem" or "path", where a CSV file has no column `id`.
+        endings: of the files that a folder is searched for.
 
     Raises:
         UserError: nothing there, a CSV file that is none, a bad id, or an id that two files have.
@@ -67,7 +68,7 @@ def read_items(source, id_from="stem"):
     if os.path.isfile(source) and source.lower().endswith(".csv"):
         rows = _csv_rows(source)
     else:
-        rows = [{"video": path, "given": given} for path, given in _files(source)]
+        rows = [{"video": path, "given": given} for path, given in _files(source, endings)]
     items = [_item(row, id_from) for row in rows]
     _check_ids(items)
     return sorted(items, key=lambda item: item.id)
@@ -108,18 +109,18 @@ def _rating(row, id_, where):
     return Rating(id_, int(start), row["label"].strip(), score)
 
 
-def _files(source):
+def _files(source, endings):
     """(path, path as it is called) of a folder's, a glob's or the one file."""
     if os.path.isdir(source):
         paths = sorted(
             os.path.join(folder, name)
             for folder, _, names in os.walk(source)
             for name in names
-            if os.path.splitext(name)[1].lower() in ENDINGS and not name.startswith(".")
+            if os.path.splitext(name)[1].lower() in endings and not name.startswith(".")
         )
         if not paths:
             raise UserError(
-                f"--input_videos={source}: no video or sound in this folder. It looks for {' '.join(sorted(ENDINGS))}."
+                f"--input_videos={source}: no video or sound in this folder. It looks for {' '.join(sorted(endings))}."
             )
         return [(path, os.path.relpath(path, source)) for path in paths]
     if os.path.exists(source):

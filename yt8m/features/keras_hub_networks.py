@@ -1,9 +1,11 @@
 """The backbone `keras_hub:PRESET`: an image backbone of KerasHub with its preset's preprocessing."""
 
+import os
+
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.features.backbones import split_options
+from yt8m.features.backbones import notice, split_options
 from yt8m.features.keras_networks import weights_digest
 from yt8m.features.networks import ImageNetwork, size_option, take_options
 from yt8m.registry import register
@@ -28,9 +30,9 @@ class KerasHubNetwork(ImageNetwork):
             import keras_hub
         except ImportError as error:
             raise UserError(f"--backbone={text} needs KerasHub ({error}). Install it: pip install keras-hub") from error
-        preset, options = split_options(rest)
+        preset, options = split_options(os.path.expanduser(rest))
         take_options(text, options, ("size",))
-        print(f"{text}: KerasHub takes the preset from a folder or its cache, and downloads it if it is in neither.", flush=True)
+        notice(f"{text}: KerasHub takes the preset from a folder or its cache, and downloads it if it is in neither.")
         try:
             self._network = keras_hub.models.Backbone.from_preset(preset)
             self._convert = keras_hub.layers.ImageConverter.from_preset(preset)
@@ -39,7 +41,14 @@ class KerasHubNetwork(ImageNetwork):
             raise UserError(f"--backbone={text}: the preset cannot be had ({line}). Name another, or a folder of one.") from error
         height, width = self._convert.image_size or (size_option(text, options, 224),) * 2
         files = {"preset": weights_digest(self._network)}
-        super().__init__(f"keras_hub:{preset}", {"height": str(height), "width": str(width)}, files, height, width, weights_dir)
+        super().__init__(
+            f"keras_hub:{os.path.basename(preset.rstrip(os.sep)) if os.path.isdir(preset) else preset}",
+            {"height": str(height), "width": str(width)},
+            files,
+            height,
+            width,
+            weights_dir,
+        )
         self.measure()
 
     def outputs(self, pictures):

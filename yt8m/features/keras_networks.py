@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 import types
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
-from yt8m.features.backbones import split_options
+from yt8m.features.backbones import notice, split_options
 from yt8m.features.networks import ImageNetwork, file_digest, size_option, take_options
 from yt8m.registry import register
 
@@ -46,7 +45,8 @@ class KerasNetwork(ImageNetwork):
         module = applications().get(name)
         if module is None:
             raise UserError(f"--backbone={text}: unknown network {name!r}. Use one of {', '.join(sorted(applications()))}.")
-        size, weights = size_option(text, options, _SIZES.get(name, _SIZE)), options.get("weights", "imagenet")
+        size = size_option(text, options, _SIZES.get(name, _SIZE))
+        weights = os.path.expanduser(options.get("weights", "imagenet"))
         self._preprocess = module.preprocess_input
         network, files = build(text, name, weights, size)
         self._run = tf.function(lambda pictures: network(pictures, training=False), reduce_retracing=True)
@@ -85,9 +85,7 @@ def build(text, name, weights, size):
     make, settings = getattr(keras.applications, name), {"include_top": False, "pooling": "avg", "input_shape": (size, size, 3)}
     if weights == "imagenet":
         folder = os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "models")
-        print(
-            f"{text}: its ImageNet weights are taken from {folder}; Keras downloads them if they are not there.", file=sys.stderr
-        )
+        notice(f"{text}: its ImageNet weights are taken from {folder}; Keras downloads them if they are not there.")
         try:
             network = make(weights="imagenet", **settings)
         except Exception as error:

@@ -25,8 +25,7 @@ class ImageNetwork(Backbone):
         height, width: of its pictures.
         weights_dir: folder that may hold VGGish's files, or None.
 
-    Subclasses have outputs(uint8 [n, height, width, 3]) -> float [n, D], or [n, ..., D], of which the mean is taken, and call
-    `measure` when they are ready.
+    Subclasses implement `outputs`, and call `measure` when they are ready.
     """
 
     NEEDS_WHITENING = True
@@ -44,6 +43,10 @@ class ImageNetwork(Backbone):
         """
         outputs = self.video([np.zeros((self._height, self._width, 3), np.uint8)] * 2)
         self.SIZES = {"rgb": outputs.shape[-1], "audio": len(self._silence)}
+
+    def outputs(self, pictures):
+        """uint8 [n, height, width, 3] -> float [n, D], or [n, ..., D], of which the mean is taken."""
+        raise NotImplementedError
 
     def prepare(self, frame):
         return resized(frame, self._height, self._width)

@@ -36,7 +36,7 @@ class OnnxNetwork(ImageNetwork):
 
     def __init__(self, rest="", weights_dir=None):
         self._text = text = f"onnx:{rest}"
-        path, options = split_options(rest)
+        path, options = split_options(os.path.expanduser(rest))
         take_options(text, options, ("pixels", "size", "output"))
         self._session = open_session(text, path)
         self._input, self._type, self._channels_first, size, self._batch = _image_input(text, self._session)

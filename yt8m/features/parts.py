@@ -14,7 +14,6 @@ from yt8m.files import write_text
 from yt8m.readers.records import Video, decode_video, encode_video, write_shard
 
 FOLDER = "parts"
-VERSION = 1  # of the extraction: another number makes all parts anew
 _BEFORE, _AFTER = 12, 4  # bytes of a TFRecord file around its only record
 _FACTS = {
     "duration": jsonfiles.Number(),
@@ -32,30 +31,19 @@ _FIELDS = {
 }
 
 
-def source_of(path, settings, fingerprint):
-    """What a part was made of: the file's size and time, and a hash of what it was made with.
-
-    Raises:
-        OSError: no such file.
-    """
-    stat = os.stat(path)
-    text = json.dumps([VERSION, dataclasses.asdict(settings), fingerprint], sort_keys=True)
-    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "made_with": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def save(folder, id_, frames, facts, source):
-    """Keeps the frames of a file: the record first, then what says that it is whole.
+def save(folder, id_, extracted):
+    """Keeps an Extracted: the record first, then what says that it is whole.
 
     Raises:
         UserError: it cannot be written.
     """
-    record = encode_video(Video(id_, frames, np.zeros(0, np.int64)))
+    record = encode_video(Video(id_, extracted.frames, np.zeros(0, np.int64)))
     write_shard(_path(folder, id_, "tfrecord"), [record])
     entry = {
-        "source": source,
+        "source": extracted.source,
         "sha256": hashlib.sha256(record).hexdigest(),
-        "sizes": {name: values.shape[1] for name, values in frames.items()},
-        "facts": dataclasses.asdict(facts),
+        "sizes": {name: values.shape[1] for name, values in extracted.frames.items()},
+        "facts": dataclasses.asdict(extracted.facts),
     }
     write_text(_path(folder, id_, "json"), json.dumps(entry, indent=1, sort_keys=True) + "\n")
 

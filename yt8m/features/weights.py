@@ -132,7 +132,8 @@ class WeightFile:
         return None
 
     def _another(self, difference):
-        return UserError(f"{self.path}: {self.name} is not the published file ({difference}). Get it again from {self.address}.")
+        what = f"its {self.name} is" if self.archived else "it is"
+        return UserError(f"{self.path}: {what} not the published file ({difference}). Get it again from {self.address}.")
 
     def _pieces(self):
         try:

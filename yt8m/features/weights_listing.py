@@ -91,7 +91,7 @@ def _state(file, name):
     try:
         checksum = file.verify()
     except UserError as error:
-        return "wrong", str(error)
+        return "wrong", str(error).removeprefix(f"{file.path}: ")
     if checksum is None:
         return "unverified", f"no checksum of it is known{place}"
     return "verified", f"{checksum}, {file.digests[1]:,} bytes{place}"

@@ -31,7 +31,10 @@ class YouTube8M(Backbone):
         parts = needed(weights_dir, (*VIDEO_PARTS, *AUDIO_PARTS))
         files = [file for part in parts.values() for file in part]
         if not options:
-            verify(files)
+            try:
+                verify(files)
+            except UserError as error:
+                raise UserError(f"{error} Or use it all the same: --backbone=yt8m:checksums=any.") from error
         self._network, self._projection = Inception(*parts["video network"]), video_projection(parts["video PCA"])
         self._sound = Vggish(weights_dir)
         self._fingerprint = {"name": "yt8m", "options": {}, "files": {file.name: file.digests[0]["sha256"] for file in files}}

@@ -1,6 +1,7 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
-from yt8m.flags import model, output, scoring
+from yt8m.flags import model, output, scoring, timeline
+from yt8m.flags.data import FEATURES as DATA_FEATURES
 from yt8m.flags.data import data
 from yt8m.flags.features import FEATURES
 from yt8m.flags.methods import METHODS
@@ -9,7 +10,7 @@ from yt8m.flags.sample import SAMPLE
 from yt8m.flags.table import read
 from yt8m.flags.training import TRAINING
 
-__all__ = ["EVAL", "EXPORT", "FEATURES", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TRAIN", "read"]
+__all__ = ["EVAL", "EXPORT", "FEATURES", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TIMELINE", "TRAIN", "read"]
 
 TRAIN = (
     data("train_data_pattern", "eval_data_pattern"),
@@ -28,6 +29,15 @@ INFERENCE = (
     scoring.ENSEMBLE,
     scoring.STORE,
     scoring.WORKERS,
+    output.TRAINED,
+)
+TIMELINE = (
+    data("input_data_pattern", features=tuple(flag for flag in DATA_FEATURES if flag.name != "segment_labels")),
+    timeline.MODEL,
+    timeline.INTERVALS,
+    timeline.OUTPUT,
+    scoring.INPUT_BUNDLE,
+    scoring.ENSEMBLE,
     output.TRAINED,
 )
 SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)

@@ -4,6 +4,7 @@ from yt8m.flags import values
 from yt8m.flags.data import VOCABULARY
 from yt8m.flags.model import EXPECTED
 from yt8m.flags.table import Flag, Group
+from yt8m.flags.timeline import THRESHOLDS
 
 EVALUATION = Group(
     "Evaluation",
@@ -28,6 +29,7 @@ EVALUATION = Group(
         Flag("checkpoint", str, "Evaluate this checkpoint of the run, once. Default: the newest."),
         Flag("run_once", bool, "Evaluate the newest checkpoint only. --norun_once: never stop waiting for more."),
         Flag("eval_interval_secs", int, "Seconds between two looks for a new checkpoint. Default: 10."),
+        THRESHOLDS,
     ),
 )
 INFERENCE = Group(
@@ -79,6 +81,7 @@ BUNDLE = Group(
         Flag("untar_model_dir", str, "Folder that --input_model_tgz is extracted to. Default: `model` in the cache folder."),
     ),
 )
+INPUT_BUNDLE = Group("Model bundle", BUNDLE.flags[1:])
 ENSEMBLE = Group(
     "Ensemble: --train_dir=A,B,C",
     (Flag("weights", str, "Weights of the models' probabilities, e.g. 1,2,1: one for each train_dir. Default: all the same."),),

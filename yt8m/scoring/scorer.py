@@ -12,7 +12,7 @@ from yt8m import models
 from yt8m.config import ModelConfig
 from yt8m.errors import UserError
 from yt8m.scoring.classes import columns_of, common_label_ids, predicted_label_ids
-from yt8m.segments import mean_features, segments_of
+from yt8m.segments import SEGMENT_SIZE, mean_features, segments_of
 from yt8m.training.data import frame_spec, video_spec
 from yt8m.training.predict import make_predict, scores_at
 
@@ -94,6 +94,25 @@ class Scorer:
         rows, starts = segments_of(num_frames, self.skip_head, self.skip_tail)
         return rows, starts, self._of_segments(frames, num_frames, rows, starts)
 
+    def windows(self, frames, num_frames, starts):
+        """Scores windows of one video that need not begin on the grid.
+
+        Args:
+            frames: uint8 [T, D].
+            num_frames: its real frames.
+            starts: int [N], starts of 5-second windows in seconds, each below num_frames.
+
+        Returns:
+            float32 [N, C].
+        """
+        starts, scores = np.asarray(starts, np.int64), np.zeros((len(starts), len(self.label_ids)), np.float32)
+        for shift in range(SEGMENT_SIZE):
+            part = np.flatnonzero(starts % SEGMENT_SIZE == shift)
+            if len(part):
+                rows = np.zeros(len(part), np.int64)
+                scores[part] = self._of_segments(frames[None], np.array([num_frames]), rows, starts[part] - shift, shift)
+        return scores
+
     def provenance(self):
         """What made the scores, in JSON's types: equal for equal models and settings, wherever they lie."""
         members = [
@@ -117,16 +136,17 @@ class Scorer:
         """(member, its Predict, its columns) of those that count."""
         return [parts for parts in zip(self._members, self._predicts, self._columns) if parts[0].weight]
 
-    def _of_segments(self, frames, num_frames, rows, starts):
-        """float32 [N, C] of segments: the mean over the members whose max_frames reaches them."""
+    def _of_segments(self, frames, num_frames, rows, starts, shift=0):
+        """float32 [N, C] of segments, `shift` later: the mean over the members whose max_frames reaches them."""
         total = np.zeros((len(rows), len(self.label_ids)), np.float32)
         weights = np.zeros(len(rows), np.float32)
         for member, predict, columns in self._asked():
             longest = member.config.max_frames
             lengths = np.minimum(num_frames, longest)
-            seen = np.flatnonzero(starts < lengths[rows])
+            seen = np.flatnonzero(starts + shift < lengths[rows])
             shown = frames[:, :longest], lengths, rows[seen], starts[seen]
-            scores = scores_at(member.model, predict, *shown, member.config.segment_expansion, self.shifts, longest)[:, columns]
+            options = {"expansion": member.config.segment_expansion, "shifts": self.shifts, "max_frames": longest, "shift": shift}
+            scores = scores_at(member.model, predict, *shown, **options)[:, columns]
             if len(self._asked()) == 1:
                 return scores
             total[seen] += np.float32(member.weight) * scores

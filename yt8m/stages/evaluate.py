@@ -61,12 +61,15 @@ def evaluate_videos(
     return result
 
 
-def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", threshold=0.5):
+def evaluate_segments(
+    model, config, pattern, batch_size=128, fold=None, pattern_flag="eval_data_pattern", threshold=0.5, keep=None
+):
     """MAP, AUC, loss, precision and recall over rated (segment, class) pairs; pairs that nobody rated do not take part.
 
     Args: as evaluate_videos'; `pattern` names rated shards.
         fold: (k, n): of these shards every n-th from the k-th on, the part that fine-tuning with folds leaves out.
         pattern_flag: what error messages call the pattern.
+        keep: function(columns of the classes, scores, ratings), called with the rated pairs; None: nothing is done with them.
 
     Returns:
         dict of metric name -> value, with `chance`, the MAP of a random order; `log_loss`, the mean cross entropy of a rated
@@ -78,6 +81,8 @@ def evaluate_segments(model, config, pattern, batch_size=128, fold=None, pattern
         values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
         pairs.append(_pairs(batch, predictions))
     classes, scores, labels, _ = (np.concatenate(part) for part in zip(*pairs))
+    if keep:
+        keep(classes, scores, labels)
     metrics = segment_metrics_from_pairs(classes, scores, labels, config.num_outputs, threshold)
     metrics["loss"] = float(np.mean(np.concatenate(values)))
     metrics["log_loss"] = float(np.mean(losses.CrossEntropyLoss()(scores[:, None], labels[:, None])))

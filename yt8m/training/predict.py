@@ -60,7 +60,7 @@ def segment_scores(model, predict, batch, expansion=0, chunk=2048, shifts=0):
     return rows, starts, scores_at(model, predict, frames, num_frames, rows, starts, expansion, shifts, chunk=chunk)
 
 
-def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shifts=0, max_frames=None, chunk=2048):
+def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shifts=0, max_frames=None, chunk=2048, shift=0):
     """Scores the given segments of videos, on average over shifted windows.
 
     Shifting is test-time augmentation. A segment's window moves by -shifts..shifts frames; what of it lies outside the video is
@@ -78,6 +78,7 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         shifts: frames by which windows move at most.
         max_frames: a video to which frames were added is cut to this length again; None: is not.
         chunk: windows a call of a model that sees segments one by one.
+        shift: frames by which all windows are later than the segments, below 5; each then has to have a real frame.
 
     Returns:
         float32 [N, C].
@@ -86,12 +87,12 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     """
     total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
     context = {"context_embedding": predict.context(frames, num_frames)} if model.HAS_ENCODERS and len(rows) else {}
-    for shift in range(-shifts, shifts + 1):
-        indices, counts = windows_at(starts, np.asarray(num_frames)[rows], expansion if model.SCORES_WINDOWS else 0, shift)
+    for moved in range(shift - shifts, shift + shifts + 1):
+        indices, counts = windows_at(starts, np.asarray(num_frames)[rows], expansion if model.SCORES_WINDOWS else 0, moved)
         part = np.flatnonzero(counts)
         if not len(part):
             continue
-        windows = Windows(rows[part], starts[part], indices[part], counts[part], shift, max_frames)
+        windows = Windows(rows[part], starts[part], indices[part], counts[part], moved, max_frames)
         batches = model.segment_batches(frames, num_frames, windows, chunk)
         scores = np.concatenate([predict({**batch, **context}) for batch in batches])
         if not shifts:

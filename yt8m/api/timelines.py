@@ -1,0 +1,132 @@
+"""Where in videos which classes are, as `yt8m timeline` writes it."""
+
+import os
+
+from yt8m import commands, flags, jsonfiles
+from yt8m.api.scoring import restored
+from yt8m.backend import check_backend
+from yt8m.errors import UserError
+from yt8m.folders import cache_folder
+from yt8m.readers import labels
+from yt8m.readers.failures import errors_as_user_errors
+from yt8m.recipes import checks, sources
+from yt8m.scoring.classes import scored_label_ids
+from yt8m.timelines import command, models, thresholds, videos
+from yt8m.timelines.timeline import Settings
+from yt8m.training import bundle, restore
+from yt8m.training.names import class_names
+
+MANIFEST, VOCABULARY = "features.json", "vocabulary.csv"  # of the feature extractor
+_SETTINGS = ("stride", "high", "low", "merge_gap", "min_length", "top_classes")
+_PASSED_ON = ("formats", "video_ids", "max_videos", "attention", "frame_rate", "embed", "batch_size", "num_readers")
+
+
+@errors_as_user_errors()
+def timeline(**given):
+    """Writes timelines of videos: where in each which class is, as data and as pages.
+
+    Args:
+        **given: flags of `yt8m timeline` by name, e.g. train_dir=..., input_data_pattern=..., output_dir=..., stride=1.
+
+    Returns:
+        Path of the folder that was written.
+
+    Raises:
+        UserError: an unknown flag, a bad value, no model, bad data, a folder that cannot be written.
+    """
+    check_backend("inference")
+    given = flags.read(flags.TIMELINE, given)
+    _check(given)
+    settings = settings_of(given)
+    scorer, config, model, folder = _saved_model(given) if given.get("saved_model") else _runs(given)
+    sample = None if given.get("input_data_pattern") or config is None else restore.sample_of(config)
+    pattern = sources.data_pattern(given, "input_data_pattern", sample and sample.test_pattern)
+    output = os.path.abspath(os.path.expanduser(given.get("output_dir") or os.path.join(folder, "timelines")))
+    job = command.Job(
+        pattern=pattern,
+        output_dir=output,
+        settings=settings,
+        names=_names(given, pattern, config),
+        model={**model, "backbone": _backbone(pattern)},
+        videos=_videos(given, pattern),
+        **{name: given[name] for name in _PASSED_ON if name in given},
+    )
+    count = command.write(scorer, job)
+    shown = os.path.join(output, "index.html") if "html" in job.formats else output
+    print(f"{count:,} timeline{'' if count == 1 else 's'} in {output}. Look at {shown}")
+    if not settings.thresholds and config is not None and config.sample:
+        csv = os.path.join(folder, "thresholds.csv")
+        commands.show_next(
+            commands.command("eval", "segment_labels", "run_once", train_dir=folder, thresholds_output=csv),
+            when="Thresholds of each class's own, for --thresholds_file",
+        )
+    return output
+
+
+def settings_of(given):
+    """The Settings that flags ask for."""
+    highs = thresholds.read(os.path.expanduser(given["thresholds_file"])) if given.get("thresholds_file") else {}
+    return Settings(**{name: given[name] for name in _SETTINGS if name in given}, thresholds=highs)
+
+
+def _check(given):
+    """Refuses flags that do not go together, and counts below 1."""
+    named = [name for name in ("train_dir", "input_model_tgz", "saved_model") if given.get(name)]
+    if len(named) > 1:
+        raise UserError(f"--{named[0]} and --{named[1]} both name a model. Leave one out.")
+    for name in ("checkpoint", "weights", "model"):
+        if given.get("saved_model") and given.get(name):
+            raise UserError(f"--{name} is for runs, not for a --saved_model. Leave it out.")
+    checks.positive(given, "batch_size", "num_readers", "max_videos", "frame_rate")
+
+
+def _runs(given):
+    """(RunScorer, ModelConfig, what the JSON says of the model, folder for timelines) of trained runs or a bundle."""
+    if given.get("input_model_tgz"):
+        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
+    folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")]
+    first, members = restored(given, folders)
+    label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"))
+    described = {
+        "name": " + ".join(member.config.model for member in members),
+        "train_dir": ",".join(folders),
+        "step": first.step if len(members) == 1 else None,
+    }
+    where = "" if given.get("input_model_tgz") else folders[0]
+    return models.RunScorer(members, label_ids), first.config, described, where
+
+
+def _saved_model(given):
+    """The same of a SavedModel, which has no ModelConfig."""
+    folder = os.path.expanduser(given["saved_model"])
+    names, sizes = sources.names_and_sizes(given)
+    file = given.get("segment_label_ids_file")
+    features = (names or ("rgb", "audio"), sizes or (1024, 128))
+    scorer = models.SavedModelScorer(folder, *features, labels.read_label_ids(file) if file else None)
+    return scorer, None, {"name": models.model_name(folder), "train_dir": folder, "step": None}, ""
+
+
+def _beside(pattern, name):
+    """Path of a file beside the shards, as the feature extractor leaves them; "" where there is none."""
+    path = os.path.join(os.path.dirname(pattern.split(",")[0].strip()), name)
+    return path if os.path.isfile(path) else ""
+
+
+def _names(given, pattern, config):
+    """{label id: name}: of --vocabulary, of the model's own classes, else of vocabulary.csv beside the shards."""
+    names = class_names(config, given.get("vocabulary"))
+    beside = "" if names else _beside(pattern, VOCABULARY)
+    return class_names(config, beside) if beside else names
+
+
+def _videos(given, pattern):
+    """{video id: VideoFile} of --videos_csv, or of videos.csv beside the shards; {} without either."""
+    path = os.path.expanduser(given.get("videos_csv", "")) or _beside(pattern, videos.NAME)
+    return videos.read(path) if path else {}
+
+
+def _backbone(pattern):
+    """Name of the backbone that features.json beside the shards tells of; None: it is not known."""
+    path = _beside(pattern, MANIFEST)
+    backbone = jsonfiles.read(path, {}, "Make the features again").get("backbone") if path else None
+    return backbone.get("name") if isinstance(backbone, dict) else None

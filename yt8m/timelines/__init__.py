@@ -1,0 +1,1 @@
+"""Where in a video: scores a stride, the intervals that they make, and the files and the page that show them."""

@@ -1,0 +1,159 @@
+"""A timeline as other tools want it: CSV, WebVTT, ActivityNet, FiftyOne, Label Studio. Of the JSON form's dicts, nothing else."""
+
+import csv
+import hashlib
+import html
+import io
+import json
+import os
+import re
+
+_CSV_COLUMNS = ("video", "class", "name", "start", "end", "score", "peak")
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
+_RESERVED = {"index"}  # page of all videos
+
+
+def file_stem(video_id):
+    """A name for a video's files: its id, where that is letters, digits, _ and - (64 at most) and no name that is taken.
+
+    Else what is left of it, and 8 hexadecimal digits of its SHA-256.
+    """
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", video_id) and video_id.lower() not in _RESERVED:
+        return video_id
+    digest = hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', video_id)[:55]}-{digest}"
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def csv_header():
+    """The first line."""
+    return ",".join(_CSV_COLUMNS) + "\n"
+
+
+def csv_lines(data):
+    """A line an interval of a timeline; a cell that a spreadsheet would run begins with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    video = _cell(data["video"]["id"])
+    for entry, part in _segments(data):
+        times = (f"{part['start']:.3f}", f"{part['end']:.3f}", f"{part['score']:.4f}", f"{part['peak']:.4f}")
+        writer.writerow((video, entry["index"], _cell(entry["name"]), *times))
+    return text.getvalue()
+
+
+def _cell(text):
+    return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
+
+
+# ---------------------------------------------------------------- WebVTT
+
+
+def chapters_vtt(data):
+    """A chapter for each stretch with one best class: chapters may not overlap in part, so it is one at each moment."""
+    stride, best = data["settings"]["stride"], []
+    for step in range(-(-data["video"]["frames"] // stride)):
+        there = [
+            (-entry["scores"][step], number)
+            for number, entry in enumerate(data["classes"])
+            if any(part["start"] <= step * stride < part["end"] for part in entry["segments"])
+        ]
+        best.append(min(there)[1] if there else None)
+    cues, begin = [], 0
+    for step in range(1, len(best) + 1):
+        if step == len(best) or best[step] != best[begin]:
+            if best[begin] is not None:
+                end = min(step * stride, data["video"]["duration"])
+                cues.append((begin * stride, end, _title(data["classes"][best[begin]]["name"])))
+            begin = step
+    return _vtt(cues)
+
+
+def classes_vtt(data):
+    """For kind="metadata": a cue an interval, its payload a JSON object."""
+    cues = []
+    for entry, part in sorted(_segments(data), key=lambda pair: (pair[1]["start"], -pair[1]["peak"])):
+        payload = {"class": entry["index"], "name": entry["name"], "score": part["score"], "peak": part["peak"]}
+        cues.append((part["start"], part["end"], json.dumps(payload, sort_keys=True).replace(">", "\\u003e")))
+    return _vtt(cues)
+
+
+VTT = {"chapters": chapters_vtt, "classes": classes_vtt}
+
+
+def _vtt(cues):
+    return "WEBVTT\n\n" + "".join(f"{_clock(start)} --> {_clock(end)}\n{text}\n\n" for start, end, text in cues)
+
+
+def _clock(seconds):
+    """HH:MM:SS.mmm."""
+    thousandths = round(seconds * 1000)
+    return f"{thousandths // 3_600_000:02}:{thousandths // 60_000 % 60:02}:{thousandths // 1000 % 60:02}.{thousandths % 1000:03}"
+
+
+def _title(text):
+    return html.escape(" ".join(text.split()), quote=False)
+
+
+# ---------------------------------------------------------------- of several videos
+
+
+def activitynet(timelines):
+    """ActivityNet's results file as a dict; labels are the classes' names."""
+    results = {
+        data["video"]["id"]: [
+            {"label": entry["name"], "score": part["score"], "segment": [part["start"], part["end"]]}
+            for entry, part in _segments(data)
+        ]
+        for data in timelines
+    }
+    details = "Features and weak labels as in YouTube-8M Segments; intervals by yt8m timeline."
+    return {"version": "VERSION 1.3", "results": results, "external_data": {"used": True, "details": details}}
+
+
+def fiftyone(timelines):
+    """labels.json of a FiftyOneTemporalDetectionDataset as a dict; a video's key is its file's stem, else its id."""
+    names = sorted({entry["name"] for data in timelines for entry in data["classes"]})
+    labels = {
+        _stem(data): [
+            {"label": entry["name"], "timestamps": [part["start"], part["end"]], "confidence": part["score"]}
+            for entry, part in _segments(data)
+        ]
+        for data in timelines
+    }
+    return {"classes": names, "labels": labels}
+
+
+def label_studio(timelines, frame_rate=24.0):
+    """Label Studio's tasks with predictions as a list; frames count from 1 at the frame rate of the <Video> tag."""
+    tasks = []
+    for data in timelines:
+        result = [
+            {
+                "id": f"{entry['index']}-{number}",
+                "from_name": "timelineLabels",
+                "to_name": "video",
+                "type": "timelinelabels",
+                "score": part["score"],
+                "value": {
+                    "ranges": [{"start": int(part["start"] * frame_rate) + 1, "end": max(round(part["end"] * frame_rate), 1)}],
+                    "timelinelabels": [entry["name"]],
+                },
+            }
+            for number, (entry, part) in enumerate(_segments(data))
+        ]
+        version = f"{data['model'].get('name')} step {data['model'].get('step')}"
+        video = data["video"].get("file") or data["video"]["id"]
+        tasks.append({"data": {"video": video}, "predictions": [{"model_version": version, "result": result}]})
+    return tasks
+
+
+def _stem(data):
+    file = data["video"].get("file")
+    return os.path.splitext(os.path.basename(file))[0] if file else data["video"]["id"]
+
+
+def _segments(data):
+    """(class's dict, interval's dict) of all intervals of a timeline, class after class."""
+    return [(entry, part) for entry in data["classes"] for part in entry["segments"]]

@@ -1,0 +1,187 @@
+"""What scores a video: trained runs, or a SavedModel with the signature of MediaPipe's youtube8m graphs."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from yt8m.config import MAX_CLASSES, MAX_FRAMES, ModelConfig
+from yt8m.errors import UserError
+from yt8m.models import model_class
+from yt8m.scoring.classes import columns_of
+from yt8m.scoring.scorer import Scorer
+from yt8m.segments import SEGMENT_SIZE, dequantise, windows_at, windows_of
+from yt8m.timelines.windows import scores_a_stride, window_starts
+from yt8m.training.data import frame_spec
+
+_WINDOWS_AT_A_TIME = 256
+
+
+class VideoScorer:
+    """What timelines ask of a model.
+
+    Attributes:
+        label_ids: of the columns of the scores, a tuple.
+        frame_size: D, bytes a frame.
+        longest: frames that are scored together; a longer video is scored in pieces of so many, one after another.
+    """
+
+    label_ids, frame_size, longest = (), 0, MAX_FRAMES
+
+    def spec(self, pattern=""):
+        """The DataSpec of frame-level shards: whole videos, however long, whatever their labels."""
+        spec = frame_spec(self._config, pattern, pattern_flag="input_data_pattern")
+        return dataclasses.replace(spec, max_frames=MAX_FRAMES, num_classes=MAX_CLASSES, label_ids=(0,))
+
+    def scores(self, frames, stride):
+        """The scores of one video.
+
+        Args:
+            frames: uint8 [T, D].
+            stride: 5 or 1 seconds.
+
+        Returns:
+            float32 [ceil(T / stride), C].
+
+        Raises:
+            UserError: the model's scores are no numbers.
+        """
+        scores = []
+        for begin in range(0, len(frames), self.longest):
+            piece = frames[begin : begin + self.longest]
+            of_windows = self._windows(piece, window_starts(len(piece), stride))
+            scores.append(scores_a_stride(of_windows, len(piece), stride))
+        scores = np.concatenate(scores) if scores else np.zeros((0, len(self.label_ids)), np.float32)
+        if not np.isfinite(scores).all():
+            raise UserError("the model's scores are no numbers (NaN): its training went wrong. Use another checkpoint.")
+        return scores
+
+    def attention(self, frames, columns):
+        """Where the attention set looks that decides each class: float32 [n, T], each with the maximum 1; None: no such model.
+
+        Args:
+            frames: uint8 [T, D].
+            columns: int [n], of the scores.
+        """
+        return None
+
+
+class RunScorer(VideoScorer):
+    """Trained runs, whose probabilities are averaged.
+
+    A model that sees windows scores a video of any length; one that reads the whole video around them gets no more of it at a
+    time than in its training, its max_frames.
+
+    Args:
+        members: scorer.Members.
+        label_ids: the classes that are scored; None: those of the member that has the fewest.
+
+    Raises:
+        UserError: as Scorer's.
+    """
+
+    def __init__(self, members, label_ids=None):
+        whole = [member.config.max_frames for member in members if _reads_whole_videos(member.config.model)]
+        self.longest = max(min(whole) // 5 * 5, 5) if whole else MAX_FRAMES
+        members = [
+            dataclasses.replace(member, config=dataclasses.replace(member.config, max_frames=self.longest)) for member in members
+        ]
+        self._scorer, self._first, self._config = Scorer(members, label_ids=label_ids), members[0], members[0].config
+        self._has_sets = len(members) == 1 and hasattr(members[0].model, "set_probabilities")
+        self.label_ids, self.frame_size = self._scorer.label_ids, sum(self._config.feature_sizes)
+
+    def _windows(self, frames, starts):
+        return self._scorer.windows(frames, len(frames), starts)
+
+    def attention(self, frames, columns):
+        """As VideoScorer's: of the video as a whole, the set with the class's maximum; the mean over the features.
+
+        A model whose video_prediction is the mean over its segments looks at each by itself, and so has a set for each.
+        """
+        if not self._has_sets or not len(columns):
+            return None
+        model, length = self._first.model, len(frames)
+        size = SEGMENT_SIZE if getattr(model, "video_prediction", "whole") == "segments_mean" else length
+        pieces = np.zeros((-(-length // size), size, frames.shape[1]), np.uint8)
+        pieces.reshape(-1, frames.shape[1])[:length] = frames
+        counts = np.minimum(length - np.arange(len(pieces)) * size, size)
+        batch = {"frames": tf.constant(pieces), "num_frames": tf.constant(counts, tf.int32)}
+        probabilities, weights = (np.asarray(part) for part in model.set_probabilities(batch))  # [N, M, C], [N, size, F, M]
+        of_model = columns_of(self._config, [self.label_ids[column] for column in columns])
+        sets = probabilities[:, :, of_model].argmax(axis=1)  # [N, n]
+        seen = np.take_along_axis(weights.mean(axis=2), sets[:, None], axis=2)  # [N, size, n]
+        seen = seen.reshape(-1, len(columns))[:length].T
+        return seen / np.maximum(seen.max(axis=1, keepdims=True), 1e-12)
+
+
+class SavedModelScorer(VideoScorer):
+    """A SavedModel with MediaPipe's signature: rgb_and_audio float [B, T, D], num_frames int32 [B, 1] -> predictions.
+
+    Args:
+        folder: of the SavedModel.
+        feature_names, feature_sizes: of the records; the sizes sum up to D.
+        label_ids: the classes that are scored, which are its columns; None: all.
+
+    Raises:
+        UserError: no SavedModel, no such signature, another D, or a class that it has not.
+    """
+
+    def __init__(self, folder, feature_names=("rgb", "audio"), feature_sizes=(1024, 128), label_ids=None):
+        flag = f"--saved_model={folder}"
+        try:
+            self._model = tf.saved_model.load(folder)  # kept: its variables live as long as it does
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{flag}: cannot be loaded ({reason}). Name the folder that saved_model.pb is in.") from error
+        self._call = _mediapipe_signature(self._model, flag)
+        self.frame_size = sum(feature_sizes)
+        wanted = self._call.structured_input_signature[1]["rgb_and_audio"].shape[-1]
+        if wanted not in (None, self.frame_size):
+            sizes = ",".join(map(str, feature_sizes))
+            raise UserError(f"{flag}: takes {wanted} values a frame, not those of --feature_sizes={sizes}. Name its sizes.")
+        self._config = ModelConfig("SavedModel", feature_names=tuple(feature_names), feature_sizes=tuple(feature_sizes))
+        count = self._predict(np.zeros((1, 5, self.frame_size), np.float32), np.array([5])).shape[-1]
+        self.label_ids = tuple(range(count) if label_ids is None else label_ids)
+        if max(self.label_ids, default=0) >= count:
+            raise UserError(
+                f"--segment_label_ids_file: class {max(self.label_ids)} is none of the {count} of {flag}. Name another file."
+            )
+
+    def _windows(self, frames, starts):
+        indices, counts = windows_at(starts, np.full(len(starts), len(frames)))
+        scores = np.zeros((len(starts), len(self.label_ids)), np.float32)
+        for begin in range(0, len(starts), _WINDOWS_AT_A_TIME):
+            part = slice(begin, begin + _WINDOWS_AT_A_TIME)
+            windows = windows_of(frames[None], np.zeros(len(starts[part]), int), indices[part], counts[part])
+            floats = dequantise(windows)
+            floats[np.arange(windows.shape[1]) >= counts[part, None]] = 0
+            scores[part] = self._predict(floats, counts[part])[:, list(self.label_ids)]
+        return scores
+
+    def _predict(self, frames, num_frames):
+        given = {"rgb_and_audio": tf.constant(frames), "num_frames": tf.constant(num_frames[:, None], tf.int32)}
+        outputs = self._call(**given)
+        return outputs.get("predictions", next(iter(outputs.values()))).numpy()
+
+
+def _reads_whole_videos(name):
+    """Whether models of this name score a segment by the video around it."""
+    kind = model_class(name)
+    return kind.NEEDS_WHOLE_VIDEOS or kind.HAS_ENCODERS
+
+
+def _mediapipe_signature(model, flag):
+    """The signature that takes rgb_and_audio and num_frames."""
+    for signature in model.signatures.values():
+        if set(signature.structured_input_signature[1]) == {"rgb_and_audio", "num_frames"}:
+            return signature
+    raise UserError(
+        f"{flag}: none of its signatures ({', '.join(model.signatures) or 'it has none'}) takes rgb_and_audio and num_frames. "
+        "Export with `yt8m export --formats=mediapipe`."
+    )
+
+
+def model_name(folder):
+    """What a folder's model is called where nothing says more."""
+    return os.path.basename(os.path.abspath(folder))
