@@ -1,6 +1,7 @@
 """docs/own_features.md runs as it stands."""
 
 import csv
+import json
 import pathlib
 import re
 
@@ -17,4 +18,7 @@ def test_the_example(tmp_path, monkeypatch):
         assert [line["Name"] for line in csv.DictReader(file)] == ["cat", "dog", "guitar"]
     with open(tmp_path / "features" / "model" / "predictions.names.csv", newline="") as file:
         assert {line["Name"] for line in csv.DictReader(file)} == {"cat", "dog", "guitar"}
+    timelines = [json.loads(path.read_text()) for path in (tmp_path / "timelines").glob("*.timeline.json")]
+    assert timelines and (tmp_path / "timelines" / "index.html").exists()
+    assert {shown["name"] for timeline in timelines for shown in timeline["classes"]} <= {"cat", "dog", "guitar"}
     assert (tmp_path / "features" / "whitening-clip.npz").exists()

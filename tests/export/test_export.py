@@ -357,7 +357,7 @@ def test_a_format_that_a_model_does_not_have_is_named(data, flags_of, tmp_path, 
     run = write_run(tmp_path / "run", "ContextAwareModel")
     assert commands.run("export_model", f"--train_dir={run}", "--formats=mediapipe,saved_model", *flags_of[1:]) is None
     assert "Left out: --formats=mediapipe: ContextAwareModel" in capsys.readouterr().out
-    assert sorted(os.listdir(run / "export")) == ["export.json", "saved_model"]
+    assert sorted(os.listdir(run / "export")) == ["export.json", "labels.csv", "saved_model"]
     line = commands.run("export_model", f"--train_dir={run}", "--formats=mediapipe", f"--output_dir={tmp_path / 'x'}", *flags_of)
     assert "--formats=mediapipe: ContextAwareModel" in line and "\n" not in line
     assert os.listdir(tmp_path) == ["run"]

@@ -102,6 +102,7 @@ def test_training_takes_the_flags(features):
     values = given("train", f"--flagfile={features.flags_file}")
     assert values["num_classes"] == 2 and values["feature_sizes"] == (1024, 128)
     assert values["train_data_pattern"].endswith("train-*.tfrecord") and "eval_data_pattern" in values
+    assert values["vocabulary_file"] == str(features.folder) + "/vocabulary.csv"
 
 
 def test_the_same_input_gives_the_same_bytes_and_nothing_is_decoded_twice(clips, features, monkeypatch):

@@ -4,7 +4,7 @@ import os
 
 from yt8m import commands, flags
 from yt8m.errors import UserError
-from yt8m.features import demo, extract
+from yt8m.features import demo, extract, outputs
 from yt8m.features.extraction import Settings
 from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
@@ -71,9 +71,9 @@ def _say(features):
     if silent:
         print(f"{silent} of them have no sound: every second of it is silence (--missing_audio).")
     if features.skipped:
-        print(f"{len(features.skipped)} files were left out as the flags say, see {extract.FAILED}.")
+        print(f"{len(features.skipped)} files were left out as the flags say, see {outputs.FAILED}.")
     if features.failed:
-        print(f"{len(features.failed)} failures, see {os.path.join(features.folder, extract.FAILED)}, such as:")
+        print(f"{len(features.failed)} failures, see {os.path.join(features.folder, outputs.FAILED)}, such as:")
         print(f"  {features.failed[0][0]}: {features.failed[0][1]}")
 
 

@@ -1,7 +1,6 @@
 """Arrays of features in, a folder of native frame-level shards out."""
 
 import dataclasses
-import hashlib
 import json
 import os
 
@@ -11,7 +10,7 @@ import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.features import shards, vocabulary, whitening
-from yt8m.features.extract import MANIFEST, check_folder, write_flags
+from yt8m.features.outputs import MANIFEST, check_folder, sha256, write_flags
 from yt8m.features.spool import Spool
 from yt8m.files import move_files, temporary_folder, write_text
 from yt8m.readers.records import Segments, Video, encode_video
@@ -190,10 +189,7 @@ def _check_manifest(folder, backbone):
 
 def _write_manifest(folder, backbone, whitenings, sizes):
     """features.json: what the features are, as `yt8m features` writes it of files."""
-    digests = {}
-    for name in whitenings:
-        with open(_whitening_path(folder, name), "rb") as file:
-            digests[name] = hashlib.sha256(file.read()).hexdigest()
+    digests = {name: sha256(_whitening_path(folder, name)) for name in whitenings}
     values = {
         "format": "yt8m-features",
         "version": 1,

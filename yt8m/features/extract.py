@@ -1,30 +1,19 @@
 """From video and sound files to a folder of native frame-level shards; a run that was stopped goes on where it was."""
 
-import csv
 import dataclasses
-import hashlib
-import io
-import json
 import os
-import platform
 
 import numpy as np
 
-import yt8m
-from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features import backbones, mediapipe, parts, processes, shards, vocabulary
+from yt8m.features import backbones, mediapipe, outputs, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
-from yt8m.features.extraction import RAW, VERSION, Settings, source_of
+from yt8m.features.extraction import RAW, Settings, source_of
 from yt8m.features.extractor import Extractor, Failure, of_killed
 from yt8m.features.inputs import ENDINGS, read_items, read_ratings
-from yt8m.files import write_text
 from yt8m.progress import Progress
 from yt8m.readers.records import Segments, Video, encode_video
 from yt8m.segments import SEGMENT_SIZE, quantise
-
-MANIFEST, FLAGS, VIDEOS, FAILED, WHITENING = "features.json", "dataset.flags", "videos.csv", "failed.csv", "whitening.npz"
-_FORMAT = "yt8m-features"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +66,7 @@ def run(job):
     Raises:
         UserError: bad input, a folder of other features, or a folder that cannot be written. What was done is kept.
     """
-    check_folder(job.output_dir)
+    outputs.check_folder(job.output_dir)
     if job.from_mediapipe:
         backbone, read, endings = mediapipe.MediaPipe(), mediapipe.convert, mediapipe.ENDINGS
     else:
@@ -86,7 +75,7 @@ def run(job):
     items = read_items(job.input_videos, job.id_from, endings)
     asked = _Asked(job, items)
     _check_whitening(job, backbone)
-    manifest = _Manifest(job, backbone)
+    manifest = outputs.Manifest(job, backbone)
     outcomes = _extract(job, items, backbone, read)
     videos = {id_: facts for id_, facts in outcomes.items() if not isinstance(facts, Failure)}
     failures = [(item.path, outcomes[item.id]) for item in items if item.id not in videos]
@@ -96,13 +85,13 @@ def run(job):
     if videos:
         whitening = _whitening(job, backbone, sorted(videos))
         sizes = {"rgb": whitening.size if whitening else backbone.SIZES["rgb"], "audio": backbone.SIZES["audio"]}
-        shards.write(job.output_dir, splits, job.num_shards, lambda id_: asked.record(id_, whitening, videos[id_].frames))
         vocabulary.write(job.output_dir, asked.vocabulary)
-        write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
+        shards.write(job.output_dir, splits, job.num_shards, lambda id_: asked.record(id_, whitening, videos[id_].frames))
+        outputs.write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
         manifest.write(sizes)
-    _write_reports(job.output_dir, items, videos, failed + skipped)
+    outputs.write_reports(job.output_dir, items, videos, failed + skipped)
     counts = {name: list(splits.values()).count(name) for name in sorted(set(splits.values()))}
-    return Features(job.output_dir, videos, failed, skipped, counts, os.path.join(job.output_dir, FLAGS))
+    return Features(job.output_dir, videos, failed, skipped, counts, os.path.join(job.output_dir, outputs.FLAGS))
 
 
 class _Asked:
@@ -191,9 +180,9 @@ def _check_whitening(job, backbone):
         raise UserError(f"--whitening={job.whitening}: {job.backbone} needs none. Leave it out.")
     from yt8m.features import whitening
 
-    path, kept = os.path.expanduser(job.whitening), os.path.join(job.output_dir, WHITENING)
+    path, kept = os.path.expanduser(job.whitening), os.path.join(job.output_dir, outputs.WHITENING)
     whitening.load(path, backbone.fingerprint())
-    if os.path.exists(kept) and _sha256(kept) != _sha256(path):
+    if os.path.exists(kept) and outputs.sha256(kept) != outputs.sha256(path):
         raise UserError(f"--whitening={job.whitening}: {kept} is another. Use another --output_dir, or leave it out.")
 
 
@@ -203,7 +192,7 @@ def _whitening(job, backbone, ids):
         return None
     from yt8m.features import whitening
 
-    fingerprint, kept = backbone.fingerprint(), os.path.join(job.output_dir, WHITENING)
+    fingerprint, kept = backbone.fingerprint(), os.path.join(job.output_dir, outputs.WHITENING)
     if job.whitening:
         named = whitening.load(os.path.expanduser(job.whitening), fingerprint)
         named.save(kept)
@@ -213,107 +202,14 @@ def _whitening(job, backbone, ids):
         return whitening.load(kept, fingerprint)
     sample = whitening.FrameSample()
     for id_ in ids:
-        outputs = _floats(parts.frames(job.output_dir, id_)[RAW])
-        seconds = np.flatnonzero(sample.wants(id_, np.arange(len(outputs))))
-        sample.add(id_, seconds, outputs[seconds])
+        values = _floats(parts.frames(job.output_dir, id_)[RAW])
+        seconds = np.flatnonzero(sample.wants(id_, np.arange(len(values))))
+        sample.add(id_, seconds, values[seconds])
     fitted = whitening.fit(sample.outputs(), fingerprint)
     fitted.save(kept)
     return fitted
 
 
-class _Manifest:
-    """features.json: what the features are, by which other folders of features, and models, can be compared with them.
-
-    Raises:
-        UserError: the folder has features of another backbone.
-    """
-
-    def __init__(self, job, backbone):
-        self.job, self.path, self.fingerprint = job, os.path.join(job.output_dir, MANIFEST), backbone.fingerprint()
-        fields = {"format": jsonfiles.Text(_FORMAT), "backbone": jsonfiles.Object()}
-        earlier = jsonfiles.read(self.path, fields, "Name another --output_dir", missing=None)
-        if earlier and earlier["backbone"] != self.fingerprint:
-            raise UserError(
-                f"--output_dir={job.output_dir} has features of {jsonfiles.shown(earlier['backbone'], 200)}, and --backbone is "
-                f"{jsonfiles.shown(self.fingerprint, 200)}. Use another --output_dir."
-            )
-        if not earlier:
-            self.write(None)
-
-    def write(self, sizes):
-        """Writes the file; sizes: {feature: bytes a frame}, None: not known yet."""
-        whitening = os.path.join(self.job.output_dir, WHITENING)
-        versions = {"yt8m": yt8m.__version__, "numpy": np.__version__, "python": platform.python_version()}
-        if not self.job.from_mediapipe:
-            versions["av"] = import_av().__version__
-        values = {
-            "format": _FORMAT,
-            "version": VERSION,
-            "backbone": self.fingerprint,
-            "whitening": _sha256(whitening) if os.path.exists(whitening) else None,
-            "feature_sizes": sizes,
-            "flags": {**dataclasses.asdict(self.job), "settings": dataclasses.asdict(self.job.settings)},
-            "versions": versions,
-        }
-        write_text(self.path, json.dumps(values, indent=1, sort_keys=True) + "\n")
-
-
-def write_flags(folder, sizes, num_classes, splits, **more):
-    """Writes dataset.flags, for --flagfile of training.
-
-    Args:
-        folder: of the features, with vocabulary.csv if there is one.
-        sizes: {feature: bytes a frame}.
-        num_classes: 0: not known.
-        splits: names of those that there are.
-        **more: flags to add.
-
-    Returns:
-        (path of the file, {flag: value} of what it says).
-    """
-    flags = {"feature_names": ",".join(sizes), "feature_sizes": ",".join(map(str, sizes.values()))}
-    if num_classes:
-        flags["num_classes"] = num_classes
-    for flag, split in (("train_data_pattern", "train"), ("eval_data_pattern", "validate")):
-        if split in splits:
-            flags[flag] = os.path.join(os.path.abspath(folder), f"{split}-*.tfrecord")
-    if os.path.exists(os.path.join(folder, vocabulary.FILE)):
-        flags["vocabulary_file"] = os.path.join(os.path.abspath(folder), vocabulary.FILE)
-    flags |= more
-    lines = ["--frame_features", *(f"--{name}={value}" for name, value in flags.items())]
-    write_text(os.path.join(folder, FLAGS), "\n".join(lines) + "\n")
-    return os.path.join(folder, FLAGS), {"frame_features": True, **flags}
-
-
-def _write_reports(folder, items, videos, failed):
-    """videos.csv and failed.csv."""
-    rows = [("id", "path", "duration", "frames", "width", "height", "has_audio", "decode_errors")]
-    for item in items:
-        if item.id in videos:
-            facts = dataclasses.astuple(videos[item.id])
-            rows.append((item.id, item.path, *(int(fact) if isinstance(fact, bool) else fact for fact in facts)))
-    _write_csv(os.path.join(folder, VIDEOS), rows)
-    _write_csv(os.path.join(folder, FAILED), [("path", "reason"), *failed])
-
-
-def _write_csv(path, rows):
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(path, text.getvalue().encode("utf-8", "replace").decode())  # names of files may be no UTF-8
-
-
-def check_folder(folder):
-    """Raises a UserError for a folder that no data pattern can name."""
-    wrong = [character for character in ",*?[" if character in os.path.abspath(folder)]
-    if wrong:
-        raise UserError(f"--output_dir={folder}: {wrong[0]!r} has a meaning in data patterns. Use a path without it.")
-
-
 def _floats(raw):
     """float32 [N, D] of the bytes uint8 [N, 4 D] that they are kept as."""
     return np.ascontiguousarray(raw).view("<f4")
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
