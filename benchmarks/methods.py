@@ -273,7 +273,8 @@ GROUPS = {
     "phases": phases,
     "context": context,
     # The new layers of a context model start from nothing.
-    "context_longer": lambda runs: context(runs, READINGS, max_steps=1500),
+    "context_longer": lambda runs: context(runs, max_steps=1500),
+    "context_readings": lambda runs: context(runs, READINGS, max_steps=1500),
     "em": expectation_maximisation,
     "em_lower_threshold": lambda runs: expectation_maximisation(runs, threshold=0.5),
     "em_logistic": lambda runs: expectation_maximisation(runs, LOGISTIC),
