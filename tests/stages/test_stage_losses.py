@@ -71,8 +71,10 @@ def test_a_loss_of_segments_is_refused_where_only_videos_are_learned(data, tmp_p
 
 
 def test_in_a_command_of_both_stages_it_is_the_second_ones(tmp_path):
+    (tmp_path / "vocabulary.csv").write_text("Index,Name\n1,cat\n")
+
     class Sample:
-        size, num_classes = "small", 108
+        size, num_classes, vocabulary_file = "small", 108, tmp_path / "vocabulary.csv"
         train_pattern, rated_pattern, video_train_pattern, held_out_pattern = "train*", "rated*", "means*", "held_out*"
 
     given = commands.given(
