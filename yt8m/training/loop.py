@@ -88,13 +88,7 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
         optimizer.apply(gradients, model.trainable_variables)
         return loss, outcome.predictions, outcome.quantities
 
-    compiled = tf.function(step, jit_compile=True) if xla else step
-
-    def whole_step(batch):
-        rows = SHOWN_ROWS if "pair_rows" in batch else None
-        batch = pairs.spread(batch, model.outputs[0].shape[-1])  # not in what XLA compiles: batches have other numbers of pairs
-        loss, predictions, quantities = compiled({key: value for key, value in batch.items() if key != "ids"})  # nor has it texts
-        return loss, [values[:rows] for values in (predictions, batch["labels"], batch["label_weights"])], quantities
+    whole_step = _with_dense_labels(tf.function(step, jit_compile=True) if xla else step, model.outputs[0].shape[-1])
 
     def counted_step(iterator):
         loss, shown, quantities = strategy.run(whole_step, args=(next(iterator),))
@@ -113,6 +107,18 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
         return loss_sum + loss, *tf.nest.map_structure(lambda values: strategy.experimental_local_results(values)[0], shown)
 
     return train_steps
+
+
+def _with_dense_labels(step, num_classes):
+    """A step as strategy.run takes it, around one that may be compiled with XLA: that one gets no texts and no pairs."""
+
+    def whole_step(batch):
+        rows = SHOWN_ROWS if "pair_rows" in batch else None
+        batch = pairs.spread(batch, num_classes)  # batches have other numbers of pairs, which XLA would compile anew
+        loss, predictions, quantities = step({key: value for key, value in batch.items() if key != "ids"})
+        return loss, [values[:rows] for values in (predictions, batch["labels"], batch["label_weights"])], quantities
+
+    return whole_step
 
 
 def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
