@@ -12,7 +12,7 @@ from yt8m.stages.checks import check, cuts_videos
 from yt8m.stages.objective import described, objective_of, with_loss_of
 from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import loop, stopping
+from yt8m.training import loop, stopping, traces
 from yt8m.training.averages import averaged_weights, use_averages
 from yt8m.training.devices import choose_strategy, distribute, on_gpu
 
@@ -60,12 +60,13 @@ def run_stage(stage, model_config, spec, callbacks):
         flush=True,
     )
     counters = (checkpoints.step, checkpoints.stage_step)
-    steps = loop.make_train_steps(
-        strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model, spec), counters
-    )
-    iterator = iter(distribute(strategy, batches_from(stage, spec, length, first_step, replicas)))
-    hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks, stage.stage == "finetune")
-    finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
+    with traces.let_go():
+        steps = loop.make_train_steps(
+            strategy, model, optimizer, objective, stage.regularization_penalty, uses_xla(stage, model, spec), counters
+        )
+        iterator = iter(distribute(strategy, batches_from(stage, spec, length, first_step, replicas)))
+        hooks = loop.Hooks(tf.summary.create_file_writer(stage.train_dir), actions, callbacks, stage.stage == "finetune")
+        finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
         by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
