@@ -90,7 +90,8 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
 
     whole_step = _with_dense_labels(tf.function(step, jit_compile=True) if xla else step, model.outputs[0].shape[-1])
 
-    def counted_step(iterator):
+    @tf.function(reduce_retracing=True)
+    def counted_step(iterator):  # a function of its own: traced once, called from the loop's body and after it
         loss, shown, quantities = strategy.run(whole_step, args=(next(iterator),))
         loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
         with tf.control_dependencies([loss]):  # a step whose batch is not there does not count
