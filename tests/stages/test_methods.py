@@ -58,7 +58,9 @@ def finetune(data, pretrained, folder, *more, steps=6):
     """Fine-tunes a copy of a pre-trained run, or what is there; the line that train.py ends with."""
     if not os.path.exists(folder):
         shutil.copytree(pretrained, folder)
-    arguments = ("--stage=finetune", f"--max_steps={steps}", "--save_steps=2", "--batch_size=4", "--base_learning_rate=0.05")
+    save_steps = 2 if steps <= 10 else 20
+    arguments = ("--stage=finetune", f"--max_steps={steps}", f"--save_steps={save_steps}", "--batch_size=4")
+    arguments = (*arguments, "--base_learning_rate=0.05")
     return commands.run("train", *arguments, f"--train_data_pattern={data}", f"--train_dir={folder}", *more)
 
 
