@@ -52,9 +52,9 @@ def next_lines(printed):
 
 def test_on_the_sample(shell, capsys):
     lines = next_lines(shell(" ".join([f"python {ROOT}/train.py", *SMALL, "'--train_dir=a run'"])))
-    programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", "tensorboard"]
+    programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", f"python {ROOT}/timeline.py", "tensorboard"]
     assert [line.split(" --")[0] for line in lines] == programs
-    assert "ceiling" in shell(lines[0]) and "http" in shell(lines[2])
+    assert "ceiling" in shell(lines[0]) and "index.html" in shell(lines[2]) and "http" in shell(lines[3])
     (line,) = next_lines(shell(lines[1]))
     assert line == f"python {ROOT}/segment_eval_inference.py --train_dir='a run' --submission_file='a run/predictions.csv'"
     assert "│ predictions.csv" in shell(line)
