@@ -19,8 +19,8 @@ sys.path.insert(0, str(DOCS.parent))
 from tests.timelines import browser  # noqa: E402
 
 PICTURES = DOCS / "pictures"
-SIZE = 1100, 980  # of the page's window
-CLIP = "demo_03"  # of the demo clips, one to validate with
+SIZE = 1100, 860  # of the page's window
+CLIP = "demo_12"  # of the demo clips: two classes
 
 
 def command(folder, *words):
@@ -53,7 +53,8 @@ def make_page(work):
             opened.open(f"file://{urllib.parse.quote(str(page.resolve()))}")
             opened.until("document.querySelector('video').readyState > 1 && document.querySelector('.interval') !== null")
             opened.click(".interval")
-            opened.until("document.querySelector('video').currentTime > 0.5")
+            begin = opened.value("document.querySelector('video').currentTime")
+            opened.until(f"document.querySelector('video').currentTime > {begin} + 2")  # by then its pictures are there
             opened.value("document.querySelector('video').pause()")
             opened.value("window.scrollTo(0, 0)")
             opened.picture(PICTURES / "page.png", *SIZE)
