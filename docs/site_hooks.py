@@ -9,13 +9,15 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "yt8m"
 OF_THE_ROOT = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 FILES = ("LICENSE", "CITATION.cff")
+BADGE = "[![CI](../../actions/workflows/ci.yml/badge.svg)](../../actions/workflows/ci.yml)\n"  # leads out of the repository
 LEFT_OUT = ("cli",)  # its flags are told by --help
 
 
 def on_files(files, config):
     """Adds the pages that are made."""
     pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in OF_THE_ROOT}
-    pages["index.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages["index.md"] = readme.replace(BADGE, "")
     rooms = reference()
     pages |= rooms
     for name, text in pages.items():
