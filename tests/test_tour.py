@@ -24,6 +24,6 @@ def test_the_tour(tmp_path, monkeypatch):
     kinds = [kind for output in shown for kind in output.get("data", {})]
     assert kinds.count("image/png") == 1
     pages = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]
-    assert sum("Where in the video" in page for page in pages) == 2
+    assert sum("where it is there" in page for page in pages) == 2
     text = "".join(output.get("text", "") for output in shown) + "".join(pages)
     assert "ceiling" in text and "video,class,name,start,end,score,peak" in text
