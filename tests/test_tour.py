@@ -1,10 +1,10 @@
 """docs/tour.ipynb runs top to bottom, and is kept without outputs."""
 
-import nbformat
 import pytest
 
 from tests.commands import ROOT
 
+nbformat = pytest.importorskip("nbformat", reason="pip install -e '.[test]'")
 nbclient = pytest.importorskip("nbclient", reason="pip install -e '.[test]'")
 TOUR = ROOT / "docs" / "tour.ipynb"
 
