@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test`, `gpu`, `beam`, `onnx` and `video`."""
+"""Package definition: `pip install -e .`, extras `test`, `docs`, `gpu`, `beam`, `onnx` and `video`."""
 
 import pathlib
 import re
@@ -36,14 +36,18 @@ setup(
         "beam": ["apache-beam>=2.77,<3"],
         "onnx": ["onnxruntime>=1.20"],
         "video": ["av>=14.1"],
+        "docs": ["mkdocs>=1.6.1,<2", "mkdocstrings[python]>=1,<2"],
         "test": [
             "apache-beam>=2.77,<3",
             "av>=14.1",
+            "ipykernel>=6.29",
             "jax",
             "jsonschema>=4",
+            "nbclient>=0.10",
             "onnxruntime>=1.20",
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],

@@ -2,16 +2,42 @@
 
 import importlib.util
 import pathlib
+import re
 
 import pytest
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
 
+def script(name):
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("name", ["recipes", "methods", "localization"])
 def test_a_table_is_what_it_is_made_from(name):
-    spec = importlib.util.spec_from_file_location("make_tables", DOCS / "make_tables.py")
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
+    tables = script("make_tables")
     assert name in tables.TABLES and len(tables.TABLES) == 3
     assert tables.TABLES[name][0].read_text(encoding="utf-8") == tables.page(name), "run: python docs/make_tables.py"
+
+
+def test_the_pictures_of_the_readme():
+    """They are there, small, and made by the script."""
+    pictures = re.findall(r"!\[[^]]+\]\(docs/pictures/(\w+\.png)\)", (DOCS.parent / "README.md").read_text(encoding="utf-8"))
+    assert pictures == ["where.png", "page.png"]
+    for name in pictures:
+        data = (DOCS / "pictures" / name).read_bytes()
+        assert data.startswith(b"\x89PNG") and len(data) < 200_000
+        assert f'PICTURES / "{name}"' in (DOCS / "make_pictures.py").read_text(encoding="utf-8")
+
+
+def test_pictures_without_a_browser(monkeypatch, tmp_path):
+    make_pictures = script("make_pictures")
+    monkeypatch.setattr(make_pictures.browser, "PROGRAM", None)
+    monkeypatch.setattr("sys.argv", ["make_pictures.py", f"--work={tmp_path / 'work'}"])
+    with pytest.raises(SystemExit, match="no browser: none of chromium"):
+        make_pictures.main()
+    assert not (tmp_path / "work").exists()

@@ -52,9 +52,9 @@ def next_lines(printed):
 
 def test_on_the_sample(shell, capsys):
     lines = next_lines(shell(" ".join([f"python {ROOT}/train.py", *SMALL, "'--train_dir=a run'"])))
-    programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", "tensorboard"]
+    programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", f"python {ROOT}/timeline.py", "tensorboard"]
     assert [line.split(" --")[0] for line in lines] == programs
-    assert "ceiling" in shell(lines[0]) and "http" in shell(lines[2])
+    assert "ceiling" in shell(lines[0]) and "index.html" in shell(lines[2]) and "http" in shell(lines[3])
     (line,) = next_lines(shell(lines[1]))
     assert line == f"python {ROOT}/segment_eval_inference.py --train_dir='a run' --submission_file='a run/predictions.csv'"
     assert "│ predictions.csv" in shell(line)
@@ -81,8 +81,10 @@ def test_on_named_data(shell, tmp_path, capsys):
     assert not next_lines(text) and "yt8m eval --segment_labels" in text and "as --eval_data_pattern rated shards that" in text
     for segments in (False, True):
         text = printed(yt8m.train, **flags, segment_labels=segments, start_new_model=True, eval_data_pattern=pattern)
-        (line,) = next_lines(text)
-        assert line.startswith("yt8m eval") and ("num_pairs" in shell(line)) == segments
+        evaluation, timelines = next_lines(text)
+        assert evaluation.startswith("yt8m eval") and ("num_pairs" in shell(evaluation)) == segments
+    assert timelines == f"yt8m timeline --train_dir='{flags['train_dir']}' --input_data_pattern='{pattern}'"
+    assert "16 timelines" in shell(timelines)
     scored = {"train_dir": flags["train_dir"], "input_data_pattern": pattern, "segment_labels": True}
     text = printed(yt8m.inference, **scored)
     assert not next_lines(text) and "yt8m segment-eval --submission_file=" in text and "as --eval_data_pattern the rated" in text

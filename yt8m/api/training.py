@@ -103,7 +103,8 @@ def _run_stages(run, sample, note):
         report.show(run.train_dir, model, run.model, sample)
     else:
         last = run.stages[-1]
-        _say_next(run.train_dir, last.stage != "pretrain", last.eval_data_pattern)
+        segments = last.stage != "pretrain"
+        _say_next(run.train_dir, segments, last.eval_data_pattern, frames=segments or run.model.frame_features)
     return TrainingResult(run.train_dir, run.model, model)
 
 
@@ -121,12 +122,18 @@ def _run_em(run, sample, note):
     return TrainingResult(run.train_dir, trained.config, trained.model)
 
 
-def _say_next(train_dir, segments, pattern=""):
-    """Says how to evaluate a run on named data: with a command where the shards for it are known, else in words."""
+def _say_next(train_dir, segments, pattern="", frames=True):
+    """Says how to evaluate a run on named data: with a command where the shards for it are known, else in words.
+
+    Where the shards have frames, it says how to make timelines of their videos, too.
+    """
     switches = ("segment_labels",) if segments else ()
     if pattern:
         print("Done.")
-        commands.show_next(commands.command("eval", *switches, train_dir=train_dir, eval_data_pattern=pattern))
+        lines = [commands.command("eval", *switches, train_dir=train_dir, eval_data_pattern=pattern)]
+        if frames:
+            lines.append(commands.command("timeline", train_dir=train_dir, input_data_pattern=pattern))
+        commands.show_next(*lines)
     else:
         call, rated = commands.command("eval", *switches, train_dir=train_dir), "rated " if segments else ""
         print(f"Done. To evaluate the model: {call}, and as --eval_data_pattern {rated}shards that it was not trained on.")

@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m import models, plots
+from yt8m.intervals import intervals
 from yt8m.readers import batches
+from yt8m.segments import SEGMENT_SIZE
 from yt8m.training.data import frame_spec
-from yt8m.training.predict import make_predict, segment_scores
+from yt8m.training.predict import deciding_attention, make_predict, segment_scores
 
 
 def first_videos(config, pattern, count):
@@ -34,7 +36,7 @@ def during_training(stage, config, model, count=4):
 
 
 def where(path, model, config, pattern, truth, names, columns, count=4, candidates=64):
-    """Draws where the model finds a topic in a few videos, beside the truth.
+    """Draws where the model finds a topic in a few videos, beside the truth; intervals as `yt8m timeline` makes them.
 
     Args:
         path: PNG file to write.
@@ -50,23 +52,22 @@ def where(path, model, config, pattern, truth, names, columns, count=4, candidat
     batch = first_videos(config, pattern, candidates)
     ids = [name.decode() for name in batch["ids"].numpy()]
     rows, _, scores = segment_scores(model, make_predict(model), batch, config.segment_expansion)
-    attention = None
-    if model.has_attention:
-        weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]
-        attention = weights.mean(axis=(2, 3))  # [B, T]
     panels = []
     for row, video in enumerate(ids):
         num_frames = int(batch["num_frames"][row])
         topics = {label: there for label, there in truth.get(video, {}).items() if 0 < np.mean(there) < 0.7 and num_frames >= 30}
         for label, there in list(topics.items())[:1]:
+            of_topic = scores[rows == row, columns[label]]
+            looked = deciding_attention(model, batch["frames"].numpy()[row, :num_frames], [columns[label]])
             panels.append(
                 plots.Panel(
                     video=video,
-                    topic=names.get(label, str(label)),
+                    topic=names.get(label) or f"label {label}",
                     num_frames=num_frames,
+                    scores=of_topic,
+                    intervals=tuple((part.start, part.end) for part in intervals(of_topic, SEGMENT_SIZE, num_frames)),
                     truth=there,
-                    scores=scores[rows == row, columns[label]],
-                    attention=None if attention is None else attention[row, :num_frames],
+                    attention=None if looked is None else looked[0],
                 )
             )
         if len(panels) == count:

@@ -89,6 +89,7 @@ def show(train_dir, model, config, sample):
     commands.show_next(
         commands.command("eval", "segment_labels", train_dir=train_dir),
         commands.command("inference", "segment_labels", train_dir=train_dir),
+        commands.command("timeline", train_dir=train_dir),
         f"tensorboard --logdir {shlex.quote(train_dir)}",
     )
 

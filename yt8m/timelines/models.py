@@ -11,9 +11,10 @@ from yt8m.errors import UserError
 from yt8m.models import model_class
 from yt8m.scoring.classes import columns_of
 from yt8m.scoring.scorer import Scorer
-from yt8m.segments import SEGMENT_SIZE, dequantise, windows_at, windows_of
+from yt8m.segments import dequantise, windows_at, windows_of
 from yt8m.timelines.windows import scores_a_stride, window_starts
 from yt8m.training.data import frame_spec
+from yt8m.training.predict import deciding_attention
 
 _WINDOWS_AT_A_TIME = 256
 
@@ -88,31 +89,18 @@ class RunScorer(VideoScorer):
             dataclasses.replace(member, config=dataclasses.replace(member.config, max_frames=self.longest)) for member in members
         ]
         self._scorer, self._first, self._config = Scorer(members, label_ids=label_ids), members[0], members[0].config
-        self._has_sets = len(members) == 1 and hasattr(members[0].model, "set_probabilities")
+        self._is_single = len(members) == 1
         self.label_ids, self.frame_size = self._scorer.label_ids, sum(self._config.feature_sizes)
 
     def _windows(self, frames, starts):
         return self._scorer.windows(frames, len(frames), starts)
 
     def attention(self, frames, columns):
-        """As VideoScorer's: of the video as a whole, the set with the class's maximum; the mean over the features.
-
-        A model whose video_prediction is the mean over its segments looks at each by itself, and so has a set for each.
-        """
-        if not self._has_sets or not len(columns):
+        """As VideoScorer's, of a single run; see predict.deciding_attention."""
+        if not self._is_single or not len(columns):
             return None
-        model, length = self._first.model, len(frames)
-        size = SEGMENT_SIZE if getattr(model, "video_prediction", "whole") == "segments_mean" else length
-        pieces = np.zeros((-(-length // size), size, frames.shape[1]), np.uint8)
-        pieces.reshape(-1, frames.shape[1])[:length] = frames
-        counts = np.minimum(length - np.arange(len(pieces)) * size, size)
-        batch = {"frames": tf.constant(pieces), "num_frames": tf.constant(counts, tf.int32)}
-        probabilities, weights = (np.asarray(part) for part in model.set_probabilities(batch))  # [N, M, C], [N, size, F, M]
         of_model = columns_of(self._config, [self.label_ids[column] for column in columns])
-        sets = probabilities[:, :, of_model].argmax(axis=1)  # [N, n]
-        seen = np.take_along_axis(weights.mean(axis=2), sets[:, None], axis=2)  # [N, size, n]
-        seen = seen.reshape(-1, len(columns))[:length].T
-        return seen / np.maximum(seen.max(axis=1, keepdims=True), 1e-12)
+        return deciding_attention(self._first.model, frames, of_model)
 
 
 class SavedModelScorer(VideoScorer):

@@ -9,9 +9,9 @@ import numpy as np
 from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import write_text
+from yt8m.intervals import intervals
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.timelines import formats, page
-from yt8m.timelines.intervals import intervals
 from yt8m.timelines.names import class_name
 from yt8m.timelines.windows import STRIDES
 

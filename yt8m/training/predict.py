@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.base_model import Windows
-from yt8m.segments import segments_of, windows_at
+from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
 
 
 class Predict:
@@ -100,3 +100,32 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         total[part] += scores
         count[part] += 1
     return total / count[:, None]  # each segment's own window took part
+
+
+def deciding_attention(model, frames, columns):
+    """Where in a video the attention set looks that decides each class, in inference, the mean over the features.
+
+    A set is chosen for the video as a whole: the one whose probability of the class is highest. A model whose video_prediction is
+    the mean over its segments looks at each by itself, and so has a set for each.
+
+    Args:
+        model: the Keras model.
+        frames: uint8 [T, D], T > 0.
+        columns: int [n], of the predictions.
+
+    Returns:
+        float32 [n, T], each row with the maximum 1; None: the model has no attention.
+    """
+    if not model.has_attention:
+        return None
+    length = len(frames)
+    size = SEGMENT_SIZE if getattr(model, "video_prediction", "whole") == "segments_mean" else length
+    pieces = np.zeros((-(-length // size), size, frames.shape[1]), np.uint8)
+    pieces.reshape(-1, frames.shape[1])[:length] = frames
+    counts = np.minimum(length - np.arange(len(pieces)) * size, size)
+    batch = {"frames": tf.constant(pieces), "num_frames": tf.constant(counts, tf.int32)}
+    probabilities, weights = (np.asarray(part) for part in model.set_probabilities(batch))  # [N, M, C], [N, size, F, M]
+    sets = probabilities[:, :, columns].argmax(axis=1)  # [N, n]
+    seen = np.take_along_axis(weights.mean(axis=2), sets[:, None], axis=2)  # [N, size, n]
+    seen = seen.reshape(-1, len(columns))[:length].T
+    return seen / np.maximum(seen.max(axis=1, keepdims=True), 1e-12)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from yt8m.timelines.intervals import intervals
+from yt8m.intervals import intervals
 from yt8m.timelines.windows import scores_a_stride, window_starts
 
 
