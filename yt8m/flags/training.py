@@ -78,9 +78,9 @@ TRAINING = Group(
         Flag(
             "callbacks",
             values.entries,
-            "Keras callbacks by the paths that they are imported by, with their arguments in brackets, e.g. "
-            "'keras.callbacks.CSVLogger(filename={train_dir}/{stage}.csv,append=True), wandb.integration.keras.WandbMetricsLogger'. "
-            "An epoch is the stretch between two checkpoints.",
+            "Keras callbacks by the paths that they are imported by, arguments in brackets, e.g. "
+            "'keras.callbacks.CSVLogger(filename={train_dir}/{stage}.csv,append=True)'. An epoch is the stretch between two "
+            "checkpoints.",
         ),
         Flag("log_device_placement", bool, "Log the device of every operation."),
     ),
