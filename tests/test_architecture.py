@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "yt8m"
 LEVELS = [
     {"errors"},
-    {"arrays", "backend", "commands", "files", "folders", "jsonfiles", "progress", "segments"},
+    {"arrays", "backend", "commands", "files", "folders", "jsonfiles", "progress", "saving", "segments"},
     {"registry", "config", "plots"},
     {"flags"},
     {"metrics"},

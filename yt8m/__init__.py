@@ -1,9 +1,12 @@
 """Where in a video does a topic occur? Models, training and scoring of the YouTube-8M Segments challenge.
 
 The public names are loaded when they are first used, so that `import yt8m` and `--help` are quick; TensorFlow with them, quietly.
+keras.saving.load_model knows the package's classes from then on (saving.py).
 """
 
 import importlib
+
+from yt8m import saving as _saving
 
 __version__ = "0.1.0"
 
@@ -47,3 +50,6 @@ def _prepare_keras(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+_saving.register()

@@ -16,6 +16,7 @@ from yt8m.stages import evaluate as evaluation
 from yt8m.stages import per_class, report
 from yt8m.timelines import thresholds
 from yt8m.training import restore
+from yt8m.training.keras_files import is_keras_file
 from yt8m.training.names import class_names
 
 
@@ -43,6 +44,7 @@ def evaluate(**given):
     while True:
         finished = report.finished(folder)
         trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
+        finished = finished or is_keras_file(trained.prefix)
         if trained.prefix != last:
             metrics = _evaluate_checkpoint(given, folder, trained)
             last = trained.prefix
