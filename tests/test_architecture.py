@@ -22,7 +22,7 @@ LEVELS = [
     {"stages"},
     {"recipes"},
     {"scoring"},
-    {"ensembles", "export", "pseudo_labels", "timelines"},
+    {"comparisons", "ensembles", "export", "pseudo_labels", "sharing", "timelines"},
     {"api"},
     {"cli"},
     {"doors"},

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "build_model": "yt8m.models",
+    "compare": "yt8m.api",
     "evaluate": "yt8m.api",
     "extract_features": "yt8m.api",
     "inference": "yt8m.api",
@@ -20,6 +21,7 @@ _PUBLIC = {
     "timeline": "yt8m.api",
     "Timeline": "yt8m.timelines.timeline",
     "train": "yt8m.api",
+    "write_card": "yt8m.api",
     "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
