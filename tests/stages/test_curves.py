@@ -47,7 +47,7 @@ def test_eval_writes_curves_and_histograms(tmp_path):
     pattern = write_frame_shards(tmp_path, [videos])
     config = configs.read_model_config(str(run))
     configs.write_model_config(str(run), configs.dataclasses.replace(config, feature_names=("rgb",)))
-    yt8m.evaluate(train_dir=run, eval_data_pattern=pattern, segment_labels=True)
+    yt8m.evaluate(train_dir=run, eval_data_pattern=pattern, segment_labels=True, run_once=True)
     yt8m.evaluate(train_dir=run, eval_data_pattern=pattern, run_once=True)
     tags = written(run / "eval")
     for group in ("segments", "videos"):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from yt8m.errors import UserError
@@ -138,12 +139,12 @@ def show(comparison, count):
     console, first, best = Console(), comparison.runs[0], comparison.best_other()
     print(comparison.title)
     table = Table()
-    for column in ("run", "MAP", "95% interval", "AUC", f"less {first.name}", "95% interval"):
+    for column in ("run", "MAP", "95% interval", "AUC", f"less {escape(first.name)}", "95% interval"):
         table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
     for run in comparison.runs:
         metrics, (value, bounds) = run.judged.metrics, comparison.difference(run)
-        cells = ("", "") if run is first else (f"{value:+.4f}{'' if _holds(bounds, 0) else ' *'}", shown(bounds, "+"))
-        table.add_row(run.name, f"{metrics['map']:.4f}", shown(run.judged.interval), f"{metrics['auc']:.4f}", *cells)
+        cells = ("", "") if run is first else (f"{value:+.4f}{'' if _holds(bounds, 0) else '*'}", shown(bounds, "+"))
+        table.add_row(escape(run.name), f"{metrics['map']:.4f}", shown(run.judged.interval), f"{metrics['auc']:.4f}", *cells)
     table.add_section()
     table.add_row("random order, about", f"{first.judged.metrics['chance']:.4f}")
     console.print(table)
@@ -154,8 +155,9 @@ def show(comparison, count):
 
 def _show_classes(console, comparison, run, count):
     first, differences = comparison.runs[0], comparison.class_differences(run)
-    table = Table(title=f"Classes in which {run.name} differs most from {first.name}", title_justify="left")
-    for column in ("class", "positives", first.name, run.name, "gain"):
+    title = escape(f"Classes in which {run.name} differs most from {first.name}")
+    table = Table(title=title, title_justify="left")
+    for column in ("class", "positives", escape(first.name), escape(run.name), "gain"):
         table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
     precisions = [each.judged.metrics["class_average_precisions"] for each in (first, run)]
     gains, losses = comparison.extremes(run, count)
@@ -163,7 +165,7 @@ def _show_classes(console, comparison, run, count):
         for c in section:
             positives = str(first.judged.metrics["class_positives"][c])
             values = (f"{part[c]:.3f}" for part in precisions)
-            table.add_row(comparison.class_name(c), positives, *values, f"{differences[c]:+.3f}")
+            table.add_row(escape(comparison.class_name(c)), positives, *values, f"{differences[c]:+.3f}")
         table.add_section()
     if gains or losses:
         console.print(table)
@@ -171,7 +173,7 @@ def _show_classes(console, comparison, run, count):
 
 def shown(bounds, sign=""):
     """An Interval as a cell."""
-    return "-" if math.isnan(bounds.low) else f"{bounds.low:{sign}.4f} to {bounds.high:{sign}.4f}"
+    return "-" if math.isnan(bounds.low) else f"{bounds.low:{sign}.3f} to {bounds.high:{sign}.3f}"
 
 
 def _holds(bounds, value):
