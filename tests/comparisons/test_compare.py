@@ -112,7 +112,7 @@ def judged_runs(noises, num_videos=60):
         scores = (labels + noise * np.where(classes == 2, scale, 1.0)).astype(np.float32)
         pairs = ScoredPairs(videos, np.zeros(len(videos), int), classes, scores, labels)
         runs.append(comparison.JudgedRun(f"run {number}", "", "Model", 1, judge_pairs(pairs, 6, resamples=200)))
-    return comparison.Comparison("made up", tuple(runs), (5, 6, 7, 8, 9, 10), {7: "The $odd$ [b]one" + "x" * 60})
+    return comparison.Comparison("made up", tuple(runs), (5, 6, 7, 8, 9, 10), {7: "The_$odd$_[b]one" + "x" * 60})
 
 
 def test_differences_are_paired_and_by_class(tmp_path, capsys):
@@ -127,7 +127,7 @@ def test_differences_are_paired_and_by_class(tmp_path, capsys):
     assert bounds.high - bounds.low < alone.high - alone.low, "paired: what both have in common does not count"
     comparison.show(compared, 3)
     said = capsys.readouterr().out
-    assert "* │" in said and "The $odd$ [b]o" in said
+    assert "* │" in said and "The_$odd$_[b]one" in said
     picture.draw(tmp_path / "a.png", compared, 3)
     picture.draw(tmp_path / "b.png", dataclasses.replace(compared, runs=(first, first)), 3)
     widths = [Image.open(tmp_path / name).width for name in ("a.png", "b.png")]

@@ -140,13 +140,13 @@ def show(comparison, count):
     print(comparison.title)
     table = Table()
     for column in ("run", "MAP", "95% interval", "AUC", f"less {escape(first.name)}", "95% interval"):
-        table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
+        table.add_column(column, justify="left" if column == "run" else "right", overflow="fold", no_wrap="interval" in column)
     for run in comparison.runs:
         metrics, (value, bounds) = run.judged.metrics, comparison.difference(run)
         cells = ("", "") if run is first else (f"{value:+.4f}{'' if _holds(bounds, 0) else '*'}", shown(bounds, "+"))
         table.add_row(escape(run.name), f"{metrics['map']:.4f}", shown(run.judged.interval), f"{metrics['auc']:.4f}", *cells)
     table.add_section()
-    table.add_row("random order, about", f"{first.judged.metrics['chance']:.4f}")
+    table.add_row("random order", f"{first.judged.metrics['chance']:.4f}")
     console.print(table)
     print("Intervals: bootstrap over videos, differences by the same resamples. *: 0 is outside.")
     if count:
