@@ -18,8 +18,8 @@ from yt8m.stages.judged import Judged
 NAME, SHOWN_CLASSES = "README.md", 20
 # What is shown of a stage; paths stay at home.
 _SETTINGS = ("batch_size", "max_steps", "num_epochs", "optimizer", "base_learning_rate", "schedule", "weight_decay",
-             "ema_momentum", "clip_gradient_norm", "unrated_as_negatives", "distillation_weight", "start_time_weight", "folds",
-             "best_metric", "augmentation", "seed")  # fmt: skip
+             "ema_momentum", "clip_gradient_norm", "unrated_as_negatives", "start_time_weight", "folds",
+             "augmentation", "seed")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
