@@ -15,8 +15,8 @@ from yt8m import config as configs
 from yt8m.api import comparing
 from yt8m.comparisons import comparison, picture
 from yt8m.metrics.bootstrap import interval
-from yt8m.stages.evaluate import ScoredPairs
 from yt8m.stages.judged import judge_pairs
+from yt8m.stages.scored import ScoredPairs
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.testing import make_video, write_frame_shards
 from tests.timelines.runs import CLASSES, write_run
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.sharing.front_matter import front_matter
-from yt8m.stages import evaluate
+from yt8m.stages.scored import scored_pairs
 from yt8m.training import restore
 
 
@@ -47,7 +47,7 @@ def test_a_card_of_a_run(run, shards, tmp_path):
     assert card(run, *named, *options, "--intended_use=For `tests`.", "--limits=Not for others.") is None
     head, text = parts(path)
     trained = restore.newest(str(run))
-    pairs = evaluate.scored_pairs(trained.model, trained.config, shards)
+    pairs = scored_pairs(trained.model, trained.config, shards)
     expected = segment_metrics_from_pairs(pairs.classes, pairs.scores, pairs.labels, CLASSES)
     assert head["library_name"] == "keras" and head["pipeline_tag"] == "video-classification" and head["license"] == "cc-by-4.0"
     assert head["datasets"] == ["me/videos", "other"] and {"cars", "yt8m"} <= set(head["tags"])

@@ -13,8 +13,8 @@ from yt8m.metrics.bootstrap import RESAMPLES
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring.classes import predicted_label_ids
-from yt8m.stages.evaluate import scored_pairs
 from yt8m.stages.judged import judge_pairs
+from yt8m.stages.scored import scored_pairs
 from yt8m.training import restore
 from yt8m.training.names import class_names
 

@@ -1,13 +1,11 @@
 """How good a model is: video metrics as the starter has them, and MAP and AUC over rated segments."""
 
 import os
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from yt8m import losses, models
-from yt8m.errors import UserError
 from yt8m.files import full_disk
 from yt8m.metrics import VideoMetrics
 from yt8m.metrics.segments import segment_metrics_from_pairs
@@ -18,8 +16,6 @@ from yt8m.readers.patterns import shards
 from yt8m.stages import curves
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
-
-MAX_PAIRS = 20_000_000  # of whole videos, 40 bytes each
 
 
 def evaluate_videos(
@@ -85,10 +81,10 @@ def evaluate_segments(
         pair; `loss`, the config's loss a segment (eq. 2 of paper 002 where it is SampledNegativeLoss, as in its tables 3 and 4).
     """
     loss, values, pairs = losses.build(config.label_loss, config.loss_options), [], []
-    for batch, predictions in _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+    for batch, predictions in rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
         known = {name: batch[name] for name in getattr(loss, "NEEDS", ())}
         values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
-        pairs.append(_pairs(batch, predictions))
+        pairs.append(pairs_of(batch, predictions))
     classes, scores, labels, _ = (np.concatenate(part) for part in zip(*pairs))
     if keep:
         keep(classes, scores, labels)
@@ -106,80 +102,11 @@ def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag=
     Returns:
         (columns of the classes int, scores float32, ratings float32, whether the class is a label of the video bool), [n] each.
     """
-    rows = _rated_rows(model, config, pattern, batch_size, fold, pattern_flag)
-    return tuple(np.concatenate(part) for part in zip(*(_pairs(batch, predictions) for batch, predictions in rows)))
+    rows = rated_rows(model, config, pattern, batch_size, fold, pattern_flag)
+    return tuple(np.concatenate(part) for part in zip(*(pairs_of(batch, predictions) for batch, predictions in rows)))
 
 
-class ScoredPairs(NamedTuple):
-    """(row, class) pairs with what is known and what a model says, n of them; a row is a segment or a video.
-
-    Attributes:
-        videos: str [n], id of each pair's video.
-        starts: int [n], of its segment; -1 of whole videos.
-        classes: int [n], columns of the predictions.
-        scores, labels: float32 [n].
-    """
-
-    videos: np.ndarray
-    starts: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-
-    def in_order(self):
-        """The pairs by video, start and class: in one order, whatever kind of model has read the rows."""
-        order = np.lexsort((self.classes, self.starts, self.videos))
-        return ScoredPairs(*(values[order] for values in self))
-
-
-def scored_pairs(model, config, pattern, batch_size=128, segments=True):
-    """The pairs by which a model is judged: the rated ones of segments, or all of whole videos.
-
-    Args:
-        model, config, pattern, batch_size: as evaluate_videos'.
-        segments: rated segments, else whole videos with their labels.
-
-    Returns:
-        ScoredPairs.
-
-    Raises:
-        UserError: more than MAX_PAIRS pairs of whole videos, or as evaluate_segments and evaluate_videos.
-    """
-    if segments:
-        parts = [_pairs_of_segments(*row) for row in _rated_rows(model, config, pattern, batch_size, None, "eval_data_pattern")]
-    else:
-        parts = list(_pairs_of_videos(model, config, pattern, batch_size))
-    return ScoredPairs(*(np.concatenate(part) for part in zip(*parts)))
-
-
-def _pairs_of_segments(batch, predictions):
-    """The rated pairs of a batch, a ScoredPairs."""
-    classes, scores, labels, _ = _pairs(batch, predictions)
-    rows = np.nonzero(batch["label_weights"].numpy())[0]
-    videos = batch["segment_rows"].numpy()[rows] if "segment_rows" in batch else rows
-    ids = batch["ids"].numpy().astype(str)
-    return ScoredPairs(ids[videos], batch["start_times"].numpy()[rows], classes, scores, labels)
-
-
-def _pairs_of_videos(model, config, pattern, batch_size):
-    """Yields the pairs of each batch of whole videos, ScoredPairs."""
-    models.check_scores_videos(config.model)
-    predict, count = make_predict(model), 0
-    for batch in shown_batches(video_spec(config, pattern, pattern_flag="eval_data_pattern"), batch_size):
-        predictions = predict(batch)
-        count += predictions.size
-        if count > MAX_PAIRS:
-            raise UserError(
-                f"--eval_data_pattern={pattern}: more than {MAX_PAIRS:,} (video, class) pairs, which are held in memory here. "
-                "Name fewer shards, or rated ones without --whole_videos."
-            )
-        rows, classes = (values.ravel() for values in np.indices(predictions.shape))
-        labels = (batch["labels"].numpy() > 0).astype(np.float32)
-        starts = np.full(predictions.size, -1)
-        yield ScoredPairs(batch["ids"].numpy().astype(str)[rows], starts, classes, predictions.ravel(), labels.ravel())
-
-
-def _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+def rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
     """Yields the batches of the rated segments, and float32 [N, C], what the model says of them."""
     predict = make_predict(model)
     spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
@@ -187,7 +114,7 @@ def _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
         yield batch, predict(batch)
 
 
-def _pairs(batch, predictions):
+def pairs_of(batch, predictions):
     """The rated pairs of a batch, as rated_pairs gives them."""
     rows, classes = np.nonzero(batch["label_weights"].numpy())
     labels, of_videos = batch["labels"].numpy(), batch["video_labels"].numpy()

@@ -6,7 +6,7 @@ import numpy as np
 
 from yt8m.metrics.bootstrap import RESAMPLES, Interval, VideoBootstrap, interval
 from yt8m.metrics.segments import segment_metrics_from_pairs
-from yt8m.stages import evaluate
+from yt8m.stages.scored import scored_pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,9 @@ def judge(trained, pattern, segments=True, batch_size=128, resamples=RESAMPLES):
         resamples: of the videos.
 
     Raises:
-        UserError: as evaluate.scored_pairs.
+        UserError: as scored.scored_pairs.
     """
-    pairs = evaluate.scored_pairs(trained.model, trained.config, pattern, batch_size, segments).in_order()
+    pairs = scored_pairs(trained.model, trained.config, pattern, batch_size, segments).in_order()
     return pairs, judge_pairs(pairs, trained.config.num_outputs, segments, resamples)
 
 

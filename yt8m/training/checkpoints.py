@@ -213,13 +213,12 @@ def find(path, flag="--init_checkpoint"):
     Raises:
         UserError: there is none, or it is not whole.
     """
-    named, path = path, hub.local_folder(path, flag)
-    prefix = path.removesuffix(".index")
-    if os.path.isdir(path):
-        prefix = chosen(path) or keras_files.keras_file_in(path)
+    local = hub.local_folder(path, flag)
+    prefix = local.removesuffix(".index")
+    if os.path.isdir(local):
+        prefix = chosen(local) or keras_files.keras_file_in(local)
     if prefix and keras_files.is_keras_file(prefix) and os.path.isfile(prefix):
         return prefix, os.path.dirname(prefix)
-    path = named if named.startswith(hub.PREFIX) else path
     if prefix is None or not tf.io.gfile.exists(prefix + ".index"):
         raise UserError(
             f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>."
