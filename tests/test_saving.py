@@ -17,7 +17,11 @@ from yt8m.training import optimizers, schedules  # noqa: F401
 LOADING = """
 import sys
 import yt8m
+import importlib.util
+finders = len(sys.meta_path)
+assert importlib.util.find_spec("keras") and len(sys.meta_path) == finders  # somebody looks whether it is there
 import keras
+assert not any(type(finder).__name__ == "_KerasFinder" for finder in sys.meta_path)
 assert not any(name.startswith("yt8m.") and name != "yt8m.saving" for name in sys.modules)
 import numpy as np
 model = keras.saving.load_model(sys.argv[1] + "/" + "model.keras")

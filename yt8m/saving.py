@@ -78,18 +78,26 @@ def _stand_in(module, name):
 class _KerasFinder:
     """Finds Keras where it would be found anyway, and has the names registered when its import is done."""
 
+    def __init__(self):
+        self._asking = False
+
     def find_spec(self, name, path=None, target=None):
-        """As importlib.abc.MetaPathFinder's."""
-        if name != "keras":
+        """As importlib.abc.MetaPathFinder's; it may be asked without an import that follows."""
+        if name != "keras" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking = False
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
 
         def execute_and_register(module):
             execute(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
             _register_names()
 
         spec.loader.exec_module = execute_and_register
