@@ -99,6 +99,12 @@ def test_training_starts_from_the_hub(run, repositories, tmp_path):
     assert "is no checkpoint" in line
 
 
+def test_no_training_writes_to_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = commands.run("train", "--train_dir=hf://me/run", "--train_data_pattern=*.tfrecord")
+    assert "--init_checkpoint=hf://me/run" in line and not list(tmp_path.iterdir())
+
+
 def test_without_huggingface_hub_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for call in (lambda: yt8m.load("hf://me/run"), lambda: checkpoints.find("hf://me/run")):

@@ -17,8 +17,13 @@ def folder_of_training(given):
     """The folder that a training works in: --train_dir, else <model> in the state folder, else, fine-tuning, the latest run's.
 
     Raises:
-        UserError: fine-tuning of an earlier run, and there is none.
+        UserError: fine-tuning of an earlier run, and there is none, or a repository, which no training can write to.
     """
+    if (given.get("train_dir") or "").startswith(hub.PREFIX):
+        raise UserError(
+            f"--train_dir={given['train_dir']}: a training writes to a folder of this machine. Name one, and start from the "
+            f"repository by --init_checkpoint={given['train_dir']}."
+        )
     if given.get("train_dir"):
         return os.path.expanduser(given["train_dir"])
     if given.get("model") or given.get("stage") != "finetune":
