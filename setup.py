@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test`, `docs`, `gpu`, `beam`, `onnx` and `video`."""
+"""Package definition: `pip install -e .`, extras `test`, `docs`, `gpu`, `hub`, `beam`, `onnx` and `video`."""
 
 import pathlib
 import re
@@ -32,6 +32,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
+        "hub": ["huggingface_hub>=0.24"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
         "onnx": ["onnxruntime>=1.20"],

@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "yt8m"
 LEVELS = [
     {"errors"},
-    {"arrays", "backend", "commands", "files", "folders", "intervals", "jsonfiles", "progress", "segments"},
+    {"arrays", "backend", "commands", "files", "folders", "intervals", "jsonfiles", "progress", "saving", "segments"},
     {"registry", "config", "plots"},
     {"flags"},
     {"metrics"},
@@ -22,7 +22,7 @@ LEVELS = [
     {"stages"},
     {"recipes"},
     {"scoring"},
-    {"ensembles", "export", "pseudo_labels", "timelines"},
+    {"comparisons", "ensembles", "export", "pseudo_labels", "sharing", "timelines"},
     {"api"},
     {"cli"},
     {"doors"},

@@ -1,14 +1,18 @@
 """Where in a video does a topic occur? Models, training and scoring of the YouTube-8M Segments challenge.
 
 The public names are loaded when they are first used, so that `import yt8m` and `--help` are quick; TensorFlow with them, quietly.
+keras.saving.load_model knows the package's classes from then on (saving.py).
 """
 
 import importlib
+
+from yt8m import saving as _saving
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "build_model": "yt8m.models",
+    "compare": "yt8m.api",
     "evaluate": "yt8m.api",
     "extract_features": "yt8m.api",
     "inference": "yt8m.api",
@@ -17,6 +21,7 @@ _PUBLIC = {
     "timeline": "yt8m.api",
     "Timeline": "yt8m.timelines.timeline",
     "train": "yt8m.api",
+    "write_card": "yt8m.api",
     "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
@@ -47,3 +52,6 @@ def _prepare_keras(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+_saving.register()

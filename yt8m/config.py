@@ -134,6 +134,7 @@ class TrainConfig:
         teacher_scores, distillation_weight: folders of score stores, and the weight a of their soft labels in the loss.
         start_time_weight: of the start-time loss of attention models; 0: none.
         augmentation: {name: value} of training.augmentation.Augmentation.
+        callbacks: texts PATH or PATH(name=value,...), as training.callbacks has them.
     """
 
     train_dir: str
@@ -185,6 +186,7 @@ class TrainConfig:
     distillation_weight: float = 0.5
     start_time_weight: float = 0.0
     augmentation: dict = dataclasses.field(default_factory=dict)
+    callbacks: tuple = ()
 
 
 def write_model_config(train_dir, config):

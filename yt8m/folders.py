@@ -1,4 +1,4 @@
-"""The user's folders outside of those that he names: one for what can be made again, one for runs."""
+"""The user's folders outside of those that he names, one for what can be made again, one for runs; and how folders are called."""
 
 import os
 from pathlib import Path
@@ -23,3 +23,9 @@ def _folder(variable, base, below_home):
         return Path(os.environ[variable]).expanduser().absolute()
     named = os.environ.get(base, "")
     return (Path(named) if os.path.isabs(named) else Path.home() / below_home) / "yt8m"
+
+
+def short_names(paths):
+    """Names of folders or files for a table: the last part of their paths where that tells them apart."""
+    short = [os.path.basename(os.path.normpath(path)) for path in paths]
+    return short if len(set(short)) == len(short) else list(paths)

@@ -3,6 +3,8 @@
 Values are Python's (a dict of hyperparameters, a list of feature_sizes) or the flag's text. Bad input raises UserError.
 """
 
+from yt8m.api.cards import write_card
+from yt8m.api.comparing import compare
 from yt8m.api.evaluation import evaluate, evaluate_submission
 from yt8m.api.exporting import export_model
 from yt8m.api.features import extract_features
@@ -14,6 +16,7 @@ from yt8m.api.videos import write_videos
 
 __all__ = [
     "TrainingResult",
+    "compare",
     "evaluate",
     "evaluate_submission",
     "export_model",
@@ -22,5 +25,6 @@ __all__ = [
     "load",
     "timeline",
     "train",
+    "write_card",
     "write_videos",
 ]

@@ -1,7 +1,9 @@
 """How good a model or a submission is, as `yt8m eval` and `yt8m segment-eval` say it."""
 
+import contextlib
 import dataclasses
 import os
+import tempfile
 import time
 
 from yt8m import config as configs
@@ -14,8 +16,10 @@ from yt8m.scoring import rated
 from yt8m.scoring.classes import predicted_label_ids
 from yt8m.stages import evaluate as evaluation
 from yt8m.stages import per_class, report
+from yt8m.stages.curves import PrecisionRecall
 from yt8m.timelines import thresholds
 from yt8m.training import restore
+from yt8m.training.keras_files import is_keras_file
 from yt8m.training.names import class_names
 
 
@@ -43,6 +47,7 @@ def evaluate(**given):
     while True:
         finished = report.finished(folder)
         trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
+        finished = finished or is_keras_file(trained.prefix)
         if trained.prefix != last:
             metrics = _evaluate_checkpoint(given, folder, trained)
             last = trained.prefix
@@ -78,12 +83,14 @@ def _evaluate_checkpoint(given, folder, trained):
     names = class_names(trained.config, given.get("vocabulary_file")) if given.get("per_class_output") else None
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
+    curve = PrecisionRecall()
     if segments:
-        metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options, keep=_thresholds(given, config))
+        metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options, keep=_kept(given, config, curve))
     else:
-        options |= {"top_k": given.get("top_k", 20), "map_top_k": given.get("map_top_k")}
+        options |= {"top_k": given.get("top_k", 20), "map_top_k": given.get("map_top_k"), "keep": curve.add}
         metrics = evaluation.evaluate_videos(trained.model, config, pattern, **options)
-    evaluation.write_scalars(folder, trained.step, metrics, segments)
+    with _where(trained, sample if segments else None) as picture:
+        evaluation.write_scalars(folder, trained.step, metrics, segments, curve=curve, picture=picture)
     above = f"precision and recall: of what is above {options['threshold']:g}"
     report.print_metrics(f"{config.model} of {trained.prefix} on {pattern} ({above})", metrics)
     if given.get("per_class_output"):
@@ -95,15 +102,33 @@ def _evaluate_checkpoint(given, folder, trained):
     return metrics
 
 
-def _thresholds(given, config):
-    """What is done with the rated pairs, for --thresholds_output; None: nothing."""
+@contextlib.contextmanager
+def _where(trained, sample):
+    """A picture of where the model finds topics in the sample's held-out videos; None of named data, whose truth is not known."""
+    if sample is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, report.PICTURE)
+        try:
+            report.draw(path, trained.model, trained.config, sample)
+        except (UserError, OSError):  # no video to draw, or a sample without its truth
+            path = None
+        yield path
+
+
+def _kept(given, config, curve):
+    """What is done with the rated pairs: the curve of precision and recall, and the file of --thresholds_output."""
     path = given.get("thresholds_output") and os.path.expanduser(given["thresholds_output"])
 
-    def write(classes, scores, labels):
-        count = thresholds.write(path, predicted_label_ids(config), classes, scores, labels)
-        print(f"Wrote {path}: thresholds of {count} classes, those with a positive rating, for yt8m timeline --thresholds_file.")
+    def keep(classes, scores, labels):
+        curve.add(scores, labels)
+        if path:
+            count = thresholds.write(path, predicted_label_ids(config), classes, scores, labels)
+            what = f"thresholds of {count} classes, those with a positive rating"
+            print(f"Wrote {path}: {what}, for yt8m timeline --thresholds_file.")
 
-    return write if path else None
+    return keep
 
 
 @errors_as_user_errors()

@@ -43,7 +43,8 @@ def train(**given):
 
     Args:
         **given: flags of `yt8m train` by name, e.g. model="AttentionModel", train_data_pattern="DATA/train*.tfrecord",
-            hyperparameters={"hidden_size": 256}; without data the built-in sample is trained on, in both phases.
+            hyperparameters={"hidden_size": 256}; callbacks may also hold keras.callbacks.Callback objects. Without data the
+            built-in sample is trained on, in both phases.
 
     Returns:
         TrainingResult.
@@ -52,6 +53,7 @@ def train(**given):
         UserError: an unknown flag, a bad value, flags that do not go together, bad data, a folder of another run.
     """
     check_backend("training")
+    given, watching = _without_objects(given)
     given = flags.read(flags.TRAIN, given)
     if given.get("log_device_placement"):
         tf.debugging.set_log_device_placement(True)
@@ -64,9 +66,21 @@ def train(**given):
     if run.plan and given.get("start_new_model"):
         em.check(run.plan)
         cleaning.remove_run(run.train_dir)
-    result = _run_em(run, sample, note) if run.plan else _run_stages(run, sample, note)
+    callbacks = (note, *watching)
+    result = _run_em(run, sample, callbacks) if run.plan else _run_stages(run, sample, callbacks)
     note.on_epoch_end(0)
     return result
+
+
+def _without_objects(given):
+    """The arguments without the keras.callbacks.Callback objects among `callbacks`, and these."""
+    named = given.get("callbacks")
+    if not isinstance(named, (list, tuple)):
+        named = [named] if isinstance(named, keras.callbacks.Callback) else None
+    if named is None:
+        return given, []
+    objects = [callback for callback in named if isinstance(callback, keras.callbacks.Callback)]
+    return {**given, "callbacks": [entry for entry in named if not isinstance(entry, keras.callbacks.Callback)]}, objects
 
 
 class _Note(keras.callbacks.Callback):
@@ -90,10 +104,10 @@ def _stopped(run):
     return TrainingResult(run.train_dir, run.model, None, stopping.stopped_by())
 
 
-def _run_stages(run, sample, note):
+def _run_stages(run, sample, callbacks):
     """Runs the stages one after the other, from the one that the folder is at."""
     for stage in remaining(run.stages):
-        model = by_name.FUNCTIONS[stage.stage](stage, run.model, (note,))
+        model = by_name.FUNCTIONS[stage.stage](stage, run.model, callbacks)
         if model is None:
             return _stopped(run)
         if sample:
@@ -108,9 +122,9 @@ def _run_stages(run, sample, note):
     return TrainingResult(run.train_dir, run.model, model)
 
 
-def _run_em(run, sample, note):
+def _run_em(run, sample, callbacks):
     """Runs EM from beginning to end; the model is the better one of the last iteration."""
-    if em.em(run.plan, (note,)) is None:
+    if em.em(run.plan, callbacks) is None:
         return _stopped(run)
     report.finish(run.train_dir)
     trained = restore.newest(run.train_dir)

@@ -16,9 +16,9 @@ from yt8m.errors import UserError
 GROUPS = {
     "Learn": {"train": "train", "pseudo-labels": "pseudo_labels"},
     "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
-    "Look": {"timeline": "timeline"},
+    "Look": {"timeline": "timeline", "compare": "compare"},
     "Combine and scale": {"ensemble": "ensemble", "beam": "beam"},
-    "Use elsewhere": {"export": "export"},
+    "Use elsewhere": {"export": "export", "card": "card"},
     "Data": {"features": "features", "sample": "sample", "weights": "weights"},
 }
 COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}

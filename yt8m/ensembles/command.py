@@ -9,9 +9,10 @@ from yt8m.ensembles import comparison
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
 from yt8m.ensembles.measures import Probabilities, Ranks
-from yt8m.ensembles.members import MemberStores, short_names
+from yt8m.ensembles.members import MemberStores
 from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
 from yt8m.errors import UserError
+from yt8m.folders import short_names
 from yt8m.metrics.segments import Ratings
 from yt8m.progress import track
 from yt8m.readers import labels

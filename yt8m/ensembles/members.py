@@ -1,11 +1,10 @@
 """Several runs' scores of the same rows, read side by side, a shard at a time."""
 
-import os
-
 import numpy as np
 import pandas as pd
 
 from yt8m.errors import UserError
+from yt8m.folders import short_names
 from yt8m.readers.stores import open_store
 
 ROWS_AT_A_TIME = 512  # [512, 1000] float64 stays in the caches
@@ -148,12 +147,6 @@ def row_names(ids, starts):
     if starts is None:
         return np.array(ids, object)
     return np.array([f"{video}:{start}" for video, start in zip(ids.tolist(), starts.tolist())], object)
-
-
-def short_names(paths):
-    """Names of members for a table: the last part of their paths where that tells them apart."""
-    short = [os.path.basename(os.path.normpath(path)) for path in paths]
-    return short if len(set(short)) == len(short) else list(paths)
 
 
 def _other_rows(shard, folder, names, other_folder, other_names):

@@ -6,12 +6,14 @@ import os
 
 import tensorflow as tf
 
+from yt8m.config import MODEL_FILE, write_model_config
 from yt8m.errors import UserError
 from yt8m.export import litert, signatures
 from yt8m.export.measure import batches, rated_videos
 from yt8m.segments import SEGMENT_SIZE
+from yt8m.training import keras_files
 
-FORMATS = ("saved_model", "mediapipe", *litert.FORMATS)
+FORMATS = ("saved_model", "mediapipe", "keras", *litert.FORMATS)
 DEFAULT_FORMATS = ("saved_model", "float32", "float16", "int8")
 
 
@@ -20,7 +22,7 @@ class Exported:
     """One format as it was written, or why it was not.
 
     Attributes:
-        format: one of FORMATS, or "keras", the model itself.
+        format: one of FORMATS ("keras_file" stands for "keras"), or "keras", the model itself.
         files: names in the output folder.
         size: bytes; of "keras" those of its weights.
         score: function of a batch (rated_videos) -> float32 [N, C], or None where there is nothing to measure.
@@ -49,6 +51,8 @@ def write_format(model, config, options, kind, folder):
             return write_saved_model(model, config, options, folder)
         if kind == "mediapipe":
             return write_mediapipe(model, config, folder)
+        if kind == "keras":
+            return write_keras(model, config, folder)
         return write_litert(model, config, options, kind, folder)
     except UserError as error:
         print(f"Left out: {error}", flush=True)
@@ -86,6 +90,14 @@ def write_mediapipe(model, config, folder):
     path = os.path.join(folder, "mediapipe")
     save(model, {"serving_default": signatures.mediapipe(model, config)}, path)
     return Exported("mediapipe", ("mediapipe",), size_of(path))
+
+
+def write_keras(model, config, folder):
+    """Writes folder/model.keras, which keras.saving.load_model and yt8m.load take, with model_flags.json for the latter."""
+    path, flags = os.path.join(folder, keras_files.NAMES[0]), os.path.join(folder, MODEL_FILE)
+    model.save(path)
+    write_model_config(folder, dataclasses.replace(config, precision="float32"))
+    return Exported("keras_file", (keras_files.NAMES[0], MODEL_FILE), os.path.getsize(path) + os.path.getsize(flags))
 
 
 def save(model, functions, path):

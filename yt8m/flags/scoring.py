@@ -143,9 +143,9 @@ EXPORT = Group(
         Flag(
             "formats",
             values.names,
-            "Some of saved_model, mediapipe (a SavedModel for MediaPipe's graphs) and the LiteRT formats float32, float16, "
-            "int8, dynamic (8-bit weights, float activations). Default: saved_model,float32,float16,int8; int8 where there are "
-            "shards to calibrate on.",
+            "Some of saved_model, mediapipe (a SavedModel for MediaPipe's graphs), keras (model.keras) and the LiteRT formats "
+            "float32, float16, int8, dynamic (8-bit weights, float activations). Default: saved_model,float32,float16,int8; int8 "
+            "where there are shards to calibrate on.",
         ),
         VOCABULARY,
         Flag("top_k", int, "Best (segment, class) pairs a video that serving gives. Default: 20."),

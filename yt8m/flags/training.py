@@ -75,6 +75,13 @@ TRAINING = Group(
             "Compile the step with XLA. auto: on a GPU, but for recurrent and whole-video models. Default: auto.",
             ("auto", "on", "off"),
         ),
+        Flag(
+            "callbacks",
+            values.entries,
+            "Keras callbacks by the paths that they are imported by, arguments in brackets, e.g. "
+            "'keras.callbacks.CSVLogger(filename={train_dir}/{stage}.csv,append=True)'. An epoch is the stretch between two "
+            "checkpoints.",
+        ),
         Flag("log_device_placement", bool, "Log the device of every operation."),
     ),
 )

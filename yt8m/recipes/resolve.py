@@ -10,6 +10,7 @@ from yt8m.recipes.model import model_config
 from yt8m.recipes.stages import names, patterns, stage_config
 from yt8m.stages.em import Plan
 from yt8m.stages.objective import fits, loss_of
+from yt8m.training import callbacks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ def resolve(given, base=None, sample=None):
     Raises:
         UserError: a value out of range, flags that do not go together, or another model than base's.
     """
+    callbacks.check(given.get("callbacks", ()))
     folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample, base)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
     configs.check_model_config(model)

@@ -8,7 +8,7 @@ from yt8m.files import write_text
 from yt8m.folders import state_folder
 from yt8m.readers import labels
 from yt8m.sample.sample import ensure_sample
-from yt8m.training import checkpoints
+from yt8m.training import checkpoints, hub
 
 LATEST = "latest"  # the note in the state folder
 
@@ -17,8 +17,13 @@ def folder_of_training(given):
     """The folder that a training works in: --train_dir, else <model> in the state folder, else, fine-tuning, the latest run's.
 
     Raises:
-        UserError: fine-tuning of an earlier run, and there is none.
+        UserError: fine-tuning of an earlier run, and there is none, or a repository, which no training can write to.
     """
+    if (given.get("train_dir") or "").startswith(hub.PREFIX):
+        raise UserError(
+            f"--train_dir={given['train_dir']}: a training writes to a folder of this machine. Name one, and start from the "
+            f"repository by --init_checkpoint={given['train_dir']}."
+        )
     if given.get("train_dir"):
         return os.path.expanduser(given["train_dir"])
     if given.get("model") or given.get("stage") != "finetune":
@@ -29,11 +34,16 @@ def folder_of_training(given):
 def folder_of_run(given):
     """The folder (or folders, with commas) of a trained model: --train_dir, else the latest run's without one.
 
+    hf://user/name is a model of the Hugging Face hub (training/hub.py).
+
     Raises:
-        UserError: no --train_dir and no run noted.
+        UserError: no --train_dir and no run noted, or no such repository.
     """
     if given.get("train_dir"):
-        return os.path.expanduser(given["train_dir"])
+        folder = given["train_dir"]
+        if hub.PREFIX not in folder:
+            return os.path.expanduser(folder)
+        return ",".join(hub.local_folder(part.strip(), "--train_dir") for part in folder.split(","))
     try:
         with open(state_folder(LATEST), encoding="utf-8") as file:
             return file.read().strip()

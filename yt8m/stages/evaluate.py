@@ -13,6 +13,7 @@ from yt8m.progress import Progress
 from yt8m.readers import batches
 from yt8m.readers.index import is_remote
 from yt8m.readers.patterns import shards
+from yt8m.stages import curves
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
 
@@ -27,6 +28,7 @@ def evaluate_videos(
     pattern_flag="eval_data_pattern",
     map_top_k=None,
     threshold=0.5,
+    keep=None,
 ):
     """Hit@1, PERR, MAP, GAP@top_k, loss, precision and recall over whole videos.
 
@@ -39,6 +41,7 @@ def evaluate_videos(
         fold, pattern_flag: as evaluate_segments'.
         map_top_k: predictions a video that count for MAP; None: all, as VideoMetrics keeps them.
         threshold: of precision and recall: what is predicted is above it.
+        keep: function(predictions, labels), called with those of each batch, [B, C]; None: nothing is done with them.
 
     Returns:
         dict of metric name -> value, as VideoMetrics.result, with the cross entropy in both normalisations: `log_loss`, the mean
@@ -54,6 +57,8 @@ def evaluate_videos(
         predictions, labels = predict(batch), batch["labels"].numpy()
         entropy = float(np.mean(losses.CrossEntropyLoss()(predictions, labels)))
         values = {} if of_segments else {"loss": float(np.mean(loss(predictions, labels)))}
+        if keep:
+            keep(predictions, labels)
         metrics.update(predictions, labels, **values, log_loss=entropy / config.num_outputs, log_loss_sum=entropy)
     result = metrics.result()
     if of_segments:
@@ -76,10 +81,10 @@ def evaluate_segments(
         pair; `loss`, the config's loss a segment (eq. 2 of paper 002 where it is SampledNegativeLoss, as in its tables 3 and 4).
     """
     loss, values, pairs = losses.build(config.label_loss, config.loss_options), [], []
-    for batch, predictions in _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+    for batch, predictions in rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
         known = {name: batch[name] for name in getattr(loss, "NEEDS", ())}
         values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
-        pairs.append(_pairs(batch, predictions))
+        pairs.append(pairs_of(batch, predictions))
     classes, scores, labels, _ = (np.concatenate(part) for part in zip(*pairs))
     if keep:
         keep(classes, scores, labels)
@@ -97,11 +102,11 @@ def rated_pairs(model, config, pattern, batch_size=128, fold=None, pattern_flag=
     Returns:
         (columns of the classes int, scores float32, ratings float32, whether the class is a label of the video bool), [n] each.
     """
-    rows = _rated_rows(model, config, pattern, batch_size, fold, pattern_flag)
-    return tuple(np.concatenate(part) for part in zip(*(_pairs(batch, predictions) for batch, predictions in rows)))
+    rows = rated_rows(model, config, pattern, batch_size, fold, pattern_flag)
+    return tuple(np.concatenate(part) for part in zip(*(pairs_of(batch, predictions) for batch, predictions in rows)))
 
 
-def _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
+def rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
     """Yields the batches of the rated segments, and float32 [N, C], what the model says of them."""
     predict = make_predict(model)
     spec = segment_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None, video_labels=True)
@@ -109,7 +114,7 @@ def _rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
         yield batch, predict(batch)
 
 
-def _pairs(batch, predictions):
+def pairs_of(batch, predictions):
     """The rated pairs of a batch, as rated_pairs gives them."""
     rows, classes = np.nonzero(batch["label_weights"].numpy())
     labels, of_videos = batch["labels"].numpy(), batch["video_labels"].numpy()
@@ -132,18 +137,40 @@ def scalars(metrics):
     return {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0 and not isinstance(value, (dict, str))}
 
 
-def write_scalars(train_dir, step, metrics, segments, group=None):
-    """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder; where it cannot, it says so."""
+def write_scalars(train_dir, step, metrics, segments, group=None, curve=None, picture=None):
+    """Writes metrics beside the training's, as the run `eval` of the same TensorBoard folder; where it cannot, it says so.
+
+    Args:
+        train_dir: folder of the run.
+        step: of the weights.
+        metrics: {name: value}; of class_average_precisions a histogram is written.
+        segments: they are of segments, else of videos.
+        group: what they stand under; None: segments or videos.
+        curve: PrecisionRecall, or None.
+        picture: path of a PNG, which is shown as `where`, or None.
+    """
     group, folder = group or ("segments" if segments else "videos"), os.path.join(train_dir, "eval")
     try:
         writer = tf.summary.create_file_writer(folder)
         with writer.as_default(step=step):
             for name, value in scalars(metrics).items():
                 tf.summary.scalar(f"{group}/{name}", value)
+            _write_more(group, step, metrics, curve, picture)
         writer.close()
     except (OSError, tf.errors.OpError) as error:
         reason = full_disk(error) or str(error).splitlines()[0][-200:]
         print(f"No TensorBoard scalars were written: {folder} cannot be written ({reason}).", flush=True)
+
+
+def _write_more(group, step, metrics, curve, picture):
+    """Writes what is no single number to the default writer."""
+    precisions = np.asarray(metrics.get("class_average_precisions", ()), np.float64)
+    if (counted := precisions[np.isfinite(precisions)]).size:
+        tf.summary.histogram(f"{group}/class_average_precision", counted, buckets=20)
+    if curve is not None:
+        curves.write(f"{group}/precision_recall", curve, step)
+    if picture is not None:
+        tf.summary.image("where", tf.image.decode_png(tf.io.read_file(str(picture)), channels=3)[None])
 
 
 def during_training(stage, config, model):

@@ -10,6 +10,7 @@ from yt8m.intervals import intervals
 from yt8m.readers import batches
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.training.data import frame_spec
+from yt8m.training.names import class_names
 from yt8m.training.predict import deciding_attention, make_predict, segment_scores
 
 
@@ -21,18 +22,28 @@ def first_videos(config, pattern, count):
 def during_training(stage, config, model, count=4):
     """An action for the training loop: the attention over the frames of a few fixed videos, as TensorBoard images."""
     batch = first_videos(config, stage.data_pattern, count)
+    titles = _with_topics(config, batch)
     writer = tf.summary.create_file_writer(os.path.join(stage.train_dir, "pictures"))
 
     def draw(step):
         weights = np.asarray(model.attention(models.model_inputs(model, batch)))  # [B, T, features, M]
-        image = plots.attention_image(
-            [name.decode() for name in batch["ids"].numpy()], weights, batch["num_frames"].numpy(), config.segment_feature_names
-        )
+        image = plots.attention_image(titles, weights, batch["num_frames"].numpy(), config.segment_feature_names)
         with writer.as_default(step=step):
             tf.summary.image("attention", image[None])
         writer.flush()
 
     return draw
+
+
+def _with_topics(config, batch, most=3, longest=32):
+    """Titles of a batch's videos: their ids and their topics by name, `most` of them, cut where they are too long."""
+    names, ids, titles = class_names(config), config.label_ids or range(config.num_classes), []
+    for video, labels in zip(batch["ids"].numpy(), batch["labels"].numpy()):
+        topics = [names.get(ids[column]) or str(ids[column]) for column in np.flatnonzero(labels > 0)]
+        text = ", ".join(topics[:most]) + (", ..." if len(topics) > most else "")
+        text = text if len(text) <= longest else text[: longest - 3] + "..."
+        titles.append(f"{video.decode()} ({text})" if topics else video.decode())
+    return titles
 
 
 def where(path, model, config, pattern, truth, names, columns, count=4, candidates=64):

@@ -14,6 +14,7 @@ from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers import labels
 from yt8m.stages import evaluate, pictures
+from yt8m.stages.curves import PrecisionRecall
 from yt8m.training import checkpoints
 from yt8m.training.names import class_names
 
@@ -55,10 +56,18 @@ def add_stage(train_dir, stage, model, config, sample):
     """
     if stage == "pretrain" and models.model_class(config.model).HAS_ENCODERS:
         return
-    metrics = evaluate.evaluate_segments(model, config, sample.held_out_pattern)
-    evaluate.write_scalars(train_dir, checkpoints.position(checkpoints.chosen(train_dir))[0], metrics, segments=True)
+    curve = PrecisionRecall()
+    metrics = evaluate.evaluate_segments(
+        model, config, sample.held_out_pattern, keep=lambda _, scores, labels: curve.add(scores, labels)
+    )
+    evaluate.write_scalars(train_dir, _step(train_dir), metrics, segments=True, curve=curve)
     kept = {} if stage in (configs.STAGES[0], "em") else read(train_dir)
     write_text(os.path.join(train_dir, REPORT), json.dumps({**kept, stage: metrics["map"]}) + "\n")
+
+
+def _step(train_dir):
+    """Step of the checkpoint that stands for a run."""
+    return checkpoints.position(checkpoints.chosen(train_dir))[0]
 
 
 def table(results, chance, oracle, title):
@@ -85,6 +94,7 @@ def show(train_dir, model, config, sample):
     print_table(results, sample)
     picture = os.path.join(train_dir, PICTURE)
     draw(picture, model, config, sample)
+    evaluate.write_scalars(train_dir, _step(train_dir), {}, segments=True, picture=picture)
     print(f"Where in a video it found the topic: {picture}")
     commands.show_next(
         commands.command("eval", "segment_labels", train_dir=train_dir),

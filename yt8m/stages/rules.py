@@ -78,6 +78,7 @@ RULES = {
     "distillation_weight": _LOSS,
     "start_time_weight": _LOSS,
     "augmentation": Rule(SAME, "the random numbers of the steps to come would be others", "augment_..."),
+    "callbacks": Rule(COMING, "a callback sees the steps to come, and begins anew with each start of a run"),
     # of ModelConfig
     "model": _MODEL,
     "hyperparameters": _MODEL,

@@ -10,7 +10,8 @@ from yt8m.stages.batches import batches_from, stage_length, unit
 from yt8m.stages.best import keeping_the_best, keeps_best
 from yt8m.stages.checks import check, cuts_videos
 from yt8m.stages.objective import described, objective_of, with_loss_of
-from yt8m.stages.start import bring_to, model_and_optimizer, prepare_folder, starting_point
+from yt8m.stages.start import THIS_STAGE, bring_to, model_and_optimizer, prepare_folder, starting_point
+from yt8m.training import callbacks as named_callbacks
 from yt8m.training import checkpoints as ckpt
 from yt8m.training import loop, stopping, traces
 from yt8m.training.averages import averaged_weights, use_averages
@@ -24,7 +25,7 @@ def run_stage(stage, model_config, spec, callbacks):
         stage: TrainConfig.
         model_config: ModelConfig.
         spec: DataSpec of the rows.
-        callbacks: keras.callbacks.Callback objects.
+        callbacks: keras.callbacks.Callback objects, beside those that the stage names.
 
     Returns:
         The trained keras.Model, or None when a signal stopped the run.
@@ -41,6 +42,7 @@ def run_stage(stage, model_config, spec, callbacks):
     made_with = record.compare(stage, model_config, start, length)
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
     kept_optimizer.check(start, stage, model_config, length, optimizer)
+    callbacks = (*callbacks, *callbacks_of(stage, start, length))
     prepare_folder(stage)
     checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer)
     bring_to(start, stage, model, optimizer, checkpoints)
@@ -73,6 +75,14 @@ def run_stage(stage, model_config, spec, callbacks):
         print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
     return as_kept(stage, model, optimizer, checkpoints)
+
+
+def callbacks_of(stage, start, length):
+    """The callbacks that a stage names; none where it has no step left for them to see."""
+    bounded = start.kind == THIS_STAGE and length.total_steps is not None
+    if bounded and ckpt.position(start.checkpoint)[2] >= length.total_steps:
+        return []
+    return named_callbacks.build(stage)
 
 
 def judge_what_is_saved(checkpoints, actions):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from yt8m import config
 from yt8m.errors import UserError
 from yt8m.files import move_files, replacing, temporary_folder, write_text
-from yt8m.training import checkpoints
+from yt8m.training import checkpoints, keras_files
 
 MARK = "extracted_bundle"  # lists the files of a bundle in the folder that it was extracted to
 _STATE = "checkpoint"  # TensorFlow's file that names a folder's newest checkpoint
@@ -37,6 +37,8 @@ def write(path, train_dir, prefix):
         UserError: the folder holds no run, or the file cannot be written.
     """
     config.read_model_config(train_dir)
+    if keras_files.is_keras_file(prefix):
+        raise UserError(f"--output_model_tgz={path}: {prefix} is no checkpoint, of which bundles are. Name the train_dir itself.")
     path = os.path.abspath(os.path.expanduser(path))
     with tempfile.TemporaryDirectory() as folder, replacing(path, what=f"--output_model_tgz={path}") as file:
         shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))

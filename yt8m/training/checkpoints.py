@@ -10,7 +10,7 @@ import tensorflow as tf
 from yt8m import config, jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import copy_file, full_disk, write_text
-from yt8m.training import whole
+from yt8m.training import hub, keras_files, whole
 from yt8m.training.averages import averages
 from yt8m.training.optimizer_state import by_path, slots
 from yt8m.training.whole import NAME, VALUE, position
@@ -205,16 +205,20 @@ def _of_later_stage(train_dir, prefix):
 def find(path, flag="--init_checkpoint"):
     """The checkpoint that a user names: a train_dir (its best where it keeps that, else its newest), or a checkpoint in one.
 
+    hf://user/name is a folder of that kind. A folder without checkpoints may have weights as Keras writes them.
+
     Returns:
-        (prefix, folder that holds the run's model_flags.json).
+        (prefix, or path of Keras's file; folder that holds the run's model_flags.json).
 
     Raises:
         UserError: there is none, or it is not whole.
     """
-    path = os.path.expanduser(path)
-    prefix = path.removesuffix(".index")
-    if os.path.isdir(path):
-        prefix = chosen(path)
+    local = hub.local_folder(path, flag)
+    prefix = local.removesuffix(".index")
+    if os.path.isdir(local):
+        prefix = chosen(local) or keras_files.keras_file_in(local)
+    if prefix and keras_files.is_keras_file(prefix) and os.path.isfile(prefix):
+        return prefix, os.path.dirname(prefix)
     if prefix is None or not tf.io.gfile.exists(prefix + ".index"):
         raise UserError(
             f"{flag}={path}: no checkpoint there. Name the --train_dir of a run of train.py, or one of its {NAME}-<step>."
@@ -231,11 +235,14 @@ def _load_averages(model, prefix):
 
 
 def load_weights(model, prefix):
-    """Restores a model's weights, and nothing else, from a checkpoint; their averages where it has them.
+    """Restores a model's weights, and nothing else, from a checkpoint (their averages where it has them) or a file of Keras's.
 
     Raises:
         UserError: the checkpoint is of another model: variables are missing or have other shapes.
     """
+    if keras_files.is_keras_file(prefix):
+        keras_files.load_weights(model, prefix)
+        return
     shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     wanted = by_path(model.weights)
     probe = tf.train.Checkpoint(model=wanted)

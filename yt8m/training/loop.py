@@ -6,6 +6,7 @@ in it is one number: batches done.
 """
 
 import dataclasses
+import math
 
 import keras
 import tensorflow as tf
@@ -136,8 +137,10 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
     Returns:
         True, or False when a signal cut it short.
     """
-    callbacks = keras.callbacks.CallbackList(list(hooks.callbacks), model=model)
     model.optimizer = optimizer
+    epochs = None if length.total_steps is None else math.ceil(length.total_steps / length.save_steps)
+    params = {"epochs": epochs, "steps": length.save_steps, "verbose": 0}
+    callbacks = keras.callbacks.CallbackList(list(hooks.callbacks), model=model, **params)
     model.stop_training = False
     callbacks.on_train_begin()
     total_steps, save_steps, log_steps = length.total_steps, length.save_steps, length.log_steps

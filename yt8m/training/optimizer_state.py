@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from yt8m.errors import UserError
 from yt8m.training.averages import averages
+from yt8m.training.keras_files import is_keras_file
 from yt8m.training.whole import NAME, VALUE
 
 
@@ -32,7 +33,7 @@ def check_optimizer(prefix, optimizer, name):
     Raises:
         UserError: it has none, or another one's.
     """
-    names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    names = () if is_keras_file(prefix) else tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     stored = [name for name in names if name.startswith("optimizer/") and name.endswith(VALUE)]
     if not stored:
         raise UserError(

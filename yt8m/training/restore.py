@@ -8,7 +8,7 @@ from yt8m import config as configs
 from yt8m import models
 from yt8m.errors import UserError
 from yt8m.sample.sample import ensure_sample
-from yt8m.training import checkpoints
+from yt8m.training import checkpoints, keras_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Trained:
     Attributes:
         model: Keras model.
         config: its ModelConfig.
-        prefix: the checkpoint.
+        prefix: the checkpoint, or the file of Keras's that the weights are from.
         step: its step.
     """
 
@@ -65,4 +65,5 @@ def newest(train_dir, checkpoint=None, expected=None):
     prefix, _ = checkpoints.find(checkpoint or train_dir, "--checkpoint" if checkpoint else "--train_dir")
     model = build(config)
     checkpoints.load_weights(model, prefix)
-    return Trained(model, config, prefix, checkpoints.position(prefix)[0])
+    of_keras = keras_files.is_keras_file(prefix)
+    return Trained(model, config, prefix, keras_files.step_of(prefix) if of_keras else checkpoints.position(prefix)[0])

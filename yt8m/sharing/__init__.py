@@ -1,0 +1,1 @@
+"""What goes with a model that is given to others."""
