@@ -109,7 +109,9 @@ def test_bad_values_are_one_line(values, words):
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("groups", [flags.TRAIN, flags.EVAL, flags.INFERENCE, flags.SEGMENT_EVAL, flags.EXPORT, flags.SAMPLE])
+@pytest.mark.parametrize(
+    "groups", [flags.TRAIN, flags.EVAL, flags.INFERENCE, flags.SEGMENT_EVAL, flags.EXPORT, flags.SAMPLE, flags.CARD]
+)
 def test_every_flag_of_a_command_stands_once_and_says_what_it_is(groups):
     listed = [flag for group in groups for flag in group.flags]
     assert len(listed) == len(table.by_name(groups))
