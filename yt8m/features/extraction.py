@@ -113,6 +113,11 @@ def source_of(path, settings, fingerprint):
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "made_with": hashlib.sha256(text.encode()).hexdigest()}
 
 
+def floats(raw):
+    """float32 [N, D] of the bytes uint8 [N, 4 D] that RAW has."""
+    return np.ascontiguousarray(raw).view("<f4")
+
+
 class _Batches:
     """Calls a function of the backbone with 32 inputs at a time and keeps what it returns."""
 
