@@ -74,8 +74,8 @@ class ModelConfig:
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
         class_names: of each label id, "" where it has none; as far as the last that has one. None: not known.
-        backbone: what made the features that the run was trained on, as features.origin has it: a dict. None: it is not said beside
-            the shards, as with YouTube-8M's own and the sample's; {}: the run is older than this field.
+        backbone: what made the features that the run was trained on, as features.origin has it: a dict. None: it is not said
+            beside the shards, as with YouTube-8M's own and the sample's; {}: the run is older than this field.
         defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
             EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
     """

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -97,6 +98,45 @@ def test_late_sound_keeps_its_place(tmp_path, ending):
     assert loudness[:2] == [None, None] and loudness[3] == LOUD and 0 < loudness[2] < LOUD and 0 < loudness[4] < LOUD
 
 
+def test_a_hole_in_the_sound_is_silence(tmp_path):
+    """Its second half keeps its place."""
+    _, loudness, _ = shown(write_clip(tmp_path / "clip.mkv", TIMES, tone(1), sound_start=(0, 3)))
+    assert loudness == [LOUD, None, None, LOUD, None]
+
+
+def test_colours_are_red_green_and_blue_in_this_order(tmp_path):
+    path, colours = tmp_path / "clip.mov", ([230, 40, 60], [50, 200, 30], [30, 60, 220])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for colour in colours:
+            image = np.broadcast_to(np.uint8(colour), (48, 64, 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode(None))
+    with Decoder(str(path)) as decoder:
+        seen = [picture(frame).mean(axis=(0, 1)) for _, _, _, frame in decoder.pieces()]
+    np.testing.assert_allclose(seen, colours, atol=8)
+
+
+def test_the_cover_before_the_pictures_is_not_them(tmp_path):
+    """A file whose first stream of pictures is its cover."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
+        cover.pix_fmt, stream.pix_fmt = "yuvj420p", "yuv420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        for target, numbers in ((cover, [4000]), (stream, range(30))):
+            target.width, target.height = 64, 48
+            for number, image in enumerate(map(image_of, numbers)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(target.encode(frame))
+            container.mux(target.encode(None))
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 2
+    assert shown(path)[0] == [0, 25]
+
+
 def test_sound_alone(tmp_path):
     path = write_clip(tmp_path / "clip.wav", sound=tone(2.3))
     with pytest.raises(Unusable, match="has no pictures"):
@@ -145,6 +185,22 @@ def test_flipped_bytes_cost_what_they_hit(clip, tmp_path):
     (tmp_path / "clip.mkv").write_bytes(data)
     numbers, loudness, _ = shown(tmp_path / "clip.mkv")
     assert len(numbers) in (5, 6) and len(loudness) == len(numbers)
+
+
+def test_a_file_of_which_most_is_damaged_has_failed(tmp_path):
+    """JPEG pictures, every second of which is none; with one more it is too many."""
+    for bad in (60, 65):
+        path = write_clip(tmp_path / f"{bad}.mkv", TIMES, codecs=("mjpeg", ""))
+        data = path.read_bytes()
+        starts = [at for at in range(len(data)) if data.startswith(b"\xff\xd8\xff", at)]
+        assert len(starts) == 125
+        for at in starts[:bad]:
+            data = data[:at] + bytes(4) + data[at + 4 :]
+        path.write_bytes(data)
+    numbers, _, facts = shown(tmp_path / "60.mkv")
+    assert numbers == [60, 60, 60, 75, 100] and facts.decode_errors == 60
+    with pytest.raises(Unusable, match="65 of 125 packets of its pictures are damaged"):
+        shown(tmp_path / "65.mkv")
 
 
 def test_a_truncated_file_gives_what_is_there(clip, tmp_path):

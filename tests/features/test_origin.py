@@ -10,7 +10,13 @@ from yt8m.features import origin
 from yt8m.recipes import sources
 
 SKETCH = {"name": "sketch", "options": {}, "files": {}, "whitening": None, "flag": "sketch", "weights_dir": None}
-NETWORK = {**SKETCH, "name": "keras:MobileNetV2", "options": {"size": "224"}, "files": {"w.h5": "ab" * 32}, "whitening": "cd" * 32}
+NETWORK = {
+    **SKETCH,
+    "name": "keras:MobileNetV2",
+    "options": {"size": "224"},
+    "files": {"w.h5": "ab" * 32},
+    "whitening": "cd" * 32,
+}
 PUBLISHED = {"name": "yt8m", "options": {}, "files": {"vggish_model.ckpt": "01" * 32}}
 MEDIAPIPE = {"name": "yt8m", "options": {"from": "mediapipe"}, "files": {}}
 ARRAYS = {"name": "arrays", "whitening": "clip=ef"}
@@ -39,7 +45,9 @@ def test_what_a_folder_says(tmp_path):
 def test_two_kinds_of_features_are_not_mixed(tmp_path):
     first, second = write(tmp_path / "a"), write(tmp_path / "b", NETWORK)
     assert origin.of_shards(f"{first},{tmp_path}/none/*", first) == SKETCH
-    with pytest.raises(UserError, match=r"a has features of sketch, .*b of keras:MobileNetV2,size=224 \(w\.h5 abababab, whit.*mixed"):
+    with pytest.raises(
+        UserError, match=r"a has features of sketch, .*b of keras:MobileNetV2,size=224 \(w\.h5 abababab, whit.*mixed"
+    ):
         origin.of_shards(f"{first},{second}")
     with pytest.raises(UserError, match="mixed"):
         origin.of_shards(f"{tmp_path}/?/train-*.tfrecord")
@@ -80,7 +88,11 @@ def test_a_refusal_names_both_and_what_to_do(tmp_path):
         origin.check_scored([(NETWORK, "run/model-3")], pattern)
     line = str(error.value)
     assert "\n" not in line and f"--input_data_pattern={pattern} has features of keras:MobileNetV2" in line
-    assert "run/model-3 was trained on keras:MobileNetV2" in line and "their whitening differ" in line and "Make the features" in line
+    assert (
+        "run/model-3 was trained on keras:MobileNetV2" in line
+        and "their whitening differ" in line
+        and "Make the features" in line
+    )
     with pytest.raises(UserError, match=r"--eval_data_pattern=.*taken for YouTube-8M's own"):
         origin.check_scored([(None, "the model")], pattern, "eval_data_pattern")
     origin.check_scored([(NETWORK, "run"), (SKETCH, "other")], f"{tmp_path}/none/*")

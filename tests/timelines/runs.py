@@ -20,7 +20,13 @@ def build(name, feature_sizes=FEATURE_SIZES, sample=None, backbone=None, **more)
     hyperparameters = {**KINDS[name], **more}
     model = models.build_model(name, CLASSES, feature_sizes, **hyperparameters)
     harness.randomise(model)
-    config = {"feature_sizes": tuple(feature_sizes), "num_classes": CLASSES, "max_frames": 30, "sample": sample, "backbone": backbone}
+    config = {
+        "feature_sizes": tuple(feature_sizes),
+        "num_classes": CLASSES,
+        "max_frames": 30,
+        "sample": sample,
+        "backbone": backbone,
+    }
     return model, configs.ModelConfig(name, hyperparameters, **config)
 
 

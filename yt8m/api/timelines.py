@@ -142,7 +142,9 @@ def _features(given, config, output):
     """The Features of --input_videos, made as those that the (first) model was trained on, in a folder of the timelines."""
     if config is None or (config.sample and not given.get("backbone")):
         what = "a SavedModel, of which nothing more is known" if config is None else "trained on the built-in sample"
-        raise UserError(f"--input_videos={given['input_videos']}: the model is {what}. Make features, and give --input_data_pattern.")
+        raise UserError(
+            f"--input_videos={given['input_videos']}: the model is {what}. Make features, and give --input_data_pattern."
+        )
     how = from_files.FileFeatures(
         config.backbone, given["train_dir"].split(",")[0], given.get("backbone"), given.get("weights_dir")
     )

@@ -71,7 +71,7 @@ def train(**given):
 
 
 class _Note(keras.callbacks.Callback):
-    """Notes a run once it has begun: it is not finished, the whitening of its features, the latest one if it has no --train_dir."""
+    """Notes a run once it has begun: it is not finished, how features are whitened, the latest one if it has no --train_dir."""
 
     def __init__(self, train_dir, pattern, config, latest):
         super().__init__()

@@ -96,7 +96,9 @@ def _flag_of(trained):
         return origin.YOUTUBE_8M
     flag = trained.get("flag")
     if not flag:
-        what = f"features that are no backbone's of this package ({trained['name']})" if trained.get("name") else "features unknown"
+        what = (
+            f"features that are no backbone's of this package ({trained['name']})" if trained.get("name") else "features unknown"
+        )
         raise UserError(f"the model was trained on {what}: it takes frames, not files. Give frames, or name a --backbone.")
     name, _, rest = flag.partition(":")
     if name == _DOWNLOADED and not os.path.isdir(rest.split(",")[0]):

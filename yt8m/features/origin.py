@@ -1,7 +1,8 @@
 """Where features come from: with which backbone, weights and whitening they were made. A model is of use for its own kind alone.
 
-An origin is a dict, what features.json beside the shards says: the backbone's fingerprint (`name`, `options`, `files`: {name: sha256}),
-`whitening` (a text that tells it from others, or None), and, to make more such features, `flag` and `weights_dir` as they were given.
+An origin is a dict, what features.json beside the shards says: the backbone's fingerprint (`name`, `options`, `files`: {name:
+sha256}), `whitening` (a text that tells it from others, or None), and, to make more such features, `flag` and `weights_dir` as
+they were given.
 None: shards without a features.json, YouTube-8M's for example. {}: a model of before runs kept it, of which nothing is known.
 """
 
@@ -26,7 +27,7 @@ def of_folder(folder):
     path = os.path.join(folder, MANIFEST)
     fields = {
         "backbone": jsonfiles.Optional(jsonfiles.Object({**BACKBONE, "name": jsonfiles.Text(r"[^\0\n]{1,1000}")})),
-        "flags": jsonfiles.Optional(jsonfiles.Object({name: BACKBONE["flag"] for name in ("backbone", "weights_dir")})),
+        "flags": jsonfiles.Optional(jsonfiles.Object(dict.fromkeys(("backbone", "weights_dir"), BACKBONE["flag"]))),
     }
     values = jsonfiles.read(path, fields, "Make the features again", missing=None)
     if not values or not values.get("backbone"):

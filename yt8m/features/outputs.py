@@ -13,8 +13,8 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.features.decode import import_av
 from yt8m.features.backbones import located
+from yt8m.features.decode import import_av
 from yt8m.features.extraction import VERSION
 from yt8m.features.origin import MANIFEST, WHITENING, YOUTUBE_8M
 from yt8m.features.vocabulary import FILE as VOCABULARY
@@ -59,7 +59,6 @@ class Manifest:
             "versions": versions,
         }
         write_text(self.path, json.dumps(values, indent=1, sort_keys=True) + "\n")
-
 
     def _flags(self):
         """What the job was told; paths of the backbone as they say the same in any folder."""

@@ -29,7 +29,11 @@ VIDEOS = Group(
             "Video and sound files: a folder, a file, a glob or a CSV, as of yt8m features. They are decoded and embedded as the "
             "features that the model was trained on, which stay in the output's folder features.",
         ),
-        Flag("backbone", str, "What turns them into numbers. Default: as for the model's features; yt8m, if these are YouTube-8M's."),
+        Flag(
+            "backbone",
+            str,
+            "What turns them into numbers. Default: as for the model's features; yt8m, if these are YouTube-8M's.",
+        ),
         Flag("weights_dir", str, "Folder with its weights. Default: as for the model's features."),
     ),
 )

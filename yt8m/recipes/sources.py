@@ -126,7 +126,7 @@ def class_names(given, base, sample):
 
 
 def backbone(given, base):
-    """What made the features of the data, as features.origin has it: what is said beside the shards, else that of `base`; or None.
+    """What made the features of the data, as features.origin has it: what is said beside the shards, else base's, or None.
 
     Args:
         given: {flag: value}.

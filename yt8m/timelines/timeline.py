@@ -149,7 +149,7 @@ class Timeline:
         return page.video_page(self.data, video)
 
     def save(self, folder):
-        """Writes <id>.timeline.json, .html and both .vtt into a folder, which is made; the page plays the video where it is known.
+        """Writes <id>.timeline.json, .html and both .vtt into a folder, which is made; the page plays the video if it is known.
 
         Returns:
             Path of the page.
