@@ -124,9 +124,9 @@ def test_the_cover_before_the_pictures_is_not_them(tmp_path):
     with av.open(str(path), "w") as container:
         cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
         cover.pix_fmt, stream.pix_fmt = "yuvj420p", "yuv420p"
+        cover.width, cover.height, stream.width, stream.height = 64, 48, 64, 48
         cover.disposition = av.stream.Disposition.attached_pic
         for target, numbers in ((cover, [4000]), (stream, range(30))):
-            target.width, target.height = 64, 48
             for number, image in enumerate(map(image_of, numbers)):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts, frame.time_base = number, Fraction(1, 25)
@@ -188,14 +188,15 @@ def test_flipped_bytes_cost_what_they_hit(clip, tmp_path):
 
 
 def test_a_file_of_which_most_is_damaged_has_failed(tmp_path):
-    """JPEG pictures, every second of which is none; with one more it is too many."""
+    """JPEG pictures, the first of which are none; up to half of them an earlier or the first good one stands for."""
     for bad in (60, 65):
         path = write_clip(tmp_path / f"{bad}.mkv", TIMES, codecs=("mjpeg", ""))
         data = path.read_bytes()
         starts = [at for at in range(len(data)) if data.startswith(b"\xff\xd8\xff", at)]
         assert len(starts) == 125
         for at in starts[:bad]:
-            data = data[:at] + bytes(4) + data[at + 4 :]
+            end = data.index(b"\xff\xd9", at) + 2
+            data = data[:at] + bytes(end - at) + data[end:]
         path.write_bytes(data)
     numbers, _, facts = shown(tmp_path / "60.mkv")
     assert numbers == [60, 60, 60, 75, 100] and facts.decode_errors == 60
