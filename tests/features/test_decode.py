@@ -125,7 +125,7 @@ def test_the_cover_before_the_pictures_is_not_them(tmp_path):
         cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
         cover.pix_fmt, stream.pix_fmt = "yuvj420p", "yuv420p"
         cover.width, cover.height, stream.width, stream.height = 64, 48, 64, 48
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         for target, numbers in ((cover, [4000]), (stream, range(30))):
             for number, image in enumerate(map(image_of, numbers)):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")

@@ -110,7 +110,7 @@ class Decoder:
                 raise Unusable(f"its pictures have {width} x {height} pixels; at most {_MAX_PIXELS:,} are read")
             stream.thread_type, stream.codec_context.thread_count = "AUTO", self.threads
             rate = stream.average_rate or stream.guessed_rate
-            self._step = 1 / float(rate) if rate else 0.04
+            self._step, self._packet_length = 1 / float(rate) if rate else 0.04, None
 
     def _demuxed(self):
         """The packets of both streams, and, at the end or where the container is damaged, what empties the decoders."""
@@ -128,6 +128,8 @@ class Decoder:
     def _decoded(self, kind, packet):
         """The frames of a packet; none, and an error more, where it is damaged."""
         self.packets[kind] += packet.size > 0
+        if kind == "video" and packet.duration:
+            self._packet_length = float(packet.duration * packet.time_base)
         try:
             return packet.decode()
         except self._av.error.FFmpegError:
@@ -150,9 +152,13 @@ class Decoder:
         if time <= self._times["video"] or frame.width * frame.height > _MAX_PIXELS:
             return
         self._times["video"] = time
-        length = getattr(frame, "duration", None)  # of PyAV 15 and later
-        seconds = float(length * frame.time_base) if length and frame.time_base else self._step
-        yield "video", time, time + seconds, frame
+        yield "video", time, time + self._length(frame), frame
+
+    def _length(self, frame):
+        """Seconds that a picture is shown; PyAV before 15 says them of packets alone."""
+        if not hasattr(frame, "duration"):
+            return self._packet_length or self._step
+        return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self._step
 
     def _sounds(self, sound, frame):
         seconds = frame.samples / frame.sample_rate
