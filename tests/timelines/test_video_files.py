@@ -12,10 +12,12 @@ from tests import commands
 from tests.features.clips import tone, write_clip
 from tests.features.stubs import Probe
 from tests.timelines.runs import write_run
+from yt8m.api import training
 from yt8m.errors import UserError
 from yt8m.features import backbones, extract, from_files, origin
 from yt8m.readers.index import open_shard
 from yt8m.readers.records import decode_video
+from yt8m.recipes import resolve
 from yt8m.timelines.timeline import Timeline
 from yt8m.training import bundle, checkpoints
 
@@ -116,6 +118,17 @@ def test_the_whitening_belongs_to_the_run_and_its_bundle(clips, whitened, shades
     for path in (run, tmp_path / "model.tgz"):
         model = yt8m.load(path)
         np.testing.assert_array_equal(model.predict(clips / "a b.mov"), model.predict(frames))
+
+
+def test_a_training_keeps_them(whitened, tmp_path):
+    """From the shards' folder to model_flags.json and the run's folder."""
+    features, _ = whitened
+    given = commands.given("train", f"--flagfile={features}/dataset.flags", "--model=FrameLevelLogisticModel")
+    given |= {"train_data_pattern": f"{features}/*.tfrecord", "train_dir": str(tmp_path), "num_classes": 3}
+    config = resolve(given).model
+    assert config.backbone == origin.of_shards(given["train_data_pattern"]) and config.backbone["name"] == "shades"
+    training._Note(str(tmp_path), given["train_data_pattern"], config, latest=False).on_train_begin()
+    assert (tmp_path / "whitening.npz").read_bytes() == (features / "whitening.npz").read_bytes()
 
 
 def test_another_backbone_or_whitening_is_refused(clips, whitened, shades, monkeypatch, tmp_path):
