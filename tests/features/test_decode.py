@@ -104,6 +104,20 @@ def test_a_hole_in_the_sound_is_silence(tmp_path):
     assert loudness == [LOUD, None, None, LOUD, None]
 
 
+def test_sound_whose_rate_and_channels_change():
+    """Its parts keep their places."""
+    sound, pieces = decode._Sound(av), []
+    for second, samples in enumerate((tone(1), tone(1, 44_100, channels=2), tone(1))):
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", "stereo" if len(samples) == 2 else "mono")
+        frame.sample_rate, frame.pts, frame.time_base = samples.shape[1], 0, Fraction(1, samples.shape[1])
+        pieces += sound.add(frame, float(second))
+    whole = np.zeros(48_000, np.float32)
+    for position, samples in [*pieces, *sound.flush()]:
+        whole[position : position + len(samples)] = samples[: 48_000 - position]
+    middles = whole.reshape(3, 16_000)[:, 2000:-2000]
+    np.testing.assert_allclose(np.sqrt((middles**2).mean(axis=1)), 0.5 / np.sqrt(2), rtol=0.01)
+
+
 def test_colours_are_red_green_and_blue_in_this_order(tmp_path):
     path, colours = tmp_path / "clip.mov", ([230, 40, 60], [50, 200, 30], [30, 60, 220])
     with av.open(str(path), "w") as container:
@@ -189,7 +203,7 @@ def test_flipped_bytes_cost_what_they_hit(clip, tmp_path):
 
 def test_a_file_of_which_most_is_damaged_has_failed(tmp_path):
     """JPEG pictures, the first of which are none; up to half of them an earlier or the first good one stands for."""
-    for bad in (60, 65):
+    for bad in (60, 65, 125):
         path = write_clip(tmp_path / f"{bad}.mkv", TIMES, codecs=("mjpeg", ""))
         data = path.read_bytes()
         starts = [at for at in range(len(data)) if data.startswith(b"\xff\xd8\xff", at)]
@@ -202,6 +216,8 @@ def test_a_file_of_which_most_is_damaged_has_failed(tmp_path):
     assert numbers == [60, 60, 60, 75, 100] and facts.decode_errors == 60
     with pytest.raises(Unusable, match="65 of 125 packets of its pictures are damaged"):
         shown(tmp_path / "65.mkv")
+    with pytest.raises(Unusable, match="has pictures, but none can be decoded"):
+        shown(tmp_path / "125.mkv")
 
 
 def test_a_truncated_file_gives_what_is_there(clip, tmp_path):

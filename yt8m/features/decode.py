@@ -180,21 +180,15 @@ class _Sound:
     """Sound frames of any rate and layout as mono samples at 16 kHz with their places; FFmpeg must not mix floats to mono."""
 
     def __init__(self, av):
-        self._av, self._resampler, self._expected, self._position = av, None, None, 0
+        self._av, self._resampler, self._kind, self._expected, self._position = av, None, None, None, 0
 
     def add(self, frame, time):
         """Yields (position, samples float32 [n])."""
-        if self._resampler is None or abs(time - self._expected) > _GAP:
+        kind = frame.sample_rate, frame.layout.name, frame.format.name  # which a resampler that has nothing to do does not check
+        if self._resampler is None or kind != self._kind or abs(time - self._expected) > _GAP:
             yield from self.flush()
-            self._start(time)
-        try:
-            resampled = self._resampler.resample(frame)
-        except ValueError as error:
-            if isinstance(error, self._av.error.FFmpegError):
-                raise
-            yield from self.flush()  # the rate or the layout has changed
-            self._start(time)
-            resampled = self._resampler.resample(frame)
+            self._start(time, kind)
+        resampled = self._resampler.resample(frame)
         self._expected += frame.samples / frame.sample_rate
         yield from self._placed(resampled)
 
@@ -205,7 +199,8 @@ class _Sound:
             with contextlib.suppress(self._av.error.FFmpegError, ValueError):
                 yield from self._placed(resampler.resample(None))
 
-    def _start(self, time):
+    def _start(self, time, kind):
+        self._kind = kind
         self._resampler = self._av.AudioResampler(format="fltp", layout=None, rate=RATE)
         self._expected, self._position = time, round(time * RATE)
 
