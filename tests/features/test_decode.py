@@ -20,7 +20,7 @@ from yt8m.features.extraction import Skipped
 TIMES = np.arange(125) / 25
 SECONDS = [0, 25, 50, 75, 100]  # pictures that stand for them
 LOUD = 0.4  # root mean square of the tone in a byte's steps
-AAC = ("mpeg4", "aac")
+AAC, OPUS = ("mpeg4", "aac"), ("libvpx", "libopus")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,15 @@ def test_constant_rate(tmp_path, ending):
     assert facts.frames == len(numbers) == 5 + late
     assert (facts.width, facts.height, facts.has_audio, facts.decode_errors) == (64, 48, True, 0)
     assert abs(facts.duration - 5) < 0.05
+
+
+def test_what_an_encoder_puts_before_the_sound_counts_for_nothing(tmp_path):
+    """Opus needs 6.5 ms; FFmpeg before 7.1 says that such a file begins there."""
+    if not set(OPUS) <= av.codecs_available:
+        pytest.skip(f"this FFmpeg lacks {' or '.join(OPUS)}")
+    times = np.arange(20) / 4
+    numbers, loudness, facts = shown(write_clip(tmp_path / "clip.webm", times, tone(5, 48_000), rate=48_000, codecs=OPUS))
+    assert numbers == [0, 4, 8, 12, 16] and loudness == [LOUD] * 5 and facts.frames == 5
 
 
 def test_variable_rate(tmp_path):

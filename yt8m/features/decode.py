@@ -102,7 +102,7 @@ class Decoder:
         self._streams = {"video": videos[:1], "audio": audios[:1]}
         self.has_video, self.has_audio = bool(videos), bool(audios)
         self._times = dict.fromkeys(("video", "audio"), float("-inf"))
-        self._origin = (self._container.start_time or 0) / 1e6
+        self._origin = max(self._container.start_time or 0, 0) / 1e6  # below 0 lies what encoders put before the sound
         self.duration = self._container.duration / 1e6 if self._container.duration else None
         for stream in videos[:1]:
             width, height = stream.codec_context.width, stream.codec_context.height
