@@ -63,39 +63,54 @@ def _sounds(av, stream):
 
 
 def write_weights(folder):
-    """A --weights_dir of random values: networks and matrices of the published sizes, in formats that are read like theirs."""
-    import keras
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    """A --weights_dir of random values: networks and matrices of the published sizes, in the published formats."""
+    from yt8m.features.vggish import SHAPES
 
-    from yt8m.features import inception, log_mel, vggish
-
-    def freeze(network, shape, given, taken, name):
-        function = tf.function(network).get_concrete_function(tf.TensorSpec(shape, tf.float32))
-        definition = convert_variables_to_constants_v2(function).graph.as_graph_def()
-        with tf.Graph().as_default() as graph:
-            inputs = tf.compat.v1.placeholder(tf.float32, shape, given.removesuffix(":0"))
-            source = next(node.name for node in definition.node if node.op == "Placeholder")
-            (outputs,) = tf.graph_util.import_graph_def(
-                definition, {f"{source}:0": inputs}, [f"{definition.node[-1].name}:0"], name="network"
-            )
-            tf.identity(outputs, taken.removesuffix(":0"))
-        pathlib.Path(folder, name).write_bytes(graph.as_graph_def().SerializeToString())
-
-    def pictures(images):
-        return network(images / 128 - 1)[:, None, None]
-
-    network = keras.applications.InceptionV3(include_top=False, weights=None, pooling="avg")
-    freeze(pictures, [None, 299, 299, 3], inception.INPUT, inception.OUTPUT, "classify_image_graph_def.pb")
-    sound = vggish.build_network()
-    sound.set_weights([np.random.default_rng(0).normal(0, 0.02, value.shape) for value in sound.get_weights()])
-    freeze(sound, [None, log_mel.FRAMES, log_mel.BANDS], vggish.FROZEN_INPUT, vggish.FROZEN_OUTPUT, "vggish_new.pb")
     rng = np.random.default_rng(0)
     vectors = {"mean": (2048, 1), "eigenvals": (2048, 1), "eigenvecs": (2048, 2048)}
     for name, shape in vectors.items():
         np.save(os.path.join(folder, f"{name}.npy"), rng.random(shape).astype(np.float32))
     matrices = {"pca_eigen_vectors": rng.random((128, 128), np.float32), "pca_means": rng.random((128, 1), np.float32)}
     np.savez(os.path.join(folder, "vggish_pca_params.npz"), **matrices)
+    values = {f"{name}/weights": 0.02 * rng.standard_normal(shape, np.float32) for name, shape in SHAPES.items()}
+    values |= {f"{name}/biases": np.zeros(shape[-1], np.float32) for name, shape in SHAPES.items()}
+    _write_checkpoint(os.path.join(folder, "vggish_model.ckpt"), values)
+    _write_graph(os.path.join(folder, "classify_image_graph_def.pb"))
+
+
+def _write_checkpoint(path, values):
+    """A checkpoint of version 1."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variables, feeds = {}, {}
+        for name, array in values.items():
+            start = tf.compat.v1.placeholder(tf.float32, array.shape)
+            variables[name] = tf.compat.v1.Variable(start, name=name, use_resource=False)
+            feeds[start] = array
+        session.run(tf.compat.v1.global_variables_initializer(), feeds)
+        saver = tf.compat.v1.train.Saver(variables, write_version=tf.compat.v1.train.SaverDef.V1)
+        saver.save(session, path, write_meta_graph=False, write_state=False)
+
+
+def _write_graph(path):
+    """A frozen graph of Inception-v3's size with the tensors of 2015's."""
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from yt8m.features import inception
+
+    network = keras.applications.InceptionV3(include_top=False, weights=None, pooling="avg")
+    shape = tf.TensorSpec([None, inception.SIDE, inception.SIDE, 3], tf.float32)
+    function = tf.function(lambda images: network(images / 128 - 1)[:, None, None]).get_concrete_function(shape)
+    definition = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    source = next(node.name for node in definition.node if node.op == "Placeholder")
+    with tf.Graph().as_default() as graph:
+        images = tf.compat.v1.placeholder(tf.float32, shape.shape, inception.INPUT.removesuffix(":0"))
+        outputs = tf.graph_util.import_graph_def(definition, {f"{source}:0": images}, [f"{definition.node[-1].name}:0"])
+        tf.identity(outputs[0], inception.OUTPUT.removesuffix(":0"))
+    pathlib.Path(path).write_bytes(graph.as_graph_def().SerializeToString())
 
 
 def measure(text, path, weights_dir):
