@@ -8,6 +8,7 @@ of 2015, its sound the sketch's; `yt8m` is that network in the form of 2015's fi
 
 import os
 import pathlib
+import re
 import tempfile
 import time
 from fractions import Fraction
@@ -115,8 +116,6 @@ def _write_graph(path):
 
 def measure(text, path, weights_dir):
     """What the features of the clip cost with a backbone: {"seconds", "processor", "megabytes", "frames"}."""
-    import resource
-
     from yt8m.features import backbones
     from yt8m.features.extraction import Settings, extract
     from yt8m.features.processes import threads_of
@@ -128,9 +127,14 @@ def measure(text, path, weights_dir):
     return {
         "seconds": time.perf_counter() - before,
         "processor": time.process_time() - processor,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "megabytes": _peak(),
         "frames": facts.frames,
     }
+
+
+def _peak():
+    """Megabytes that this process had at most; ru_maxrss would count those of the process that started it."""
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1e3
 
 
 def main():
