@@ -22,3 +22,6 @@ def test_the_example(tmp_path, monkeypatch):
     assert timelines and (tmp_path / "timelines" / "index.html").exists()
     assert {shown["name"] for timeline in timelines for shown in timeline["classes"]} <= {"cat", "dog", "guitar"}
     assert (tmp_path / "features" / "whitening-clip.npz").exists()
+    backbone = json.loads((tmp_path / "features" / "model" / "model_flags.json").read_text())["backbone"]
+    assert backbone["name"] == "arrays" and re.fullmatch("clip=[0-9a-f]{64}", backbone["whitening"])
+    assert {timeline["model"]["backbone"] for timeline in timelines} == {"arrays"}

@@ -15,6 +15,15 @@ DEFAULTS = 2  # 1: the models' arguments before their EARLIER_DEFAULTS changed
 VIDEO_PREDICTIONS = ("whole", "segments_mean")  # as in base_model.FrameModel
 MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
 _ID = jsonfiles.Integer(0, 2**31)
+_NAME = jsonfiles.Optional(jsonfiles.Text(r"[^\0\n]{0,1000}"), null=True)
+BACKBONE = {  # what made the features, features.origin; {}: a run of before this was kept
+    "name": _NAME,
+    "options": jsonfiles.Optional(jsonfiles.Object()),
+    "files": jsonfiles.Optional(jsonfiles.Object()),
+    "whitening": _NAME,
+    "flag": _NAME,
+    "weights_dir": _NAME,
+}
 _FIELDS = {
     "model": jsonfiles.Text(),
     "feature_names": jsonfiles.Text(),
@@ -34,6 +43,7 @@ _FIELDS = {
     "precision": jsonfiles.Optional(jsonfiles.Text("|".join(PRECISIONS))),
     "sample": jsonfiles.Optional(jsonfiles.Text(), null=True),
     "class_names": jsonfiles.Optional(jsonfiles.ListOf(jsonfiles.Text()), null=True),
+    "backbone": jsonfiles.Optional(jsonfiles.Object(BACKBONE), null=True),
     "defaults": jsonfiles.Optional(jsonfiles.Integer(1, DEFAULTS)),
 }
 
@@ -64,6 +74,8 @@ class ModelConfig:
         precision: Keras dtype policy.
         sample: size of the built-in sample the run was trained on; None: on named data.
         class_names: of each label id, "" where it has none; as far as the last that has one. None: not known.
+        backbone: what made the features that the run was trained on, as features.origin has it: a dict. None: it is not said
+            beside the shards, as with YouTube-8M's own and the sample's; {}: the run is older than this field.
         defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
             EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
     """
@@ -86,6 +98,7 @@ class ModelConfig:
     precision: str = "float32"
     sample: str | None = None
     class_names: tuple | None = None
+    backbone: dict | None = None
     defaults: int = DEFAULTS
 
     @property
@@ -232,6 +245,6 @@ def read_model_config(train_dir):
         values["feature_sizes"] = tuple(int(size) for size in values["feature_sizes"].split(","))
         for name in ("label_ids", "segment_class_ids", "class_names"):
             values[name] = None if values.get(name) is None else tuple(values[name])
-        return ModelConfig(**{"defaults": 1, **values})
+        return ModelConfig(**{"defaults": 1, "backbone": {}, **values})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written by this version of train.py ({error}). Train again, or mend the file.") from error

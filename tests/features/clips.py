@@ -39,7 +39,7 @@ def write_clip(
         path: its ending says the container, unless `format` does.
         times: seconds at which the pictures 0, 1, ... begin.
         sound: float32 [channels, n], or None.
-        sound_start: seconds.
+        sound_start: seconds, or several: it sounds again at each.
         rate: samples a second.
         codecs: of pictures and sound.
         size: (width, height).
@@ -75,6 +75,7 @@ def _pictures(times, size):
 def _sounds(stream, sound, start, rate):
     planar = stream.codec_context.name != "pcm_s16le"
     samples = sound if planar else (sound.T.reshape(1, -1) * 32767).astype(np.int16)
-    frame = av.AudioFrame.from_ndarray(samples, "fltp" if planar else "s16", "stereo" if len(sound) == 2 else "mono")
-    frame.sample_rate, frame.pts, frame.time_base = rate, round(start * rate), Fraction(1, rate)
-    yield frame
+    for second in np.atleast_1d(start):
+        frame = av.AudioFrame.from_ndarray(samples, "fltp" if planar else "s16", "stereo" if len(sound) == 2 else "mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, round(second * rate), Fraction(1, rate)
+        yield frame

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from yt8m.features.extraction import Skipped
 TIMES = np.arange(125) / 25
 SECONDS = [0, 25, 50, 75, 100]  # pictures that stand for them
 LOUD = 0.4  # root mean square of the tone in a byte's steps
-AAC = ("mpeg4", "aac")
+AAC, OPUS = ("mpeg4", "aac"), ("libvpx", "libopus")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,15 @@ def test_constant_rate(tmp_path, ending):
     assert facts.frames == len(numbers) == 5 + late
     assert (facts.width, facts.height, facts.has_audio, facts.decode_errors) == (64, 48, True, 0)
     assert abs(facts.duration - 5) < 0.05
+
+
+def test_what_an_encoder_puts_before_the_sound_counts_for_nothing(tmp_path):
+    """Opus needs 6.5 ms; FFmpeg before 7.1 says that such a file begins there."""
+    if not set(OPUS) <= av.codecs_available:
+        pytest.skip(f"this FFmpeg lacks {' or '.join(OPUS)}")
+    times = np.arange(20) / 4
+    numbers, loudness, facts = shown(write_clip(tmp_path / "clip.webm", times, tone(5, 48_000), rate=48_000, codecs=OPUS))
+    assert numbers == [0, 4, 8, 12, 16] and loudness == [LOUD] * 5 and facts.frames == 5
 
 
 def test_variable_rate(tmp_path):
@@ -97,6 +107,59 @@ def test_late_sound_keeps_its_place(tmp_path, ending):
     assert loudness[:2] == [None, None] and loudness[3] == LOUD and 0 < loudness[2] < LOUD and 0 < loudness[4] < LOUD
 
 
+def test_a_hole_in_the_sound_is_silence(tmp_path):
+    """Its second half keeps its place."""
+    _, loudness, _ = shown(write_clip(tmp_path / "clip.mkv", TIMES, tone(1), sound_start=(0, 3)))
+    assert loudness == [LOUD, None, None, LOUD, None]
+
+
+def test_sound_whose_rate_and_channels_change():
+    """Its parts keep their places."""
+    sound, pieces = decode._Sound(av), []
+    for second, samples in enumerate((tone(1), tone(1, 44_100, channels=2), tone(1))):
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", "stereo" if len(samples) == 2 else "mono")
+        frame.sample_rate, frame.pts, frame.time_base = samples.shape[1], 0, Fraction(1, samples.shape[1])
+        pieces += sound.add(frame, float(second))
+    whole = np.zeros(48_000, np.float32)
+    for position, samples in [*pieces, *sound.flush()]:
+        whole[position : position + len(samples)] = samples[: 48_000 - position]
+    middles = whole.reshape(3, 16_000)[:, 2000:-2000]
+    np.testing.assert_allclose(np.sqrt((middles**2).mean(axis=1)), 0.5 / np.sqrt(2), rtol=0.01)
+
+
+def test_colours_are_red_green_and_blue_in_this_order(tmp_path):
+    path, colours = tmp_path / "clip.mov", ([230, 40, 60], [50, 200, 30], [30, 60, 220])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for colour in colours:
+            image = np.broadcast_to(np.uint8(colour), (48, 64, 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode(None))
+    with Decoder(str(path)) as decoder:
+        seen = [picture(frame).mean(axis=(0, 1)) for _, _, _, frame in decoder.pieces()]
+    np.testing.assert_allclose(seen, colours, atol=8)
+
+
+def test_the_cover_before_the_pictures_is_not_them(tmp_path):
+    """A file whose first stream of pictures is its cover."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("mpeg4", rate=25)
+        cover.pix_fmt, stream.pix_fmt = "yuvj420p", "yuv420p"
+        cover.width, cover.height, stream.width, stream.height = 64, 48, 64, 48
+        cover.disposition = av.stream.Disposition.attached_pic.value
+        for target, numbers in ((cover, [4000]), (stream, range(30))):
+            for number, image in enumerate(map(image_of, numbers)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(target.encode(frame))
+            container.mux(target.encode(None))
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 2
+    assert shown(path)[0] == [0, 25]
+
+
 def test_sound_alone(tmp_path):
     path = write_clip(tmp_path / "clip.wav", sound=tone(2.3))
     with pytest.raises(Unusable, match="has no pictures"):
@@ -145,6 +208,25 @@ def test_flipped_bytes_cost_what_they_hit(clip, tmp_path):
     (tmp_path / "clip.mkv").write_bytes(data)
     numbers, loudness, _ = shown(tmp_path / "clip.mkv")
     assert len(numbers) in (5, 6) and len(loudness) == len(numbers)
+
+
+def test_a_file_of_which_most_is_damaged_has_failed(tmp_path):
+    """JPEG pictures, the first of which are none; up to half of them an earlier or the first good one stands for."""
+    for bad in (60, 65, 125):
+        path = write_clip(tmp_path / f"{bad}.mkv", TIMES, codecs=("mjpeg", ""))
+        data = path.read_bytes()
+        starts = [at for at in range(len(data)) if data.startswith(b"\xff\xd8\xff", at)]
+        assert len(starts) == 125
+        for at in starts[:bad]:
+            end = data.index(b"\xff\xd9", at) + 2
+            data = data[:at] + bytes(end - at) + data[end:]
+        path.write_bytes(data)
+    numbers, _, facts = shown(tmp_path / "60.mkv")
+    assert numbers == [60, 60, 60, 75, 100] and facts.decode_errors == 60
+    with pytest.raises(Unusable, match="65 of 125 packets of its pictures are damaged"):
+        shown(tmp_path / "65.mkv")
+    with pytest.raises(Unusable, match="has pictures, but none can be decoded"):
+        shown(tmp_path / "125.mkv")
 
 
 def test_a_truncated_file_gives_what_is_there(clip, tmp_path):

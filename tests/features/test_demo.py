@@ -106,6 +106,37 @@ def test_bad_input_is_a_line(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_label_that_is_no_class_is_a_line(tmp_path):
+    """Of a vocabulary that is given, and of the one that an earlier run made: its shards stay as they are."""
+    write_clip(tmp_path / "clip.mov", [0])
+    table, out = tmp_path / "videos.csv", tmp_path / "out"
+    arguments = f"--input_videos={table}", f"--output_dir={out}"
+    (tmp_path / "classes.csv").write_text("Index,Name\n0,Car\n")
+    table.write_text("video,labels\nclip.mov,Cra\n")
+    words = r"clip.mov: label 'Cra' is not in the vocabulary. Correct it, or add it by --extend_vocabulary."
+    assert words in failure(*arguments, f"--vocabulary={tmp_path / 'classes.csv'}") and not out.exists()
+    assert commands.run("extract_features", *arguments) in (0, None)
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    table.write_text("video,labels\nclip.mov,Car\n")
+    assert "label 'Car' is not in the vocabulary" in failure(*arguments)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+def test_an_empty_folder_a_playlist_and_odd_names(tmp_path, capsys):
+    """What can be read is there, what cannot is in failed.csv, and the exit status says so."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    out = f"--output_dir={tmp_path / 'out'}"
+    assert "no video or sound in this folder" in failure(f"--input_videos={folder}", out) and not (tmp_path / "out").exists()
+    write_clip(folder / "a:b, c.mov", [0])
+    (folder / "list.ts").write_text("#EXTM3U\n#EXTINF:5,\na:b, c.mov\n")
+    assert commands.run("extract_features", f"--input_videos={folder}", out) == 1
+    with open(tmp_path / "out" / "failed.csv", newline="") as file:
+        assert [(row["path"], row["reason"][:13]) for row in csv.DictReader(file)] == [(f"{folder}/list.ts", "is a playlist")]
+    with open(tmp_path / "out" / "videos.csv", newline="") as file:
+        assert [(row["id"], row["frames"]) for row in csv.DictReader(file)] == [("a_b__c", "1")]
+
+
 def test_a_file_that_failed_is_said_at_the_end(tmp_path, capsys):
     write_clip(tmp_path / "clip.mov", [0])
     (tmp_path / "bad.mp4").write_bytes(b"bad")

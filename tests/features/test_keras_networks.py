@@ -3,10 +3,13 @@
 import sys
 import types
 import urllib.error
+import warnings
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 from yt8m.errors import UserError
 from yt8m.features import backbones
@@ -109,6 +112,21 @@ def test_imagenet_weights_without_a_network(tmp_path, monkeypatch, capsys):
         backbones.build("keras:MobileNet")
     assert "\n" not in str(error.value) and "weights=FILE" in str(error.value)
     assert "Keras downloads them if they are not there" in capsys.readouterr().err
+
+
+def test_imagenet_weights_that_keras_has_are_not_downloaded(tmp_path, monkeypatch, network, mobile):
+    """A file in the old form under the name by which Keras looks for it."""
+    (tmp_path / "models").mkdir()
+    with h5py.File(tmp_path / "models" / "mobilenet_1_0_224_tf_no_top.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
+    downloads = []
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", lambda *arguments: downloads.append(arguments))
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path), raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # weights for another size than 32
+        backbone = backbones.build("keras:MobileNet,size=32")
+    assert not downloads and backbone.fingerprint()["files"] == {"imagenet": weights_digest(network)}
+    np.testing.assert_allclose(video(backbone), video(mobile), rtol=1e-5)
 
 
 def test_every_network_of_keras_is_known():

@@ -1,5 +1,6 @@
 """VGGish and the backbone `yt8m`, on weights of chance in the published formats."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -97,6 +98,7 @@ def test_its_silence_is_the_datasets(backbone):
     silence = backbone.silence()
     assert silence.shape == (128,) and silence.dtype == np.uint8
     assert silence[:4].tolist() == [0xAD, 0x1B, 0x7E, 0x5F] and silence[-1] == 0xBB
+    assert hashlib.sha256(silence.tobytes()).hexdigest() == "a3d647b2f5389b1f077d537d2ecea465dfab3354f75dd94354d74db3ddeadf6e"
     silence[:] = 0
     assert backbone.silence()[0] == 0xAD
 

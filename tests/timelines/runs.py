@@ -15,12 +15,18 @@ KINDS = {
 }
 
 
-def build(name, feature_sizes=FEATURE_SIZES, sample=None, **more):
+def build(name, feature_sizes=FEATURE_SIZES, sample=None, backbone=None, **more):
     """A model with random weights and its ModelConfig; `more`: hyperparameters beside the kind's."""
     hyperparameters = {**KINDS[name], **more}
     model = models.build_model(name, CLASSES, feature_sizes, **hyperparameters)
     harness.randomise(model)
-    config = {"feature_sizes": tuple(feature_sizes), "num_classes": CLASSES, "max_frames": 30, "sample": sample}
+    config = {
+        "feature_sizes": tuple(feature_sizes),
+        "num_classes": CLASSES,
+        "max_frames": 30,
+        "sample": sample,
+        "backbone": backbone,
+    }
     return model, configs.ModelConfig(name, hyperparameters, **config)
 
 

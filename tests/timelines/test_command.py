@@ -99,7 +99,8 @@ def test_names_files_and_durations(run, shards, tmp_path):
     assert 'src="data:video/mp4;base64,bm90IHJlYWxseQ=="' in read(tmp_path / "out" / "v0.html")
 
 
-def test_what_the_extractor_leaves_beside_the_shards(run, tmp_path):
+def test_what_the_extractor_leaves_beside_the_shards(tmp_path):
+    run = write_run(tmp_path / "run", backbone={"name": "sketch"})
     pattern = write_frame_shards(tmp_path, [[make_video("v0", 12)]])
     (tmp_path / "vocabulary.csv").write_text("Index,Name\n" + "".join(f"{label},Own {label}\n" for label in range(7)))
     (tmp_path / "features.json").write_text('{"backbone": {"name": "sketch", "options": {}, "files": {}}}')

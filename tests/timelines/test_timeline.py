@@ -153,6 +153,64 @@ def test_label_studio():
     assert len({part["id"] for part in prediction["result"]}) == 4
 
 
+def schema(**properties):
+    """Of an object with these properties and no others."""
+    return {"type": "object", "required": list(properties), "additionalProperties": False, "properties": properties}
+
+
+TEXT, NUMBER, SCORE = {"type": "string", "minLength": 1}, {"type": "number", "minimum": 0}, {"type": "number", "maximum": 1}
+PAIR = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}
+FRAME = {"type": "integer", "minimum": 1}
+
+
+def lists(**properties):
+    return {"type": "array", "items": schema(**properties)}
+
+
+# What their readers ask for: ActivityNet's eval_detection.py, FiftyOne 1.22's FiftyOneTemporalDetectionDatasetImporter, and the
+# TimelineLabels of label_studio_sdk 2.1.
+SCHEMAS = {
+    "activitynet": schema(
+        version=TEXT,
+        results={"type": "object", "additionalProperties": lists(label=TEXT, score=SCORE, segment=PAIR)},
+        external_data=schema(used={"type": "boolean"}, details=TEXT),
+    ),
+    "fiftyone": schema(
+        classes={"type": "array", "items": TEXT, "uniqueItems": True},
+        labels={"type": "object", "additionalProperties": lists(label=TEXT, timestamps=PAIR, confidence=SCORE)},
+    ),
+    "label_studio": lists(
+        data=schema(video=TEXT),
+        predictions=lists(
+            model_version=TEXT,
+            result=lists(
+                id=TEXT,
+                from_name={"const": "timelineLabels"},
+                to_name={"const": "video"},
+                type={"const": "timelinelabels"},
+                score=SCORE,
+                value=schema(
+                    ranges=lists(start=FRAME, end=FRAME) | {"minItems": 1},
+                    timelinelabels={"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1},
+                ),
+            ),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_what_the_tools_read(name, nasty):
+    """A video with intervals, one without, one of a single frame."""
+    jsonschema = pytest.importorskip("jsonschema")
+    data = [cases.typical().data, nasty.data, cases.timeline({1: [0.1]}, "none").data, cases.timeline({1: [0.9]}, "s").data]
+    result = json.loads(json.dumps(getattr(formats, name)(data)))
+    jsonschema.validate(result, SCHEMAS[name])
+    found = re.findall(r'"(?:segment|timestamps)": \[([0-9.]+), ([0-9.]+)\]|"start": (\d+), "end": (\d+)', json.dumps(result))
+    times = [[float(time) for time in match if time] for match in found]
+    assert len(times) > 4 and all(start < end for start, end in times)
+
+
 def test_file_names():
     assert formats.file_stem("dQw4_-9xQ") == "dQw4_-9xQ"
     stems = [formats.file_stem(name) for name in ("a/../b", "a_.._b", "index", "", "ü" * 100, cases.NASTY, "x" * 65)]

@@ -10,6 +10,7 @@ from yt8m import config as configs
 from yt8m import flags, losses
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import rated
@@ -83,6 +84,7 @@ def _evaluate_checkpoint(given, folder, trained):
     names = class_names(trained.config, given.get("vocabulary_file")) if given.get("per_class_output") else None
     default = sample and (sample.held_out_pattern if segments or config.frame_features else sample.video_validate_pattern)
     pattern = sources.data_pattern(given, "eval_data_pattern", default)
+    origin.check_scored([(config.backbone, trained.prefix)], pattern, "eval_data_pattern")
     curve = PrecisionRecall()
     if segments:
         metrics = evaluation.evaluate_segments(trained.model, config, pattern, **options, keep=_kept(given, config, curve))

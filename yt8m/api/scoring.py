@@ -6,6 +6,7 @@ from yt8m import commands, flags
 from yt8m import config as configs
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -52,6 +53,7 @@ def inference(**given):
         print(f"Wrote {given['output_model_tgz']}: the model, for --input_model_tgz.")
     sample = None if given.get("input_data_pattern") else restore.sample_of(first.config)
     job = _job(given, output, sample, first.config)
+    check_origin(members, job.pattern)
     scorer, names = _scorer(given, members), _names(given, first.config)
     if given.get("segment_labels"):
         infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
@@ -103,6 +105,11 @@ def restored(given, folders):
     trained = [restore.newest(*where, sources.expected(given)) for where in zip(folders, checkpoints)]
     paths = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
     return trained[0], [Member(run.model, run.config, *rest) for run, *rest in zip(trained, weights, paths)]
+
+
+def check_origin(members, pattern):
+    """Refuses shards whose features were made otherwise than those that the members were trained on."""
+    origin.check_scored([(member.config.backbone, member.name) for member in members], pattern)
 
 
 def _names(given, config):

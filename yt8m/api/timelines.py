@@ -2,10 +2,11 @@
 
 import os
 
-from yt8m import commands, flags, jsonfiles
+from yt8m import commands, flags
 from yt8m.api.scoring import restored
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.features import extract, from_files, origin, outputs
 from yt8m.folders import cache_folder
 from yt8m.readers import labels
 from yt8m.readers.failures import errors_as_user_errors
@@ -16,7 +17,7 @@ from yt8m.timelines.timeline import Settings
 from yt8m.training import bundle, restore
 from yt8m.training.names import class_names
 
-MANIFEST, VOCABULARY = "features.json", "vocabulary.csv"  # of the feature extractor
+VOCABULARY = "vocabulary.csv"  # of the feature extractor
 _SETTINGS = ("stride", "high", "low", "merge_gap", "min_length", "top_classes")
 _PASSED_ON = ("formats", "video_ids", "max_videos", "attention", "frame_rate", "embed", "batch_size", "num_readers")
 
@@ -39,15 +40,18 @@ def timeline(**given):
     _check(given)
     settings = settings_of(given)
     scorer, config, model, folder = _saved_model(given) if given.get("saved_model") else _runs(given)
-    sample = None if given.get("input_data_pattern") or config is None else restore.sample_of(config)
-    pattern = sources.data_pattern(given, "input_data_pattern", sample and sample.test_pattern)
     output = os.path.abspath(os.path.expanduser(given.get("output_dir") or os.path.join(folder, "timelines")))
+    features = _features(given, config, output) if given.get("input_videos") else None
+    sample = None if features or given.get("input_data_pattern") or config is None else restore.sample_of(config)
+    default = os.path.join(features.folder, "*.tfrecord") if features else sample and sample.test_pattern
+    pattern = sources.data_pattern(given, "input_data_pattern", default)
+    origin.check_scored(scorer.origins, pattern)
     job = command.Job(
         pattern=pattern,
         output_dir=output,
         settings=settings,
         names=_names(given, pattern, config),
-        model={**model, "backbone": _backbone(pattern)},
+        model={**model, "backbone": (origin.of_shards(pattern) or {}).get("name")},
         videos=_videos(given, pattern),
         **{name: given[name] for name in _PASSED_ON if name in given},
     )
@@ -60,6 +64,9 @@ def timeline(**given):
             commands.command("eval", "segment_labels", "run_once", train_dir=folder, thresholds_output=csv),
             when="Thresholds of each class's own, for --thresholds_file",
         )
+    if features and features.failed:
+        reports = os.path.join(features.folder, outputs.FAILED)
+        raise UserError(f"{len(features.failed)} files have no timeline, see {reports}, such as {_failure(features)}.")
     return output
 
 
@@ -77,6 +84,11 @@ def _check(given):
     for name in ("checkpoint", "weights", "model"):
         if given.get("saved_model") and given.get(name):
             raise UserError(f"--{name} is for runs, not for a --saved_model. Leave it out.")
+    if given.get("input_videos") and given.get("input_data_pattern"):
+        raise UserError("--input_videos and --input_data_pattern both name the videos. Leave one out.")
+    for name in ("backbone", "weights_dir"):
+        if given.get(name) and not given.get("input_videos"):
+            raise UserError(f"--{name}={given[name]} is for --input_videos, which is not given. Leave it out.")
     checks.positive(given, "batch_size", "num_readers", "max_videos", "frame_rate")
 
 
@@ -85,6 +97,7 @@ def _runs(given):
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
     folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")]
+    given["train_dir"] = ",".join(folders)
     first, members = restored(given, folders)
     label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"))
     described = {
@@ -125,8 +138,32 @@ def _videos(given, pattern):
     return videos.read(path) if path else {}
 
 
-def _backbone(pattern):
-    """Name of the backbone that features.json beside the shards tells of; None: it is not known."""
-    path = _beside(pattern, MANIFEST)
-    backbone = jsonfiles.read(path, {}, "Make the features again").get("backbone") if path else None
-    return backbone.get("name") if isinstance(backbone, dict) else None
+def _features(given, config, output):
+    """The Features of --input_videos, made as those that the (first) model was trained on, in a folder of the timelines."""
+    if config is None or (config.sample and not given.get("backbone")):
+        what = "a SavedModel, of which nothing more is known" if config is None else "trained on the built-in sample"
+        raise UserError(
+            f"--input_videos={given['input_videos']}: the model is {what}. Make features, and give --input_data_pattern."
+        )
+    how = from_files.FileFeatures(
+        config.backbone, given["train_dir"].split(",")[0], given.get("backbone"), given.get("weights_dir")
+    )
+    job = extract.Job(
+        given["input_videos"],
+        os.path.join(output, "features"),
+        backbone=how.flag,
+        weights_dir=how.weights_dir,
+        whitening=how.whitening_file,
+        split="test:1",
+        num_shards=1,
+        settings=from_files.SETTINGS,
+    )
+    features = extract.run(job, how.backbone)
+    if not features.videos:
+        raise UserError(f"--input_videos={given['input_videos']}: no file gives features, such as {_failure(features)}.")
+    return features
+
+
+def _failure(features):
+    """The first failure of an extraction."""
+    return ": ".join(features.failed[0])

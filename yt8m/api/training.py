@@ -8,6 +8,7 @@ import tensorflow as tf
 from yt8m import commands, flags
 from yt8m import config as configs
 from yt8m.backend import check_backend
+from yt8m.features import from_files
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources
 from yt8m.stages import by_name, em, report
@@ -60,7 +61,7 @@ def train(**given):
     base = sources.earlier_model(given)
     sample = sources.sample_to_train_on(given, base)
     run = resolve(given, base, sample)
-    note = _Note(run.train_dir, latest=not given.get("train_dir"))
+    note = _Note(run.train_dir, given.get("train_data_pattern"), run.model, latest=not given.get("train_dir"))
     if not given.get("train_dir"):
         print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
     if run.plan and given.get("start_new_model"):
@@ -84,14 +85,15 @@ def _without_objects(given):
 
 
 class _Note(keras.callbacks.Callback):
-    """Notes a run once it has begun: it is not finished, and it is the latest one if it has no --train_dir."""
+    """Notes a run once it has begun: it is not finished, how features are whitened, the latest one if it has no --train_dir."""
 
-    def __init__(self, train_dir, latest):
+    def __init__(self, train_dir, pattern, config, latest):
         super().__init__()
-        self.train_dir, self.latest = train_dir, latest
+        self.train_dir, self.pattern, self.config, self.latest = train_dir, pattern, config, latest
 
     def on_train_begin(self, logs=None):
         report.begin(self.train_dir)
+        from_files.keep_whitening(self.config.backbone, self.pattern, self.train_dir)
         self.on_epoch_end(0)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -24,6 +24,7 @@ def content(rows, config, options, source):
         "label_ids": config.label_ids or list(range(config.num_classes)),
         "serving_label_ids": options.label_ids,
         "top_k": options.top_k,
+        "backbone": _origin(config.backbone),
         "eval_data_pattern": options.eval_data_pattern or None,
         "calibration_data_pattern": options.calibration_data_pattern or None,
         "formats": [
@@ -39,6 +40,11 @@ def content(rows, config, options, source):
             for row in rows
         ],
     }
+
+
+def _origin(backbone):
+    """What made the features that the model takes; without paths of this machine."""
+    return backbone and {name: backbone.get(name) for name in ("name", "options", "files", "whitening")}
 
 
 def _number(value):

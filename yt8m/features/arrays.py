@@ -10,7 +10,8 @@ import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.features import shards, vocabulary, whitening
-from yt8m.features.outputs import MANIFEST, check_folder, sha256, write_flags
+from yt8m.features.origin import MANIFEST
+from yt8m.features.outputs import check_folder, sha256, write_flags
 from yt8m.features.spool import Spool
 from yt8m.files import move_files, temporary_folder, write_text
 from yt8m.readers.records import Segments, Video, encode_video

@@ -76,6 +76,18 @@ def build(text, weights_dir=None):
     return registry.get("backbone", name)(rest, os.path.expanduser(weights_dir) if weights_dir else None)
 
 
+def located(text):
+    """The text of --backbone with the paths in it absolute."""
+    name, colon, rest = text.partition(":")
+    parts = rest.split(",")
+    for number, part in enumerate(parts):
+        option, equals, value = part.rpartition("=")
+        path = os.path.expanduser(value)
+        if (option == "weights" or (number == 0 and name in ("keras_hub", "onnx"))) and os.path.exists(path):
+            parts[number] = f"{option}{equals}{os.path.abspath(path)}"
+    return f"{name}{colon}{','.join(parts)}"
+
+
 def notice(text):
     """Says something on standard error; nothing in the processes that share the work, which build the same backbone."""
     if multiprocessing.parent_process() is None:

@@ -102,7 +102,7 @@ class Decoder:
         self._streams = {"video": videos[:1], "audio": audios[:1]}
         self.has_video, self.has_audio = bool(videos), bool(audios)
         self._times = dict.fromkeys(("video", "audio"), float("-inf"))
-        self._origin = (self._container.start_time or 0) / 1e6
+        self._origin = max(self._container.start_time or 0, 0) / 1e6  # below 0 lies what encoders put before the sound
         self.duration = self._container.duration / 1e6 if self._container.duration else None
         for stream in videos[:1]:
             width, height = stream.codec_context.width, stream.codec_context.height
@@ -110,7 +110,7 @@ class Decoder:
                 raise Unusable(f"its pictures have {width} x {height} pixels; at most {_MAX_PIXELS:,} are read")
             stream.thread_type, stream.codec_context.thread_count = "AUTO", self.threads
             rate = stream.average_rate or stream.guessed_rate
-            self._step = 1 / float(rate) if rate else 0.04
+            self._step, self._packet_length = 1 / float(rate) if rate else 0.04, None
 
     def _demuxed(self):
         """The packets of both streams, and, at the end or where the container is damaged, what empties the decoders."""
@@ -128,6 +128,8 @@ class Decoder:
     def _decoded(self, kind, packet):
         """The frames of a packet; none, and an error more, where it is damaged."""
         self.packets[kind] += packet.size > 0
+        if kind == "video" and packet.duration:
+            self._packet_length = float(packet.duration * packet.time_base)
         try:
             return packet.decode()
         except self._av.error.FFmpegError:
@@ -150,9 +152,13 @@ class Decoder:
         if time <= self._times["video"] or frame.width * frame.height > _MAX_PIXELS:
             return
         self._times["video"] = time
-        length = getattr(frame, "duration", None)  # of PyAV 15 and later
-        seconds = float(length * frame.time_base) if length and frame.time_base else self._step
-        yield "video", time, time + seconds, frame
+        yield "video", time, time + self._length(frame), frame
+
+    def _length(self, frame):
+        """Seconds that a picture is shown; PyAV before 15 says them of packets alone."""
+        if not hasattr(frame, "duration"):
+            return self._packet_length or self._step
+        return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self._step
 
     def _sounds(self, sound, frame):
         seconds = frame.samples / frame.sample_rate
@@ -174,21 +180,15 @@ class _Sound:
     """Sound frames of any rate and layout as mono samples at 16 kHz with their places; FFmpeg must not mix floats to mono."""
 
     def __init__(self, av):
-        self._av, self._resampler, self._expected, self._position = av, None, None, 0
+        self._av, self._resampler, self._kind, self._expected, self._position = av, None, None, None, 0
 
     def add(self, frame, time):
         """Yields (position, samples float32 [n])."""
-        if self._resampler is None or abs(time - self._expected) > _GAP:
+        kind = frame.sample_rate, frame.layout.name, frame.format.name  # which a resampler that has nothing to do does not check
+        if self._resampler is None or kind != self._kind or abs(time - self._expected) > _GAP:
             yield from self.flush()
-            self._start(time)
-        try:
-            resampled = self._resampler.resample(frame)
-        except ValueError as error:
-            if isinstance(error, self._av.error.FFmpegError):
-                raise
-            yield from self.flush()  # the rate or the layout has changed
-            self._start(time)
-            resampled = self._resampler.resample(frame)
+            self._start(time, kind)
+        resampled = self._resampler.resample(frame)
         self._expected += frame.samples / frame.sample_rate
         yield from self._placed(resampled)
 
@@ -199,7 +199,8 @@ class _Sound:
             with contextlib.suppress(self._av.error.FFmpegError, ValueError):
                 yield from self._placed(resampler.resample(None))
 
-    def _start(self, time):
+    def _start(self, time, kind):
+        self._kind = kind
         self._resampler = self._av.AudioResampler(format="fltp", layout=None, rate=RATE)
         self._expected, self._position = time, round(time * RATE)
 

@@ -8,7 +8,7 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.features import backbones, mediapipe, outputs, parts, processes, shards, vocabulary
 from yt8m.features.decode import import_av
-from yt8m.features.extraction import RAW, Settings, source_of
+from yt8m.features.extraction import RAW, Settings, floats, source_of
 from yt8m.features.extractor import Extractor, Failure, of_killed
 from yt8m.features.inputs import ENDINGS, read_items, read_ratings
 from yt8m.progress import Progress
@@ -57,8 +57,12 @@ class Features:
     flags_file: str
 
 
-def run(job):
+def run(job, backbone=None):
     """Extracts the features of all files of the input.
+
+    Args:
+        job: Job.
+        backbone: the Backbone of job.backbone, if there is one already.
 
     Returns:
         Features; its `failed` says which files gave none.
@@ -71,7 +75,7 @@ def run(job):
         backbone, read, endings = mediapipe.MediaPipe(), mediapipe.convert, mediapipe.ENDINGS
     else:
         import_av()
-        backbone, read, endings = backbones.build(job.backbone, job.weights_dir), None, ENDINGS
+        backbone, read, endings = backbone or backbones.build(job.backbone, job.weights_dir), None, ENDINGS
     items = read_items(job.input_videos, job.id_from, endings)
     asked = _Asked(job, items)
     _check_whitening(job, backbone)
@@ -135,7 +139,7 @@ class _Asked:
         """The serialized record of a video."""
         frames = parts.frames(self.folder, id_)
         if RAW in frames:
-            frames = {"rgb": quantise(whitening.apply(_floats(frames[RAW]))), "audio": frames["audio"]}
+            frames = {"rgb": quantise(whitening.apply(floats(frames[RAW]))), "audio": frames["audio"]}
         rows = sorted(row for row in self._ratings.get(id_, ()) if row[0] + SEGMENT_SIZE <= count)
         segments = None
         if rows:
@@ -202,14 +206,9 @@ def _whitening(job, backbone, ids):
         return whitening.load(kept, fingerprint)
     sample = whitening.FrameSample()
     for id_ in ids:
-        values = _floats(parts.frames(job.output_dir, id_)[RAW])
+        values = floats(parts.frames(job.output_dir, id_)[RAW])
         seconds = np.flatnonzero(sample.wants(id_, np.arange(len(values))))
         sample.add(id_, seconds, values[seconds])
     fitted = whitening.fit(sample.outputs(), fingerprint)
     fitted.save(kept)
     return fitted
-
-
-def _floats(raw):
-    """float32 [N, D] of the bytes uint8 [N, 4 D] that they are kept as."""
-    return np.ascontiguousarray(raw).view("<f4")

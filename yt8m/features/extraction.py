@@ -1,5 +1,6 @@
 """One file -> its frames as bytes."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -7,6 +8,7 @@ import os
 
 import numpy as np
 
+from yt8m.features.ahead import made_ahead
 from yt8m.features.decode import Decoder, Unusable, picture
 from yt8m.features.seconds import Pictures, Waveform
 from yt8m.segments import quantise
@@ -50,6 +52,8 @@ class Facts:
 def extract(path, backbone, settings, threads=2):
     """Decodes a file and computes its features; memory does not depend on its length but for the result.
 
+    A thread decodes, two batches ahead of the backbone at most; what waits are prepared pictures, which are small.
+
     Args:
         path: of the file.
         backbone: a Backbone.
@@ -64,28 +68,15 @@ def extract(path, backbone, settings, threads=2):
         Unusable: the file gives no features; Skipped: the settings leave it out.
     """
     rgb, audio = _Batches(backbone.video), _Batches(lambda patches: backbone.audio(np.stack(patches)))
-    sizes, heard = [], []
-
-    def take_picture(frame):
-        try:
-            image = picture(frame)
-        except Exception:  # FFmpeg's, NumPy's: the frame is damaged, and its second has an earlier one
-            decoder.errors["video"] += 1
-            return False
-        sizes.append(image.shape[:2])
-        rgb.add(backbone.prepare(image))
-        return True
-
-    def take_sound(second, patch):
-        heard.append(second)
-        audio.add(patch)
-
-    with Decoder(path, settings.max_frames, threads) as decoder:
-        pictures, waveform = Pictures(settings.max_frames, take_picture), Waveform(settings.max_frames, take_sound)
-        for kind, *piece in decoder.pieces():
-            (pictures if kind == "video" else waveform).add(*piece)
-        pictures.close()
-        waveform.close()
+    decoding, heard = _Decoding(path, backbone.prepare, settings, threads), []
+    with contextlib.closing(made_ahead(decoding.run, 2 * BATCH)) as pieces:
+        for second, piece in pieces:
+            if second is None:
+                rgb.add(piece)
+            else:
+                heard.append(second)
+                audio.add(piece)
+    decoder, pictures, waveform = decoding.decoder, decoding.pictures, decoding.waveform
     has_audio = bool(heard) and _mostly_sound(decoder, "audio")
     _check(decoder, pictures, has_audio, settings)
     count = pictures.count() if pictures.taken else waveform.count()
@@ -95,11 +86,52 @@ def extract(path, backbone, settings, threads=2):
     frames["audio"] = (
         _sound(backbone, np.array(heard, int), audio, count) if has_audio else np.tile(backbone.silence(), (count, 1))
     )
-    height, width = sizes[0] if sizes else (0, 0)
+    height, width = decoding.size
     end = pictures.end if pictures.taken else waveform.end
     duration = end if decoder.whole or not decoder.duration else decoder.duration
     errors = sum(decoder.errors.values())
     return frames, Facts(round(float(duration), 3), count, width, height, has_audio, errors)
+
+
+class _Decoding:
+    """Decodes a file.
+
+    Args:
+        path, settings, threads: as extract's.
+        prepare: function of a picture, for what is kept of it.
+
+    Attributes, whole when `run` has ended:
+        decoder: the Decoder.
+        pictures, waveform: which of its pictures and samples count.
+        size: (height, width) of the first picture; (0, 0): there is none.
+    """
+
+    def __init__(self, path, prepare, settings, threads):
+        self.decoder = Decoder(path, settings.max_frames, threads)
+        self.pictures = Pictures(settings.max_frames, self._take)
+        self.waveform = Waveform(settings.max_frames, lambda second, patch: self._put((second, patch)))
+        self.size, self._prepare, self._put = (0, 0), prepare, None
+
+    def run(self, put):
+        """Puts (None, prepared picture) and (second, patch of sound), each kind in the order of time."""
+        self._put = put
+        with self.decoder:
+            for kind, *piece in self.decoder.pieces():
+                (self.pictures if kind == "video" else self.waveform).add(*piece)
+            self.pictures.close()
+            self.waveform.close()
+
+    def _take(self, frame):
+        """Puts a picture; returns whether it could be taken."""
+        try:
+            image = picture(frame)
+        except Exception:  # FFmpeg's, NumPy's: the frame is damaged, and its second has an earlier one
+            self.decoder.errors["video"] += 1
+            return False
+        if not self.pictures.taken:
+            self.size = image.shape[:2]
+        self._put((None, self._prepare(image)))
+        return True
 
 
 def source_of(path, settings, fingerprint):
@@ -111,6 +143,11 @@ def source_of(path, settings, fingerprint):
     stat = os.stat(path)
     text = json.dumps([VERSION, dataclasses.asdict(settings), fingerprint], sort_keys=True)
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "made_with": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def floats(raw):
+    """float32 [N, D] of the bytes uint8 [N, 4 D] that RAW has."""
+    return np.ascontiguousarray(raw).view("<f4")
 
 
 class _Batches:

@@ -13,12 +13,14 @@ import numpy as np
 import yt8m
 from yt8m import jsonfiles
 from yt8m.errors import UserError
+from yt8m.features.backbones import located
 from yt8m.features.decode import import_av
 from yt8m.features.extraction import VERSION
+from yt8m.features.origin import MANIFEST, WHITENING, YOUTUBE_8M
 from yt8m.features.vocabulary import FILE as VOCABULARY
 from yt8m.files import write_text
 
-MANIFEST, FLAGS, VIDEOS, FAILED, WHITENING = "features.json", "dataset.flags", "videos.csv", "failed.csv", "whitening.npz"
+FLAGS, VIDEOS, FAILED = "dataset.flags", "videos.csv", "failed.csv"
 _FORMAT = "yt8m-features"
 
 
@@ -53,10 +55,17 @@ class Manifest:
             "backbone": self.fingerprint,
             "whitening": sha256(whitening) if os.path.exists(whitening) else None,
             "feature_sizes": sizes,
-            "flags": {**dataclasses.asdict(self.job), "settings": dataclasses.asdict(self.job.settings)},
+            "flags": self._flags(),
             "versions": versions,
         }
         write_text(self.path, json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+    def _flags(self):
+        """What the job was told; paths of the backbone as they say the same in any folder."""
+        if self.job.from_mediapipe:
+            return {**dataclasses.asdict(self.job), "backbone": YOUTUBE_8M}
+        weights_dir = self.job.weights_dir and os.path.abspath(os.path.expanduser(self.job.weights_dir))
+        return {**dataclasses.asdict(self.job), "backbone": located(self.job.backbone), "weights_dir": weights_dir}
 
 
 def check_folder(folder):

@@ -33,6 +33,7 @@ INFERENCE = (
 )
 TIMELINE = (
     data("input_data_pattern", features=tuple(flag for flag in DATA_FEATURES if flag.name != "segment_labels")),
+    timeline.VIDEOS,
     timeline.MODEL,
     timeline.INTERVALS,
     timeline.OUTPUT,

@@ -20,6 +20,23 @@ MODEL = Group(
         Flag("vocabulary_file", str, "Another name of --vocabulary.", same_as="vocabulary"),
     ),
 )  # fmt: skip
+VIDEOS = Group(
+    "Video files, in place of --input_data_pattern",
+    (
+        Flag(
+            "input_videos",
+            str,
+            "Video and sound files: a folder, a file, a glob or a CSV, as of yt8m features. They are decoded and embedded as the "
+            "features that the model was trained on, which stay in the output's folder features.",
+        ),
+        Flag(
+            "backbone",
+            str,
+            "What turns them into numbers. Default: as for the model's features; yt8m, if these are YouTube-8M's.",
+        ),
+        Flag("weights_dir", str, "Folder with its weights. Default: as for the model's features."),
+    ),
+)
 INTERVALS = Group(
     "Intervals",
     (

@@ -5,7 +5,7 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.flags.model import STARTER
 from yt8m.recipes import checks, defaults
-from yt8m.recipes.sources import class_names, named_segment_label_ids, names_and_sizes, num_classes
+from yt8m.recipes.sources import backbone, class_names, named_segment_label_ids, names_and_sizes, num_classes
 
 FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
 MUST_AGREE = ("model", "hyperparameters", "feature_names", "feature_sizes", "num_classes", "label_ids")
@@ -55,6 +55,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         precision=given.get("precision") or (base.precision if base else default_precision()),
         sample=sample.size if sample else None,
         class_names=classes,
+        backbone=backbone(given, base),
         defaults=base_or("defaults", configs.DEFAULTS),
     )
 

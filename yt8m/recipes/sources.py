@@ -4,6 +4,7 @@ import os
 
 from yt8m import config as configs
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.files import write_text
 from yt8m.folders import state_folder
 from yt8m.readers import labels
@@ -132,6 +133,23 @@ def class_names(given, base, sample):
         what = f"Index {wrong[0]}" if wrong else "no class"
         raise UserError(f"--vocabulary_file={path}: {what}: expected whole numbers from 0 up, and a Name each. Correct the file.")
     return tuple(names.get(label, "") for label in range(max(names) + 1))
+
+
+def backbone(given, base):
+    """What made the features of the data, as features.origin has it: what is said beside the shards, else base's, or None.
+
+    Args:
+        given: {flag: value}.
+        base: ModelConfig that the run goes on from, or None.
+
+    Raises:
+        UserError: two patterns name features that were made otherwise, or these are not those that `base` was trained on.
+    """
+    data = origin.of_shards(*(given.get(f"{name}_data_pattern") for name in ("train", "eval", "rated", "pseudo")))
+    if base:
+        where = f"--train_data_pattern={given.get('train_data_pattern')}"
+        origin.check(base.backbone, data, where, "the model that this run goes on from was trained on")
+    return data or (base.backbone if base else None)
 
 
 def segment_label_ids(given, sample, base=None):

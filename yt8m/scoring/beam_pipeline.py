@@ -15,7 +15,9 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from yt8m.config import read_model_config
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.readers.failures import errors_as_user_errors, user_error_from
 from yt8m.readers.index import is_remote
 from yt8m.readers.patterns import match_files
@@ -180,6 +182,7 @@ def run(ensemble, pattern, output_file, max_pred=100_000, batch_size=128, option
         UserError: no such shards, or what a worker found wrong with a shard.
     """
     files = match_files(pattern, "input_data_pattern")
+    origin.check_scored([(read_model_config(folder).backbone, folder) for folder in ensemble.train_dirs], pattern)
     row_bits = 32 - (len(files) - 1).bit_length()
     options = PipelineOptions(list(options))
     try:

@@ -98,5 +98,6 @@ RULES = {
     "precision": Rule(COMING, "the weights are kept in float32 under any"),
     "sample": Rule(NOT_KEPT, "the files are compared"),
     "class_names": Rule(ANY, "they name the classes and change nothing in the training", "vocabulary_file"),
+    "backbone": Rule(NOT_KEPT, "another is refused when the flags are resolved"),
     "defaults": _MODEL,
 }

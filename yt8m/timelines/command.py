@@ -5,7 +5,6 @@ import dataclasses
 import json
 import mimetypes
 import os
-import urllib.parse
 
 import numpy as np
 
@@ -164,7 +163,7 @@ def video_address(data, job):
         return page.embedded(path, mimetypes.guess_type(path)[0] or "video/mp4")
     if job.embed:
         print(f"{path}: more than {EMBEDDED_BYTES // 1_000_000} MB, not embedded; the page plays the file.")
-    return urllib.parse.quote(file.replace(os.sep, "/"))
+    return page.address(file)
 
 
 def _write_all(short, index, job):

@@ -26,9 +26,10 @@ class VideoScorer:
         label_ids: of the columns of the scores, a tuple.
         frame_size: D, bytes a frame.
         longest: frames that are scored together; a longer video is scored in pieces of so many, one after another.
+        origins: (features.origin of what it was trained on, what it is called) of each model of which that is known.
     """
 
-    label_ids, frame_size, longest = (), 0, MAX_FRAMES
+    label_ids, frame_size, longest, origins = (), 0, MAX_FRAMES, ()
 
     def spec(self, pattern=""):
         """The DataSpec of frame-level shards: whole videos, however long, whatever their labels."""
@@ -89,6 +90,7 @@ class RunScorer(VideoScorer):
             dataclasses.replace(member, config=dataclasses.replace(member.config, max_frames=self.longest)) for member in members
         ]
         self._scorer, self._first, self._config = Scorer(members, label_ids=label_ids), members[0], members[0].config
+        self.origins = [(member.config.backbone, member.name) for member in members]
         self._is_single = len(members) == 1
         self.label_ids, self.frame_size = self._scorer.label_ids, sum(self._config.feature_sizes)
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import html
 import json
+import os
 import pathlib
 import urllib.parse
 
@@ -73,6 +74,11 @@ def notebook(data):
         f'<table><caption style="text-align:left">{html.escape(caption)}</caption><thead><tr><th>class</th><th>highest</th>'
         f"<th>score, and where it is there</th><th>intervals</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def address(file):
+    """The address of a file by its path relative to the page."""
+    return urllib.parse.quote(file.replace(os.sep, "/"))
 
 
 def embedded(path, kind):

@@ -149,7 +149,7 @@ class Timeline:
         return page.video_page(self.data, video)
 
     def save(self, folder):
-        """Writes <id>.timeline.json, .html and both .vtt into a folder, which is made.
+        """Writes <id>.timeline.json, .html and both .vtt into a folder, which is made; the page plays the video if it is known.
 
         Returns:
             Path of the page.
@@ -157,11 +157,16 @@ class Timeline:
         Raises:
             UserError: one cannot be written.
         """
-        base = os.path.join(os.path.expanduser(folder), formats.file_stem(self.id))
-        write_text(f"{base}.timeline.json", self.to_json())
+        folder = os.path.expanduser(folder)
+        base, file, saved = os.path.join(folder, formats.file_stem(self.id)), self.data["video"].get("file"), self
+        if file and os.path.isabs(file):
+            file = os.path.relpath(file, folder)
+            saved = Timeline({**self.data, "video": {**self.data["video"], "file": file}})
+        write_text(f"{base}.timeline.json", saved.to_json())
         for kind in formats.VTT:
-            write_text(f"{base}.{kind}.vtt", self.to_vtt(kind))
-        write_text(f"{base}.html", self.to_html())
+            write_text(f"{base}.{kind}.vtt", saved.to_vtt(kind))
+        there = file and os.path.isfile(os.path.join(folder, file))
+        write_text(f"{base}.html", saved.to_html(page.address(file) if there else None))
         return f"{base}.html"
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from yt8m import config
 from yt8m.errors import UserError
+from yt8m.features.origin import WHITENING
 from yt8m.files import move_files, replacing, temporary_folder, write_text
 from yt8m.training import checkpoints, keras_files
 
@@ -23,7 +24,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 
 
 def write(path, train_dir, prefix):
-    """Writes a bundle: model_flags.json and a checkpoint of the same name with the weights alone, without optimizer slots.
+    """Writes a bundle: model_flags.json, a checkpoint of the same name with the weights alone, without optimizer slots, and
+    whitening.npz where the run's features have one.
 
     Where the run kept averages of its weights (--ema_momentum), these are the bundle's weights. The same run gives the same
     bytes.
@@ -42,6 +44,8 @@ def write(path, train_dir, prefix):
     path = os.path.abspath(os.path.expanduser(path))
     with tempfile.TemporaryDirectory() as folder, replacing(path, what=f"--output_model_tgz={path}") as file:
         shutil.copyfile(os.path.join(train_dir, config.MODEL_FILE), os.path.join(folder, config.MODEL_FILE))
+        if os.path.isfile(os.path.join(train_dir, WHITENING)):
+            shutil.copyfile(os.path.join(train_dir, WHITENING), os.path.join(folder, WHITENING))
         name = os.path.basename(prefix)
         _write_weights(prefix, os.path.join(folder, name))
         write_text(os.path.join(folder, _STATE), f'model_checkpoint_path: "{name}"\n')

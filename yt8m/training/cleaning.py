@@ -5,6 +5,7 @@ import os
 import shutil
 
 from yt8m import config
+from yt8m.features.origin import WHITENING
 from yt8m.files import remove_abandoned
 from yt8m.training.checkpoints import BEST
 from yt8m.training.whole import NAME, STATE, remove_unfinished
@@ -17,6 +18,7 @@ def remove_run(train_dir):
         STATE,
         config.MODEL_FILE,
         config.TRAIN_FILE,
+        WHITENING,
         "events.out.tfevents.*",
         *config.STAGES,
         BEST,
