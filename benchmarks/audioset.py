@@ -17,6 +17,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -127,7 +128,7 @@ class Fold:
     """A part of the clips to judge by, and the others to train on.
 
     Args:
-        number: 0 to FOLDS - 1, or None: trained on all, judged on `eval_data`.
+        number: 0 to FOLDS - 1, or None: trained on all (the run is kept, for other sets), judged on `eval_data`.
         shards: paths of the training set's shards.
         eval_data: pattern of another set, or None.
     """
@@ -137,6 +138,12 @@ class Fold:
         judged = [] if number is None else shards[number::FOLDS]
         self.train = ",".join(path for path in shards if path not in judged)
         self.judged = eval_data or ",".join(judged)
+        self.scores = re.sub(r"\W+", "-", f"scores {os.path.basename(eval_data or '')}").strip("-") + ".npy"
+
+    @property
+    def facts(self):
+        """What a line of results.jsonl says of it."""
+        return {"fold": self.name, "judged": os.path.basename(self.judged)}
 
 
 class Bench:
@@ -155,7 +162,7 @@ class Bench:
 
     def result(self, name, fold, seed):
         """What was noted of a run of this version of the code, or None."""
-        wanted = {"row": name, "fold": fold.name, "judged": os.path.basename(fold.judged), "seed": seed}
+        wanted = {"row": name, **fold.facts, "seed": seed}
         return next((kept for kept in self.results if wanted.items() <= kept.items()), None)
 
     def place(self, name, fold, seed):
@@ -172,13 +179,13 @@ class Bench:
             self.run(member, fold, seed)
         place = self.place(name, fold, seed)
         if row.members:
-            scores = np.mean([np.load(self.place(member, fold, seed) / "scores.npy") for member in row.members], axis=0)
+            scores = np.mean([np.load(self.place(member, fold, seed) / fold.scores) for member in row.members], axis=0)
             parameters = sum(self.result(member, fold, seed)["parameters"] for member in row.members)
         else:
             scores, parameters = self.train(row, fold, seed, place)
         place.mkdir(parents=True, exist_ok=True)
-        np.save(place / "scores.npy", scores)
-        kept = {"row": name, "fold": fold.name, "judged": os.path.basename(fold.judged), "seed": seed, "code": self.version}
+        np.save(place / fold.scores, scores)
+        kept = {"row": name, **fold.facts, "seed": seed, "code": self.version}
         kept |= {**measured(scores, self.labels(fold)), "parameters": parameters, "seconds": round(time.monotonic() - began)}
         self.results.append(kept)
         with open(self.path, "a", encoding="utf-8") as file:
@@ -197,8 +204,8 @@ class Bench:
             trained = yt8m.train(recipe=row.recipe, **given)
         predict = make_predict(trained.model)
         scores = np.concatenate([predict(batch) for batch in clips(trained.config, fold.judged)])
-        np.save(self.folder / f"labels-{fold.name}.npy", labels_of(trained.config, fold.judged))
-        if not row.is_teacher:
+        np.save(self.folder / f"labels-{fold.name}-{fold.scores}", labels_of(trained.config, fold.judged))
+        if fold.number is not None and not row.is_teacher:
             shutil.rmtree(place / "run")
         return scores.astype(np.float32), trained.model.count_params()
 
@@ -214,7 +221,7 @@ class Bench:
 
     def labels(self, fold):
         """Whether each of a fold's clips has each class, bool [n, C]."""
-        return np.load(self.folder / f"labels-{fold.name}.npy")
+        return np.load(self.folder / f"labels-{fold.name}-{fold.scores}")
 
 
 def clips(config, pattern):
