@@ -2,16 +2,15 @@
 
 22,160 clips of 10 frames of 128 bytes, 527 classes (https://research.google.com/audioset/download.html, "bal_train"). The shards
 are 8 folds, as --folds=8 counts them: each is judged by models trained on the other seven, with the weights of their last step.
-Every row is configs/audioset.flags with the flags that ROWS names for it. mAP, AUC and d' are means over the classes that
-occur in a fold, d' of the mean AUC, as in Kong et al. 2019.
+Every row is configs/audioset.flags with the flags that audioset_rows.py names for it. mAP, AUC and d' are means over the classes
+that occur in a fold, d' of the mean AUC, as in Kong et al. 2019.
 
   python benchmarks/audioset.py --data DIR --work DIR           all rows, 8 folds, 1 seed; what is in --work is not run again
-  python benchmarks/audioset.py --data DIR --work DIR --folds 2 --only audioset "without mixup"
+  python benchmarks/audioset.py --data DIR --work DIR --folds 2 --only candidates      what the recipe may take next
   python benchmarks/audioset.py --data DIR --work DIR --eval_data 'DIR/eval*'   trained on all of DIR, judged on another set
 """
 
 import contextlib
-import dataclasses
 import glob
 import io
 import json
@@ -27,6 +26,7 @@ import time
 import keras
 import numpy as np
 import report
+from audioset_rows import CANDIDATES, ROWS
 from scipy.stats import norm
 
 import yt8m
@@ -40,88 +40,6 @@ from yt8m.training.predict import make_predict
 FOLDS = 8
 PUBLISHED = pathlib.Path(__file__).with_name("audioset_published.json")
 GOALS = {"audioset": 0.35, "ensemble": 0.365}  # in cross-validation: .29 and .305 on the official evaluation set
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A line of the table.
-
-    Attributes:
-        flags: of `yt8m train`, over those of `recipe`.
-        recipe: name of the flag file.
-        members: rows whose mean this is; nothing is trained.
-        teachers: rows whose models teach this one.
-        baseline: row that it is compared with, fold by fold.
-        goal: "above" or "not below" it, by more than two standard errors; "": nothing was aimed at.
-    """
-
-    flags: dict = dataclasses.field(default_factory=dict)
-    recipe: str = "audioset"
-    members: tuple = ()
-    teachers: tuple = ()
-    baseline: str = ""
-    goal: str = ""
-
-    @property
-    def is_teacher(self):
-        """Whether the trained model is needed for another row."""
-        return any(ROWS[name] is self for row in ROWS.values() for name in row.teachers)
-
-
-def other(model, baseline="", goal="", rate=0.001, **hyperparameters):
-    """A Row of another model, trained as the recipe has it."""
-    return Row({"model": model, "hyperparameters": hyperparameters, "base_learning_rate": rate}, baseline=baseline, goal=goal)
-
-
-def ablation(goal="", hyperparameters=None, **flags):
-    """A Row of the recipe with other flags, or other hyper-parameters beside its own."""
-    own = {"hyperparameters": hyperparameters} if hyperparameters else {}
-    return Row({**own, **flags}, baseline="audioset", goal=goal)
-
-
-LOGISTIC = {"video_level_classifier_model": "LogisticModel"}
-ALL_FRAMES = {"sampling": "none", **LOGISTIC}  # no ends cut off, none drawn
-MEMBERS = ("audioset", "audioset_deep", "audioset_wide", "MultiAttentionModel")
-# As the peers train: their sizes and flags, and no more.
-PLAIN = {"schedule": "staircase", "ema_momentum": 0.0, "augment_virtual_segments": 0.0, "clip_gradient_norm": 1.0}
-SMALL = {"frame_size": 128, "num_sets": 1, "attention_size": 16, "clip_size": 256}
-# Most telling first.
-ROWS = {
-    "audioset": Row(),
-    "MultiAttentionModel": other("MultiAttentionModel", "AttentionModel", "not below", **ALL_FRAMES),
-    "AttentionModel": other("AttentionModel", "FrameLevelLogisticModel", "above", **ALL_FRAMES),
-    "FrameLevelLogisticModel": other("FrameLevelLogisticModel", rate=0.01),
-    "audioset_deep": Row(recipe="audioset_deep", baseline="audioset"),
-    "audioset_wide": Row(recipe="audioset_wide", baseline="audioset"),
-    "ensemble": Row(members=MEMBERS, baseline="audioset", goal="above"),
-    "MultiAttentionModel, plain flags": Row(
-        {"model": "MultiAttentionModel", "hyperparameters": ALL_FRAMES, "base_learning_rate": 8e-4, "batch_size": 128}
-        | PLAIN
-        | {"num_epochs": 2},
-        baseline="MultiAttentionModel",
-    ),
-    "without mixup": ablation(augment_virtual_segments=0.0),
-    "mixup 1": ablation(augment_virtual_segments=1.0),
-    "class-balanced": ablation(class_balanced_sampling=0.5),
-    "half the epochs": ablation(num_epochs=12),
-    "DbofModel": other("DbofModel", "FrameLevelLogisticModel", "above", cluster_size=2048, hidden_size=1024, **ALL_FRAMES),
-    "NetVladModel": other("NetVladModel", "DbofModel", cluster_size=32, hidden_size=1024, **ALL_FRAMES),
-    "NeXtVladModel": other("NeXtVladModel", "DbofModel", cluster_size=32, groups=8, hidden_size=1024, **ALL_FRAMES),
-    "BiGruModel": other("BiGruModel", "DbofModel", units=256, reset_after=True, **LOGISTIC),
-    "TransformerModel": other("TransformerModel", "DbofModel", num_heads=4, position="sinusoidal", **LOGISTIC),
-    "student alone": ablation(hyperparameters=SMALL),
-    "student": Row(
-        {"hyperparameters": SMALL, "distillation_weight": 0.8}, teachers=MEMBERS, baseline="student alone", goal="above"
-    ),
-    "without averaged weights": ablation(ema_momentum=0.0),
-    "without a falling rate": ablation(schedule="staircase"),
-    "without dropout": ablation(hyperparameters={"dropout": 0.0}),
-    "one clip layer": ablation(hyperparameters={"clip_layers": 1}),
-    "no layer on the frames": ablation(hyperparameters={"frame_layers": 0}),
-    "no attention": ablation(hyperparameters={"num_sets": 0}),
-    "attention alone": ablation(hyperparameters={"frame_statistics": False}),
-    "frames of length 1": ablation(hyperparameters={"normalize": True}),
-}
 
 
 class Fold:
@@ -205,7 +123,7 @@ class Bench:
         predict = make_predict(trained.model)
         scores = np.concatenate([predict(batch) for batch in clips(trained.config, fold.judged)])
         np.save(self.folder / f"labels-{fold.name}-{fold.scores}", labels_of(trained.config, fold.judged))
-        if fold.number is not None and not row.is_teacher:
+        if fold.number is not None and not teaches(row):
             shutil.rmtree(place / "run")
         return scores.astype(np.float32), trained.model.count_params()
 
@@ -222,6 +140,11 @@ class Bench:
     def labels(self, fold):
         """Whether each of a fold's clips has each class, bool [n, C]."""
         return np.load(self.folder / f"labels-{fold.name}-{fold.scores}")
+
+
+def teaches(row):
+    """Whether the trained model is needed for another row."""
+    return any(ROWS[name] is row for student in ROWS.values() for name in student.teachers)
 
 
 def clips(config, pattern):
@@ -304,17 +227,19 @@ def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--eval_data", help="judge on these shards, by models trained on all of --data")
     parser.add_argument("--work", help="folder of the runs; what is there is not run again. Default: a temporary one")
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument(
+        "--only", nargs="+", choices=[*ROWS, "candidates"], default=[name for name in ROWS if name not in CANDIDATES]
+    )
     parser.add_argument("--folds", type=int, default=FOLDS, help=f"how many of the {FOLDS} folds are judged")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     shards = sorted(glob.glob(os.path.join(options.data or "", "bal_train*")))
     if len(shards) < FOLDS:
         parser.error(f"--data={options.data}: {len(shards)} files bal_train*; expected at least {FOLDS}, AudioSet's shards.")
-    names, shorter = options.only, None
+    names = [name for given in options.only for name in (("audioset", *CANDIDATES) if given == "candidates" else (given,))]
+    shorter = {"max_steps": 100} if options.quick else None
     if options.quick:
-        names, shorter = options.only if len(options.only) < len(ROWS) else list(ROWS)[:2], {"max_steps": 100}
-        options.folds = options.seeds = 1
+        names, options.folds, options.seeds = names[:2], 1, 1
     folds = [Fold(number, shards) for number in range(options.folds)]
     if options.eval_data:
         folds = [Fold(None, shards, options.eval_data)]

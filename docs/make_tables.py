@@ -1,6 +1,6 @@
 """Writes the tables of docs/ that are made from the code or from the logs of benchmarks, between their markers.
 
-  python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
+python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
 """
 
 import json
@@ -55,10 +55,10 @@ def localization_table():
 
 def audioset_table():
     """The rows of docs/results/audioset.json in Markdown: each row in cross-validation, beside what it is compared with."""
-    rows = [("row", "mAP", "AUC", "d'", "GAP", "parameters", "seconds", "compared with", "difference", "order"), ["---"] * 10]
+    rows = [("row", "mAP", "AUC", "d'", "GAP", "parameters", "compared with", "difference", "order"), ["---"] * 9]
     for row in json.loads((DOCS / "results" / "audioset.json").read_text(encoding="utf-8"))["rows"]:
         measures = [_number(row["auc"]), f"{row['d_prime']:.2f}", _number(row["gap"])]
-        measures += [f"{row['parameters']:,}", f"{row['seconds']:,.0f}"]
+        measures.append(f"{row['parameters']:,}")
         gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
         order = "" if row["met"] is None else f"{'yes' if row['met'] else '**no**'}: {row['goal']}"
         rows.append((row["name"], _number(row["value"], row["spread"]), *measures, row["baseline"], gain, order))

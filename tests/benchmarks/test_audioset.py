@@ -32,7 +32,8 @@ def bench():
         yield module
     finally:
         sys.path.remove(str(FOLDER))
-        sys.modules.pop("audioset_benchmark", None)
+        for name in ("audioset_benchmark", "audioset_rows", "report"):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,10 @@ def stub(module, monkeypatch, rows):
 
 
 def test_what_was_run_is_not_run_again_and_means_are_of_members(bench, shards, monkeypatch, tmp_path):
-    rows = {"good": bench.Row({"right": 1}), "bad": bench.Row({"right": -1}, baseline="good", goal="above")}
-    rows["both"] = bench.Row(members=("good", "bad"))
-    rows["student"] = bench.Row({"right": 1}, teachers=("bad",), baseline="bad", goal="above")
+    Row = type(bench.ROWS["audioset"])
+    rows = {"good": Row({"right": 1}), "bad": Row({"right": -1}, baseline="good", goal="above")}
+    rows["both"] = Row(members=("good", "bad"))
+    rows["student"] = Row({"right": 1}, teachers=("bad",), baseline="bad", goal="above")
     trained, folds = stub(bench, monkeypatch, rows), [bench.Fold(number, shards) for number in (0, 1)]
     monkeypatch.setattr(bench, "version", lambda: "abc")
     for _ in range(2):
