@@ -120,6 +120,8 @@ class Bench:
         keras.utils.clear_session()
         with contextlib.redirect_stdout(io.StringIO()):
             trained = yt8m.train(recipe=row.recipe, **given)
+        if trained.stopped:
+            raise SystemExit(f"{place / 'run'}: stopped and saved; the same command goes on from there.")
         predict = make_predict(trained.model)
         scores = np.concatenate([predict(batch) for batch in clips(trained.config, fold.judged)])
         np.save(self.folder / f"labels-{fold.name}-{fold.scores}", labels_of(trained.config, fold.judged))
