@@ -1,6 +1,6 @@
 """Writes the tables of docs/ that are made from the code or from the logs of benchmarks, between their markers.
 
-  python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
+python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
 """
 
 import json
@@ -53,6 +53,29 @@ def localization_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def audioset_table():
+    """The rows of docs/results/audioset.json in Markdown: each row in cross-validation, beside what it is compared with."""
+    rows = [("row", "mAP", "AUC", "d'", "GAP", "parameters", "compared with", "difference", "order"), ["---"] * 9]
+    for row in json.loads((DOCS / "results" / "audioset.json").read_text(encoding="utf-8"))["rows"]:
+        measures = [_number(row["auc"]), f"{row['d_prime']:.2f}", _number(row["gap"])]
+        measures.append(f"{row['parameters']:,}")
+        gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+        order = "" if row["met"] is None else f"{'yes' if row['met'] else '**no**'}: {row['goal']}"
+        rows.append((row["name"], _number(row["value"], row["spread"]), *measures, row["baseline"], gain, order))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def published_audioset_table():
+    """The rows of benchmarks/audioset_published.json in Markdown."""
+    path = DOCS.parent / "benchmarks" / "audioset_published.json"
+    rows = [("system", "trained on", "mAP", "AUC", "d'", "source"), ["---"] * 6]
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        measures = [_number(row["map"]), "" if row["auc"] is None else _number(row["auc"])]
+        measures.append("" if row["d_prime"] is None else f"{row['d_prime']:.2f}")
+        rows.append((row["name"], row["trained_on"], *measures, row["source"]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _number(value, spread=None, sign=""):
     """.889 ± .005"""
     digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
@@ -62,6 +85,8 @@ def _number(value, spread=None, sign=""):
 TABLES = {  # what is between a page's markers -> (the page, the function that makes it)
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
+    "audioset": (DOCS / "results.md", audioset_table),
+    "audioset_published": (DOCS / "results.md", published_audioset_table),
     "localization": (DOCS.parent / "README.md", localization_table),
 }
 

@@ -131,6 +131,7 @@ _DBOF = {"cluster_size": 20, "hidden_size": 10}
 _PAPER_002 = {"hidden_size": 12, "skip_head": 1, "skip_tail": 1, "num_samples": 8, "head_options": {"dropout": 0.1}}
 _GATED = {**_PAPER_002, "cluster_size": 20, "dropout": 0.1}
 _NEXTVLAD = {**_PAPER_002, "cluster_size": 4, "groups": 4, "cluster_dropout": 0.1}
+_LEVELS = {"frame_size": 12, "attention_size": 3, "clip_size": 10}
 _CNN = {"num_filters": (4, 3, 5)}
 _CONTEXT = {
     "context_options": {"cluster_size": 20, "hidden_size": 12},
@@ -174,6 +175,8 @@ MODELS = [
     ModelCase("MoeModel", {"probability_gating": True}),
     ModelCase("MultiAttentionModel", {**_ATTENTION, "num_sets": 3, "num_samples": 8}),
     ModelCase("MultiAttentionModel", {**_ATTENTION, "num_sets": 2, "attention": "sparsemax", "noise": 0}),
+    ModelCase("MultiLevelAttentionModel", {**_LEVELS, "num_sets": 2, "frame_layers": 2, "frame_dropout": 0.1}),
+    ModelCase("MultiLevelAttentionModel", {**_LEVELS, "num_sets": 0, "frame_layers": 0, "clip_layers": 1, "normalize": True}),
     ModelCase("NeXtVladModel", _NEXTVLAD),
     ModelCase("NeXtVladModel", {**_NEXTVLAD, "fusion": "early", "assignment_norm": "none", "normalize": False, "alpha": 1.0}),
     ModelCase("NeXtVladModel", {**_NEXTVLAD, "other_groups": 2, "assignment_norm": "cluster_group", "cluster_dropout": 0.0,

@@ -146,6 +146,7 @@ class TrainConfig:
         pseudo_data_pattern, pseudo_share: the shards of these, and their share of each batch.
         teacher_scores, distillation_weight: folders of score stores, and the weight a of their soft labels in the loss.
         start_time_weight: of the start-time loss of attention models; 0: none.
+        class_balanced_sampling: pre-training: b of readers.rows.chances; 0: each video comes once an epoch.
         augmentation: {name: value} of training.augmentation.Augmentation.
         callbacks: texts PATH or PATH(name=value,...), as training.callbacks has them.
     """
@@ -198,6 +199,7 @@ class TrainConfig:
     teacher_scores: tuple = ()
     distillation_weight: float = 0.5
     start_time_weight: float = 0.0
+    class_balanced_sampling: float = 0.0
     augmentation: dict = dataclasses.field(default_factory=dict)
     callbacks: tuple = ()
 

@@ -16,7 +16,7 @@ from yt8m.models import hyperparameters
 # Every training step is the same then.
 NOT_RANDOM = {
     "sampling": "none", "sample_at_inference": False, "context_sampling": "none", "noise": 0, "dropout": 0.0,
-    "cluster_dropout": 0.0,
+    "cluster_dropout": 0.0, "frame_dropout": 0.0,
 }  # fmt: skip
 # The others pool frames as a set.
 ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}

@@ -18,6 +18,10 @@ AWARE = [
 SMALL_VLAD = {"context_options": {"cluster_size": 8}, "segment_options": {"cluster_size": 8}}
 _VLAD = 2 * 1152 + 2 * 8 * (1152 + 2) + (8 * 1152 + 1) * 1024 + (1024 + 2) * 1024  # NetVladModel of 8 clusters without head
 _JOIN, _MOE = (2 * 1024 + 1 + 2) * 1024, 1024 * 3000 + 1025 * 2000
+# MultiLevelAttentionModel of AudioSet's 128 features: the frames and 512 units on each, 4 attentions and 2 statistics of both.
+_ATTENTIONS = (128 + 512) * 128 + 2 * (2 * 128 + 2 * 128 * 64 * 4 + 64 * 4)
+_CLIP = 2 * 6 * 640 + (6 * 640 + 2) * 1024 + (1024 + 2) * 1024
+_LEVELS = 2 * 128 + (128 + 2) * 512 + _ATTENTIONS + _CLIP + (2 * 1024 + 1) * 527
 COUNTS = [
     ("AttentionModel", 3862, {}, 37_279_324),
     ("AttentionModel", 3862, LOGISTIC, 6_533_942),
@@ -27,6 +31,7 @@ COUNTS = [
     ("MultiAttentionModel", 3862, LOGISTIC, 7_022_486),
     ("MultiAttentionModel", 1000, {}, 9_187_936),
     ("MultiAttentionModel", 1000, LOGISTIC, 4_088_936),
+    ("MultiLevelAttentionModel", 527, {"feature_sizes": (128,)}, _LEVELS),
     ("FrameLevelLogisticModel", 3862, {}, 1153 * 3862),
     ("LogisticModel", 3862, {}, 1153 * 3862),
     ("MoeModel", 3862, {}, 1152 * 3 * 3862 + 1153 * 2 * 3862),

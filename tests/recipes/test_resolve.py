@@ -150,6 +150,14 @@ def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one
         resolve(parse("--model=AttentionModel", "--start_time_weight=3", "--stage=pretrain"), sample=sample)
 
 
+def test_classes_are_balanced_in_pre_training_alone(sample):
+    run = resolve(parse("--class_balanced_sampling=0.5"), sample=sample)
+    assert [stage.class_balanced_sampling for stage in run.stages] == [0.5, 0.0]
+    for value, line in (("0.5", "is for --stage=pretrain, not --stage=finetune"), ("1.5", "must be between 0 and 1")):
+        with pytest.raises(ValueError, match=rf"--class_balanced_sampling={value}: {line}"):
+            resolve(parse(f"--class_balanced_sampling={value}", "--stage=finetune", "--train_dir=dir"), sample=sample)
+
+
 def test_a_model_is_made_smaller_on_the_sample_unless_told_otherwise(sample):
     assert model_config(parse("--model=NetVladModel")).hyperparameters == {}
     small = model_config(parse("--model=NetVladModel"), None, sample)

@@ -65,6 +65,7 @@ REFUSED = (
     ("--segment_expansion=1", "1", "0"),
     ("--max_frames=200", "200", "300"),
     ("--augment_noise=0.1", "0.1", "{}"),
+    ("--class_balanced_sampling=0.5", "0.5", "0.0"),
 )
 
 

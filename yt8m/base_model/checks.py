@@ -33,6 +33,14 @@ def check_positive(model, *names):
             raise UserError(f"{name}={value}: use at least 1.")
 
 
+def check_not_negative(model, *names):
+    """Raises UserError unless each of these attributes of a model is at least 0."""
+    for name in names:
+        value = getattr(model, name)
+        if value < 0:
+            raise UserError(f"{name}={value}: use 0 or more.")
+
+
 def check_share(model, *names):
     """Raises UserError unless each of these attributes of a model is in [0, 1)."""
     for name in names:

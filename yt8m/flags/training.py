@@ -55,6 +55,13 @@ TRAINING = Group(
             "finetune: classes of a rated segment that nobody rated are negatives of this weight, rated ones weigh 1 (papers 000 "
             "and 001, the authors' code: 1). 0: they do not count. Default: 0.",
         ),
+        Flag(
+            "class_balanced_sampling",
+            float,
+            "pretrain: b, 0 to 1: an epoch draws as many videos as there are, each with a chance in proportion to the mean of "
+            "n^-b over its labels, n being how many videos have a label. 1: rare classes come as often as common ones; 0: every "
+            "video comes once. Default: 0.",
+        ),
         Flag("segment_classes_only", bool, "Keep only videos with a segment class, and predict only those classes."),
         Flag(
             "vocabulary_file",

@@ -115,7 +115,38 @@ def _epoch_rows(spec, files, order, seed, shuffle_shards, advance):
         for shard in order[begin : begin + shuffle_shards]:
             of_shards.append(shard_rows(spec, files, shard))
             advance()
-        yield np.random.default_rng([*seed, group]).permutation(np.concatenate(of_shards))
+        rows, random = np.concatenate(of_shards), np.random.default_rng([*seed, group])
+        if getattr(spec, "class_balance", 0) and len(rows):
+            yield random.choice(rows, len(rows), p=chances(spec, files, rows))
+        else:
+            yield random.permutation(rows)
+
+
+def chances(spec, files, rows):
+    """Chance of each row in class-balanced sampling, float64 [n] of sum 1: in proportion to the mean of m^-b over its labels.
+
+    m is the number of the rows that have a label, b the spec's class_balance: with b = 1 classes come equally often where rows
+    have one label each, with b = 0 rows do. A row without a label counts as one of the commonest class.
+
+    Args:
+        spec: WholeVideos.
+        files: paths of the shards.
+        rows: references int64 [n, 3].
+    """
+    columns, counts = [], []  # of the rows' labels, one row's after the other's, and how many a row has
+    for shard in np.unique(rows[:, 0]):
+        of_shard, ends = _labels(spec, files[shard], version(files[shard]))
+        wanted = rows[rows[:, 0] == shard, 1]
+        counts.append(ends[wanted + 1] - ends[wanted])
+        columns += [of_shard[ends[record] : ends[record + 1]] for record in wanted]
+    order = np.argsort(rows[:, 0], kind="stable")  # of `columns` and `counts`
+    columns, counts = np.concatenate(columns), np.concatenate(counts)
+    of_classes = np.maximum(np.bincount(columns, minlength=1), 1)
+    weights = (of_classes / of_classes.max()) ** -spec.class_balance
+    totals = np.bincount(np.repeat(np.arange(len(rows)), counts), weights[columns], len(rows))
+    of_rows = np.empty(len(rows))
+    of_rows[order] = np.where(counts > 0, totals / np.maximum(counts, 1), 1.0)
+    return of_rows / of_rows.sum()
 
 
 def _not_empty(row_arrays, spec):
@@ -149,6 +180,20 @@ def _videos_with_label_ids(spec, path):
             if spec.label_map.columns(video.labels).max(initial=-1) >= 0:
                 rows.append((number, 0))
     return rows
+
+
+@functools.cache
+def _labels(spec, path, version):
+    """Of this version of a shard, from the records' contexts: (columns of the labels of all its videos, one video's after the
+    other's, and where they end, with a 0 in front)."""
+    shard, labels = open_shard(path), []
+    for number in range(len(shard)):
+        with naming_record(path, number):
+            video = records.decode_context(shard.record(number), spec.id_feature)
+            columns = np.unique(spec.label_map.columns(video.labels)).astype(np.int32)
+            labels.append(columns[columns >= 0])
+    ends = np.concatenate([[0], np.cumsum([len(columns) for columns in labels], dtype=np.int64)])
+    return np.concatenate([np.zeros(0, np.int32), *labels]), ends
 
 
 def _segments(spec, path):

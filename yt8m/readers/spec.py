@@ -89,12 +89,15 @@ class WholeVideos(DataSpec):
         as_video_features: frame-level records for a video-level model: `features` is the mean of the real dequantised frames.
         pad_frames: pad to T = max_frames always (static shapes, for XLA); else to the longest video of the batch.
         only_videos_with_label_ids: leave out videos that carry none of label_ids.
+        class_balance: b, 0 to 1: of training, each of an epoch's rows is drawn with a chance in proportion to the mean of n^-b
+            over its labels, n being a class's videos (rows.chances); 0: each video comes once an epoch.
     """
 
     frame_features: bool = True
     as_video_features: bool = False
     pad_frames: bool = False
     only_videos_with_label_ids: bool = False
+    class_balance: float = 0.0
 
     dense = True
 

@@ -59,7 +59,7 @@ def training(given):
         "fold",
         "start_time_weight",
     )
-    for name in ("warmup_fraction", "final_learning_rate_fraction", "distillation_weight"):
+    for name in ("warmup_fraction", "final_learning_rate_fraction", "distillation_weight", "class_balanced_sampling"):
         if not 0 <= given.get(name, 0) <= 1:
             raise UserError(f"--{name}={given[name]}: must be between 0 and 1.")
     for name in ("pseudo_share", "em_threshold"):

@@ -11,6 +11,7 @@ from yt8m.training.data import takes_whole_videos
 
 _FIELDS = {field.name for field in dataclasses.fields(configs.TrainConfig)}
 # flag -> its value in the other stages
+PRETRAIN_ONLY = {"class_balanced_sampling": 0.0}
 FINETUNE_ONLY = {"start_time_weight": 0.0, "pseudo_data_pattern": "", "unrated_as_negatives": 0.0, "keep_optimizer": False}
 
 
@@ -160,11 +161,12 @@ def methods(given, stage, values):
     """
     fields = {}
     asked = given.get("stage")
-    if stage != "finetune":
-        fields |= FINETUNE_ONLY
-        for name in FINETUNE_ONLY if asked not in (None, "em") else ():
-            if given.get(name):
-                raise UserError(f"--{name}={given[name]}: is for --stage=finetune, not --stage={asked}.")
+    for only, off in (("finetune", FINETUNE_ONLY), ("pretrain", PRETRAIN_ONLY)):
+        if stage != only:
+            fields |= off
+            for name in off if asked not in (None, "em") else ():
+                if given.get(name):
+                    raise UserError(f"--{name}={given[name]}: is for --stage={only}, not --stage={asked}.")
     if stage == "mstep" or (stage == "pretrain" and asked is None):
         teachers = ()
     else:

@@ -28,6 +28,8 @@ def pretrain(stage, model_config, callbacks=()):
     changes = {}
     if stage.only_segment_class_videos:
         changes["only_videos_with_label_ids"] = True
+    if stage.class_balanced_sampling:
+        changes["class_balance"] = stage.class_balanced_sampling
     spec = video_spec(
         model_config,
         stage.data_pattern,

@@ -77,6 +77,7 @@ RULES = {
     "teacher_scores": Rule(FOLDER, "the stage would learn from two sets of teachers"),
     "distillation_weight": _LOSS,
     "start_time_weight": _LOSS,
+    "class_balanced_sampling": _DATA,
     "augmentation": Rule(SAME, "the random numbers of the steps to come would be others", "augment_..."),
     "callbacks": Rule(COMING, "a callback sees the steps to come, and begins anew with each start of a run"),
     # of ModelConfig

@@ -1,0 +1,92 @@
+"""The rows of benchmarks/audioset.py: what each is trained with, and what it is compared with."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        flags: of `yt8m train`, over those of `recipe`.
+        recipe: name of the flag file.
+        members: rows whose mean this is; nothing is trained.
+        teachers: rows whose models teach this one.
+        baseline: row that it is compared with, fold by fold.
+        goal: "above" or "not below" it, by more than two standard errors; "": nothing was aimed at.
+    """
+
+    flags: dict = dataclasses.field(default_factory=dict)
+    recipe: str = "audioset"
+    members: tuple = ()
+    teachers: tuple = ()
+    baseline: str = ""
+    goal: str = ""
+
+
+def other(model, baseline="", goal="", rate=0.001, **hyperparameters):
+    """A Row of another model, trained as the recipe has it."""
+    return Row({"model": model, "hyperparameters": hyperparameters, "base_learning_rate": rate}, baseline=baseline, goal=goal)
+
+
+def ablation(goal="", hyperparameters=None, **flags):
+    """A Row of the recipe with other flags, or other hyper-parameters beside its own."""
+    own = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    return Row({**own, **flags}, baseline="audioset", goal=goal)
+
+
+LOGISTIC = {"video_level_classifier_model": "LogisticModel"}
+ALL_FRAMES = {"sampling": "none", **LOGISTIC}  # no ends cut off, none drawn
+MEMBERS = ("audioset", "audioset_deep", "audioset_wide", "MultiAttentionModel")
+# As the peers train: their sizes and flags, and no more.
+PLAIN = {"schedule": "staircase", "ema_momentum": 0.0, "augment_virtual_segments": 0.0, "clip_gradient_norm": 1.0}
+SMALL = {"frame_size": 128, "num_sets": 1, "attention_size": 16, "clip_size": 256}
+# Most telling first.
+ROWS = {
+    "audioset": Row(),
+    "MultiAttentionModel": other("MultiAttentionModel", "AttentionModel", "not below", **ALL_FRAMES),
+    "AttentionModel": other("AttentionModel", "FrameLevelLogisticModel", "above", **ALL_FRAMES),
+    "FrameLevelLogisticModel": other("FrameLevelLogisticModel", rate=0.01),
+    "audioset_deep": Row(recipe="audioset_deep", baseline="audioset"),
+    "audioset_wide": Row(recipe="audioset_wide", baseline="audioset"),
+    "ensemble": Row(members=MEMBERS, baseline="audioset", goal="above"),
+    "MultiAttentionModel, plain flags": Row(
+        {"model": "MultiAttentionModel", "hyperparameters": ALL_FRAMES, "base_learning_rate": 8e-4, "batch_size": 128}
+        | PLAIN
+        | {"num_epochs": 2},
+        baseline="MultiAttentionModel",
+    ),
+    "without mixup": ablation(augment_virtual_segments=0.0),
+    "mixup 1": ablation(augment_virtual_segments=1.0),
+    "class-balanced": ablation(class_balanced_sampling=0.5),
+    "half the epochs": ablation(num_epochs=12),
+    "DbofModel": other("DbofModel", "FrameLevelLogisticModel", "above", cluster_size=2048, hidden_size=1024, **ALL_FRAMES),
+    "NetVladModel": other("NetVladModel", "DbofModel", cluster_size=32, hidden_size=1024, **ALL_FRAMES),
+    "NeXtVladModel": other("NeXtVladModel", "DbofModel", cluster_size=32, groups=8, hidden_size=1024, **ALL_FRAMES),
+    "BiGruModel": other("BiGruModel", "DbofModel", units=256, reset_after=True, **LOGISTIC),
+    "TransformerModel": other("TransformerModel", "DbofModel", num_heads=4, position="sinusoidal", **LOGISTIC),
+    "student alone": ablation(hyperparameters=SMALL),
+    "student": Row(
+        {"hyperparameters": SMALL, "distillation_weight": 0.8}, teachers=MEMBERS, baseline="student alone", goal="above"
+    ),
+    "without averaged weights": ablation(ema_momentum=0.0),
+    "without a falling rate": ablation(schedule="staircase"),
+    "without dropout": ablation(hyperparameters={"dropout": 0.0}),
+    "one clip layer": ablation(hyperparameters={"clip_layers": 1}),
+    "no layer on the frames": ablation(hyperparameters={"frame_layers": 0}),
+    "no attention": ablation(hyperparameters={"num_sets": 0}),
+    "attention alone": ablation(hyperparameters={"frame_statistics": False}),
+    "frames of length 1": ablation(hyperparameters={"normalize": True}),
+    # What may pay: to be tried on two folds before the recipe takes it.
+    "twice the epochs": ablation(num_epochs=48),
+    "twice the epochs, mixup 1": ablation(num_epochs=48, augment_virtual_segments=1.0),
+    "dropout on the frames": ablation(hyperparameters={"frame_dropout": 0.2}),
+    "dropped frames": ablation(augment_drop_frames=0.2),
+    "noise on the frames": ablation(augment_noise=0.2),
+    "weight decay": ablation(weight_decay=0.1),
+    "twice the rate": ablation(base_learning_rate=0.003),
+    "twice the sizes": ablation(hyperparameters={"frame_size": 1024, "clip_size": 2048}),
+    "three frame layers": ablation(hyperparameters={"frame_layers": 3, "frame_dropout": 0.2}),
+    "experts": ablation(hyperparameters={"video_level_classifier_model": "MoeModel"}),
+}
+CANDIDATES = tuple(ROWS)[tuple(ROWS).index("twice the epochs") :]
