@@ -34,7 +34,7 @@ from yt8m.segments import SEGMENT_SIZE
 
 VERSION = 1  # of the generator: another number makes new montages
 MANIFEST = "montages.json"
-_SHARD = 125  # montages
+_SHARD = 125  # montages at most
 _PATHS = {
     "train_pattern": "frame_level/train*.tfrecord",
     "rated_pattern": "segments/rated/validate*.tfrecord",
@@ -152,8 +152,10 @@ def build(folder, place, world, description, names):
     """
     truth, counts = {"source_ids": np.array(world.ids)}, np.zeros(len(world.label_ids), int)
     for split in montages.SPLITS:
-        for shard, start in enumerate(range(0, world.settings.num_videos(split), _SHARD)):
-            count = min(_SHARD, world.settings.num_videos(split) - start)
+        total = world.settings.num_videos(split)
+        size = min(_SHARD, max(total // 4, 1))  # EM holds some shards out
+        for shard, start in enumerate(range(0, total, size)):
+            count = min(size, total - start)
             videos = [montages.make_montage(world, split, start + index) for index in range(count)]
             for video in videos:
                 _know(truth, world, video)

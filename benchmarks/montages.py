@@ -57,7 +57,7 @@ class Settings:
         gain: of the sources' means, so that the means of montages have the energy of real ones.
         rgb_energy, audio_energy: E f^2 of a dimension of a frame before clipping.
         least_noise: least standard deviation of a dimension's noise.
-        lasting: share of the noise's variance that goes on from second to second; stay: its correlation from one second to the next.
+        lasting, stay: share of the noise's variance that goes on from second to second, and its correlation from one to the next.
         silent: share of the montages without sound.
         missed: chance that a label that is true is missing; spurious: that a label of the background is given.
         other_rated: chance that a rating is for another label than the focus class.
@@ -65,26 +65,26 @@ class Settings:
     """
 
     seed: int = 1
-    num_train_videos: int = 3500
-    num_rated_videos: int = 1500
+    num_train_videos: int = 3000
+    num_rated_videos: int = 1250
     num_held_out_videos: int = 600
     num_test_videos: int = 1200
     shares: tuple = (0.45, 0.2, 0.12, 0.23)
     num_classes: int = 100
     num_segment_classes: int = 48
     lengths: tuple = (120, 175, 234, 300, 300)
-    durations: tuple = (6, 36)
-    presence: tuple = (0.35, 0.95)
+    durations: tuple = (8, 50)
+    presence: tuple = (0.4, 0.98)
     concentration: float = 2.0
     second_positive: float = 0.3
     third_source: float = 0.4
     absent: float = 0.1
-    neighbours: int = 20
+    neighbours: int = 12
     pool: int = 300
-    background: float = 0.5
+    background: float = 0.48
     background_tells: float = 0.6
     background_only: float = 0.08
-    cutaway: float = 0.15
+    cutaway: float = 0.22
     gain: float = 1.0
     rgb_energy: float = 0.9
     audio_energy: float = 1.48
@@ -92,8 +92,8 @@ class Settings:
     lasting: float = 0.36
     stay: float = 0.72
     silent: float = 0.015
-    missed: float = 0.15
-    spurious: float = 0.25
+    missed: float = 0.33
+    spurious: float = 0.4
     other_rated: float = 0.15
     rater_error: float = 0.04
 
@@ -146,7 +146,7 @@ class World:
         label_ids: int64 [C], the record's label id of each class; the rated classes are those in segment_classes.
         segment_classes: int64 [n].
         has: bool [n, C], the classes of each source; means: float32 [n, 1152]; norms: [n], their lengths.
-        parts: int [n]; members: of each part, the sources that have a class; with_class: of each part and class, those that have it.
+        parts: int [n]; members: of each part, the sources that have a class; with_class: of each part and class.
         noise: float32 [1152], its standard deviation; silence: float32 [128].
         presence: [C].
     """
