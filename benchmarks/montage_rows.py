@@ -76,7 +76,6 @@ SEGMENT_ALONE = {"segment_expansion": 0}  # NeXtVLAD of paper 004
 TEACHERS = ("attention", "multi-attention", "gated DBoF")
 STUDENT = "attention"
 SETS = (1, 2, 4, 16)  # beside 8
-DIVERSITY = 0.1
 EM_THRESHOLD = 0.5
 START_TIME_WEIGHT = 0.1
 DISTILLATION_WEIGHT = 0.8

@@ -61,7 +61,7 @@ class Runs:
         self.folder = os.path.join(work, "runs", slug(version), f"seed-{seed}")
         self.rows = {row: record for (row, of_seed), record in read_rows(work, version).items() if of_seed == seed}
         self.held_out, self.test = (montage_measures.part_of(made, name) for name in ("held_out", "test"))
-        self.group = ""
+        self.group, self._known = "", {}
 
     def path(self, name):
         """Folder of a run."""
@@ -90,29 +90,46 @@ class Runs:
             values["max_steps"] = montage_rows.QUICK_STEPS
         return config.TrainConfig(self.path(folder), stage, **values)
 
-    def train(self, name, key, stage="finetune", start="", hyperparameters=None, options=None, **changes):
-        """Trains a run and records its row; what is there is not done again. `start` names the run it starts from."""
-        if name in self.rows and os.path.exists(os.path.join(self.path(name), _DONE)):
-            return
-        model_config = dataclasses.replace(self.model(key, **(hyperparameters or {})), **(options or {}))
-        if start:
-            changes["init_checkpoint"] = self.path(start)
+    def train(self, name, key, stage="finetune", start="", hyperparameters=None, checkpoints=None, **changes):
+        """Trains a run and records its row; what is recorded is not done again.
+
+        Args:
+            name: of the run and its row.
+            key: of montage_rows.MODELS.
+            stage: of the training.
+            start: name of the run it starts from.
+            hyperparameters: beside the key's.
+            checkpoints: {"context_checkpoint" or "segment_checkpoint": name of a run}.
+            **changes: of the TrainConfig.
+        """
+        starts = {"init_checkpoint": start} if start else {}
+        self._known[name] = key, stage, {**starts, **(checkpoints or {})}, hyperparameters or {}, changes
+        if name not in self.rows:
+            model, model_config, took = self._made(name)
+            self.judge(name, model, model_config, took)
+
+    def _made(self, name):
+        """A run's model, its ModelConfig and what it took; trained where its checkpoint is not there, or not any more."""
+        key, stage, starts, hyperparameters, changes = self._known[name]
+        done = os.path.join(self.path(name), _DONE)
+        if os.path.exists(done):
+            of_run = restore.newest(self.path(name))
+            with open(done, encoding="utf-8") as file:
+                return of_run.model, of_run.config, json.load(file)
+        for run in starts.values():
+            self._made(run)
+        changes = {**changes, **{flag: self.path(run) for flag, run in starts.items()}}
         keras.utils.clear_session()
         shutil.rmtree(self.path(name), ignore_errors=True)
+        model_config = self.model(key, **hyperparameters)
         began, processor = time.monotonic(), time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
-            trained = by_name.FUNCTIONS[stage](self.stage(key, stage, name, **changes), model_config)
-        if trained is None:
+            model = by_name.FUNCTIONS[stage](self.stage(key, stage, name, **changes), model_config)
+        if model is None:
             raise KeyboardInterrupt
         took = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - processor}
-        write_text(os.path.join(self.path(name), _DONE), json.dumps(took))
-        if name not in self.rows:
-            self.judge(name, trained, model_config, took)
-
-    def trained(self, name):
-        """The model of a run, and its ModelConfig."""
-        of_run = restore.newest(self.path(name))
-        return of_run.model, of_run.config
+        write_text(done, json.dumps(took))
+        return model, model_config, took
 
     def drop(self, *kept):
         """Removes the runs' checkpoints but those of these rows; rows and scores stay."""
@@ -132,9 +149,9 @@ class Runs:
         self.keep(name, scores, **more)
 
     def score(self, model, model_config, part):
-        """float16 [N, K]: what a model says of all segments of a part."""
+        """float32 [N, K]: what a model says of all segments of a part."""
         scorer = infer.Scorer([infer.Member(model, model_config, name="the model")], label_ids=self.made.segment_classes)
-        kept = np.full(part.there.shape, np.nan, np.float16)
+        kept = np.full(part.there.shape, np.nan, np.float32)
 
         def keep(ids, starts, scores):
             kept[np.array([part.first[id] for id in ids]) + np.asarray(starts) // 5] = scores
@@ -148,13 +165,13 @@ class Runs:
     def scores(self, name):
         """{part: float32 [N, K]} of a row."""
         with np.load(os.path.join(self.folder, "scores", slug(name) + ".npz")) as arrays:
-            return {part: arrays[part].astype(np.float32) for part in ("held_out", "test")}
+            return {part: 1 / (1 + np.exp(-arrays[part].astype(np.float32))) for part in ("held_out", "test")}
 
     def keep(self, name, scores, **more):
-        """Records a row of scores: the scores in a file, the measures as a line."""
+        """Records a row of scores: their logits in a file, the measures as a line."""
         os.makedirs(os.path.join(self.folder, "scores"), exist_ok=True)
         with replacing(os.path.join(self.folder, "scores", slug(name) + ".npz")) as file:
-            np.savez(file, **{part: of.astype(np.float16) for part, of in scores.items()})
+            np.savez(file, **{part: montage_measures.logits(of).astype(np.float16) for part, of in scores.items()})
         record = {"row": name, "group": self.group, "seed": self.seed, "version": self.version,
                   **montage_measures.measures(self.held_out, self.test, scores), **more}  # fmt: skip
         with open(os.path.join(self.work, ROWS_FILE), "a", encoding="utf-8") as file:
@@ -242,7 +259,7 @@ class Runs:
 
     def store(self, name, pattern, folder):
         """Scores of every segment by a run, as inference.py --scores_output writes them."""
-        model, model_config = self.trained(name)
+        model, model_config, _ = self._made(name)
         with contextlib.redirect_stdout(io.StringIO()):
             infer.rank_segments(infer.Scorer([infer.Member(model, model_config, name=name)]),
                                 infer.Job(pattern, scores_output=folder, batch_size=_BATCH))  # fmt: skip
@@ -275,6 +292,8 @@ class Runs:
             raise KeyboardInterrupt
         took = {"seconds": (time.monotonic() - began) / len(report), "cpu_seconds": 0.0}
         for row, of in zip(rows, report):
+            if row in self.rows:
+                continue
             folder = "initial" if not of["iteration"] else f"iteration-{of['iteration']}/{of['name']}"
             trained = restore.newest(os.path.join(plan.train_dir, folder))
             more = {part: of.get(part) for part in ("num_labels", "precision", "kept")}

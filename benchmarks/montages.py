@@ -81,13 +81,13 @@ class Settings:
     absent: float = 0.1
     neighbours: int = 12
     pool: int = 300
-    background: float = 0.48
+    background: float = 0.52
     background_tells: float = 0.6
     background_only: float = 0.08
-    cutaway: float = 0.22
-    gain: float = 1.0
-    rgb_energy: float = 0.9
-    audio_energy: float = 1.48
+    cutaway: float = 0.25
+    gain: float = 1.15
+    rgb_energy: float = 1.02
+    audio_energy: float = 2.0
     least_noise: float = 0.5
     lasting: float = 0.36
     stay: float = 0.72
@@ -280,13 +280,14 @@ def _frames(world, rng, chosen, background, shown):
     s, weight = world.settings, np.float32(world.settings.background)
     means = np.concatenate([world.means[chosen], np.zeros((1, RGB + AUDIO), np.float32)])  # the last: no source
     frames = (np.sqrt(1 - weight**2) * means[shown] + weight * world.means[background]) * np.float32(s.gain)
-    new = rng.standard_normal(frames.shape, dtype=np.float32)
-    fresh = rng.standard_normal(frames.shape, dtype=np.float32)
-    lasting = np.empty_like(fresh)
-    lasting[0] = fresh[0]
-    for t in range(1, len(fresh)):
-        lasting[t] = s.stay * lasting[t - 1] + np.float32((1 - s.stay**2) ** 0.5) * fresh[t]
-    frames += world.noise * (np.float32((1 - s.lasting) ** 0.5) * new + np.float32(s.lasting**0.5) * lasting)
+    noise = rng.standard_normal(frames.shape, dtype=np.float32)
+    change = np.float32((1 - s.stay**2) ** 0.5)
+    noise[1:] *= change
+    for t in range(1, len(noise)):
+        noise[t] += s.stay * noise[t - 1]
+    frames += np.multiply(noise, np.float32(s.lasting**0.5) * world.noise, out=noise)
+    rng.standard_normal(dtype=np.float32, out=noise)
+    frames += np.multiply(noise, np.float32((1 - s.lasting) ** 0.5) * world.noise, out=noise)
     if rng.random() < s.silent:
         frames[:, RGB:] = world.silence
     return nearest_bytes(frames)
