@@ -6,8 +6,8 @@ number of rated segments.
 
 _COSINE = dict(schedule="cosine", warmup_fraction=0.05, final_learning_rate_fraction=0.05)
 STAGES = {
-    "pretrain": dict(batch_size=32, max_steps=600, base_learning_rate=1e-3, **_COSINE),
-    "finetune": dict(batch_size=64, max_steps=400, base_learning_rate=1e-3, **_COSINE),
+    "pretrain": dict(batch_size=32, max_steps=800, base_learning_rate=2e-3, **_COSINE),
+    "finetune": dict(batch_size=64, max_steps=300, base_learning_rate=3e-4, **_COSINE),
     "mstep": dict(batch_size=128, max_steps=400, base_learning_rate=1e-3, **_COSINE),
 }
 LONGER = 1000  # steps of fine-tuning where layers start from nothing, and of what these are compared with

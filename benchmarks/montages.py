@@ -65,7 +65,7 @@ class Settings:
     """
 
     seed: int = 1
-    num_train_videos: int = 3000
+    num_train_videos: int = 6000
     num_rated_videos: int = 1250
     num_held_out_videos: int = 600
     num_test_videos: int = 1200
