@@ -76,6 +76,44 @@ def published_audioset_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def montage_table():
+    """The rows of docs/results/montage.json in Markdown: each beside what it is compared with."""
+    columns = ("row", "MAP", "all segments", "compared with", "difference", "order", "million parameters", "minutes")
+    rows, shown = [columns, ["---"] * len(columns)], set()
+    for row in _log("montage")["rows"]:
+        measures, facts = row.get("measures", {}), ["", "", ""]
+        if measures and row["name"] not in shown:
+            parameters, seconds = (measures.get(key) for key in ("parameters", "seconds"))
+            facts = [_number(measures["map_all"]), f"{parameters / 1e6:.2f}" if parameters else "",
+                     f"{seconds / 60:.0f}" if seconds else ""]  # fmt: skip
+        shown.add(row["name"])
+        gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+        order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
+        rows.append((row["name"], _number(row["value"], row["spread"]), facts[0], row["baseline"], gain, order, *facts[1:]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def montage_time_table():
+    """What time says of the rows of docs/results/montage.json: smoothing, the montage's mean, and localisation."""
+    columns = ("row", "MAP", "smoothed", "montage's mean", "within", "IoU", "pointing", "AP@.3", "AP@.5", "AP@.7",
+               "attention: IoU", "pointing", "AP@.3", "AP@.5", "AP@.7")  # fmt: skip
+    rows, shown = [columns, ["---"] * len(columns)], set()
+    places = ("iou", "pointing", "ap@0.3", "ap@0.5", "ap@0.7")
+    for row in _log("montage")["rows"]:
+        measures = row.get("measures")
+        if measures and row["name"] not in shown:
+            shown.add(row["name"])
+            cells = [_number(measures[key]) for key in ("map", "smoothed", "video_mean", "within")]
+            cells += [_number(measures["localization"][key]) for key in places]
+            cells += [_number(measures["attention"][key]) if "attention" in measures else "" for key in places]
+            rows.append((row["name"], *cells))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _log(name):
+    return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def _number(value, spread=None, sign=""):
     """.889 ± .005"""
     digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
@@ -89,6 +127,9 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "localization": (DOCS.parent / "README.md", localization_table),
 }
+if (DOCS / "results" / "montage.json").exists():
+    TABLES["montage"] = (DOCS / "results.md", montage_table)
+    TABLES["montage time"] = (DOCS / "results.md", montage_time_table)
 
 
 def page(name):

@@ -17,10 +17,13 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["recipes", "methods", "audioset", "audioset_published", "localization"])
+def test_every_table_is_looked_at():
+    assert {"recipes", "methods", "audioset", "audioset_published", "localization"} <= set(script("make_tables").TABLES)
+
+
+@pytest.mark.parametrize("name", script("make_tables").TABLES)
 def test_a_table_is_what_it_is_made_from(name):
     tables = script("make_tables")
-    assert name in tables.TABLES and len(tables.TABLES) == 5
     assert tables.TABLES[name][0].read_text(encoding="utf-8") == tables.page(name), "run: python docs/make_tables.py"
 
 

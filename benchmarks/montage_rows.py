@@ -1,0 +1,81 @@
+"""What benchmarks/montage.py trains: models made small for two cores, recipes, and what the papers say. Data, no code.
+
+Every pre-training sees the same number of videos (but the Transformers', see RECIPES), every fine-tuning of a group the same
+number of rated segments.
+"""
+
+_COSINE = dict(schedule="cosine", warmup_fraction=0.05, final_learning_rate_fraction=0.05)
+STAGES = {
+    "pretrain": dict(batch_size=32, max_steps=800, base_learning_rate=2e-3, **_COSINE),
+    "finetune": dict(batch_size=64, max_steps=300, base_learning_rate=3e-4, **_COSINE),
+    "mstep": dict(batch_size=128, max_steps=400, base_learning_rate=1e-3, **_COSINE),
+}
+LONGER = 1000  # steps of fine-tuning where layers start from nothing, and of what these are compared with
+QUICK_STEPS = 8  # of every stage with --quick
+
+LOGISTIC_HEAD, MOE_HEAD = ({"video_level_classifier_model": f"{name}Model"} for name in ("Logistic", "Moe"))
+_ENDS = {"skip_head": 0, "skip_tail": 0}  # montages have no titles
+_ATTENTION = {**_ENDS, "hidden_size": 512, "num_samples": 60, "reduced_sizes": (128, 64), "attention_sizes": (64, 32)}
+_DBOF = {**_ENDS, "cluster_size": 512, "hidden_size": 256, "num_samples": 60}
+_NETVLAD = {"cluster_size": 16, "hidden_size": 256, "num_samples": 60}
+_NEXTVLAD = {**_ENDS, "cluster_size": 16, "other_cluster_size": 8, "hidden_size": 256, "num_samples": 60}
+_TRANSFORMER = {"num_blocks": 1, "feed_forward_size": 256, **LOGISTIC_HEAD}
+# key -> (model, hyper-parameters)
+MODELS = {
+    "logistic": ("FrameLevelLogisticModel", {}),
+    "attention": ("AttentionModel", {**_ATTENTION, **LOGISTIC_HEAD}),
+    "multi-attention": ("MultiAttentionModel", {**_ATTENTION, **LOGISTIC_HEAD, "num_sets": 8}),
+    "attention, sparsemax": ("AttentionModel", {**_ATTENTION, **LOGISTIC_HEAD, "attention": "sparsemax"}),
+    "attention, MoE": ("AttentionModel", {**_ATTENTION, **MOE_HEAD}),
+    "attention, sparsemax, MoE": ("AttentionModel", {**_ATTENTION, **MOE_HEAD, "attention": "sparsemax"}),
+    "multi-attention, sparsemax": (
+        "MultiAttentionModel",
+        {**_ATTENTION, **LOGISTIC_HEAD, "num_sets": 8, "attention": "sparsemax"},
+    ),
+    "multi-attention, MoE": ("MultiAttentionModel", {**_ATTENTION, **MOE_HEAD, "num_sets": 8}),
+    "gated DBoF": ("GatedDbofModel", _DBOF),
+    "DBoF": ("DbofModel", {"cluster_size": 1024, "hidden_size": 256, **MOE_HEAD}),
+    "CNN": ("CnnModel", {**_ENDS, "num_filters": (256, 256, 512), **MOE_HEAD}),
+    "NetVLAD": ("NetVladModel", _NETVLAD),
+    "GRU": ("GruModel", {"units": 256, "num_layers": 1, **MOE_HEAD}),
+    "NeXtVLAD": ("NeXtVladModel", _NEXTVLAD),
+    "BiGRU": ("BiGruModel", {"units": 128, "num_layers": 1, "reset_after": True}),
+    "Transformer, early fusion": ("TransformerModel", _TRANSFORMER),
+    "Transformer, late fusion": ("TransformerModel", {**_TRANSFORMER, "fusion": "late"}),
+    "context-aware": (
+        "ContextAwareModel",
+        {
+            "context_model": "GatedDbofModel",
+            "segment_model": "GatedDbofModel",
+            "context_options": _DBOF,
+            "segment_options": _DBOF,
+            "context_num_samples": 60,
+            "hidden_size": 256,
+        },
+    ),
+    "joint": (
+        "JointContextModel",
+        {
+            "context_options": _NETVLAD,
+            "segment_options": _NETVLAD,
+            "context_sampling": "random",
+            "context_num_samples": 60,
+            "hidden_size": 256,
+        },
+    ),
+}
+# What a model's recipe has instead of STAGES. The Transformers, at full width, see a sixth of the videos: 300 frames at once.
+_SLOW = {"base_learning_rate": 2.5e-4}
+RECIPES = {
+    "logistic": {"": {"base_learning_rate": 0.01}},
+    "CNN": {"": {"base_learning_rate": 5e-4}},
+    "Transformer, early fusion": {"": _SLOW, "pretrain": {"max_steps": 200, "batch_size": 16}, "finetune": {"max_steps": 200}},
+    "Transformer, late fusion": {"": _SLOW, "pretrain": {"max_steps": 200, "batch_size": 16}, "finetune": {"max_steps": 200}},
+}
+SEGMENT_ALONE = {"segment_expansion": 0}  # NeXtVLAD of paper 004
+TEACHERS = ("attention", "multi-attention", "gated DBoF")
+STUDENT = "attention"
+SETS = (1, 2, 4, 16)  # beside 8
+EM_THRESHOLD = 0.5
+START_TIME_WEIGHT = 0.1
+DISTILLATION_WEIGHT = 0.8
