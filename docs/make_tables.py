@@ -53,6 +53,28 @@ def localization_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def video_level_table():
+    """The rows of docs/results/video_level.json in Markdown, after those of the starter code."""
+    measures = ("gap", "hit_at_one", "perr", "map")
+    rows = [("row", "GAP@20", "Hit@1", "PERR", "MAP", "weights", "compared with", "difference in GAP"), ["---"] * 8]
+    for row in json.loads((DOCS / "results" / "video_level.json").read_text(encoding="utf-8"))["rows"]:
+        gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+        values = [_number(row["gap"], row["spread"]), *(_number(row[measure]) for measure in measures[1:])]
+        rows.append((row["name"], *values, f"{row['parameters'] / 1e6:.1f} M", row["baseline"], gain))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def starter_table():
+    """The rows of benchmarks/video_level_published.json in Markdown."""
+    measures = ("gap", "hit_at_one", "perr", "map")
+    rows = [("starter code", "GAP@20 on 0070-0079", "GAP@20 on 7,392 others", "Hit@1", "PERR", "MAP"), ["---"] * 6]
+    path = DOCS.parent / "benchmarks" / "video_level_published.json"
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        values = [_number(row["test"][measure]) for measure in measures]
+        rows.append((row["name"], _number(row["validation"]["gap"]), *values))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _number(value, spread=None, sign=""):
     """.889 ± .005"""
     digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
