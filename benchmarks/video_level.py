@@ -65,8 +65,23 @@ GATED = {"probability_gating": True}
 # Most telling first.
 ROWS = {
     RECIPE: Row(baseline=MOE),
-    MOE: plain("MoeModel", LOGISTIC, num_mixtures=2),
     LOGISTIC: plain("LogisticModel"),
+    MOE: plain("MoeModel", LOGISTIC, num_mixtures=2),
+    "MlpModel, plain": plain("MlpModel", LOGISTIC, rate=0.001),
+    "recipe, averaged weights": ablation(ema_momentum=0.99),
+    "recipe, averaged weights in place of the cosine": ablation(ema_momentum=0.99, schedule="staircase"),
+    "recipe, mixup": ablation(augment_virtual_segments=0.2),
+    "recipe, dropout .5": ablation({"hidden_dropout": 0.5}),
+    "recipe, input dropout .3": ablation({"input_dropout": 0.3}),
+    "recipe, two layers": ablation({"num_layers": 2}),
+    "recipe, 12 epochs": ablation(num_epochs=12),
+    "recipe, weight decay .05": ablation(weight_decay=0.05),
+    "recipe, gating": ablation({"gating": True}),
+    "recipe, MoeModel behind it": ablation({"video_level_classifier_model": "MoeModel", "num_mixtures": 2}),
+    "MoeModel, 4 mixtures, plain": plain("MoeModel", MOE, num_mixtures=4),
+    "MoeModel, 2 mixtures, gated, plain": plain("MoeModel", MOE, num_mixtures=2, **GATED),
+    "MoeModel, 4 mixtures, gated, plain": plain("MoeModel", MOE, num_mixtures=4, **GATED),
+    "SharedGateMoeModel, plain": plain("SharedGateMoeModel", MOE),
 }
 
 
