@@ -1,6 +1,6 @@
 """Writes the tables of docs/ that are made from the code or from the logs of benchmarks, between their markers.
 
-  python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
+python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
 """
 
 import json
@@ -53,11 +53,11 @@ def localization_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def video_level_table():
-    """The rows of docs/results/video_level.json in Markdown, after those of the starter code."""
+def video_level_table(path=DOCS / "results" / "video_level.json"):
+    """The rows of docs/results/video_level.json in Markdown."""
     measures = ("gap", "hit_at_one", "perr", "map")
     rows = [("row", "GAP@20", "Hit@1", "PERR", "MAP", "weights", "compared with", "difference in GAP"), ["---"] * 8]
-    for row in json.loads((DOCS / "results" / "video_level.json").read_text(encoding="utf-8"))["rows"]:
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
         values = [_number(row["gap"], row["spread"]), *(_number(row[measure]) for measure in measures[1:])]
         rows.append((row["name"], *values, f"{row['parameters'] / 1e6:.1f} M", row["baseline"], gain))
@@ -85,6 +85,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
     "localization": (DOCS.parent / "README.md", localization_table),
+    "starter": (DOCS / "results.md", starter_table),
 }
 
 
