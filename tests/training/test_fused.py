@@ -1,10 +1,16 @@
 """Adam as one kernel and clipping without temporaries, against Keras' own."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import commands
 from tests.training.test_optimizers import variable
 from yt8m.training import optimizers
 
@@ -117,3 +123,24 @@ def test_decay_and_factors_come_before_the_kernel():
         ours.apply(batch)
         plain.apply(batch)
     np.testing.assert_allclose(variables[2].numpy(), expected[2].numpy(), rtol=1e-5, atol=1e-6)
+
+
+ON_JAX = """
+import keras, numpy as np
+from yt8m.training.optimizers import make_optimizer
+def trained(optimizer):
+    weights = keras.Variable(np.arange(6, dtype="float32"), name="kernel")
+    optimizer.build([weights])
+    for step in range(5):
+        optimizer.apply([keras.ops.full((6,), step - 1.5)], [weights])
+    return np.array(weights.value).tolist()
+same = trained(make_optimizer("Adam", 0.01, 1.0)) == trained(keras.optimizers.Adam(0.01, epsilon=1e-8, clipnorm=1.0))
+print(keras.backend.backend(), same)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_on_another_backend_it_is_keras():
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", ON_JAX], cwd=commands.ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["jax", "True"], done.stderr
