@@ -29,6 +29,7 @@ SETTINGS = {
     "JointContextModel": {"context_options": {"cluster_size": 64}, "segment_options": {"cluster_size": 64}},
     "LogisticModel": {},
     "MoeModel": {},
+    "MlpModel": {},
     "SharedGateMoeModel": {},
 }
 UNDER_2_GB = ("NetVladModel", "NeXtVladModel")

@@ -114,6 +114,28 @@ def _log(name):
     return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def video_level_table(path=DOCS / "results" / "video_level.json"):
+    """The rows of docs/results/video_level.json in Markdown."""
+    measures = ("gap", "hit_at_one", "perr", "map")
+    rows = [("row", "GAP@20", "Hit@1", "PERR", "MAP", "weights", "compared with", "difference in GAP"), ["---"] * 8]
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+        values = [_number(row["gap"], row["spread"]), *(_number(row[measure]) for measure in measures[1:])]
+        rows.append((row["name"], *values, f"{row['parameters'] / 1e6:.1f} M", row["baseline"], gain))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def starter_table():
+    """The rows of benchmarks/video_level_published.json in Markdown."""
+    measures = ("gap", "hit_at_one", "perr", "map")
+    rows = [("starter code", "GAP@20 on 0070-0079", "GAP@20 on 7,392 others", "Hit@1", "PERR", "MAP"), ["---"] * 6]
+    path = DOCS.parent / "benchmarks" / "video_level_published.json"
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        values = [_number(row["test"][measure]) for measure in measures]
+        rows.append((row["name"], _number(row["validation"]["gap"]), *values))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _number(value, spread=None, sign=""):
     """.889 ± .005"""
     digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
@@ -126,6 +148,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "audioset": (DOCS / "results.md", audioset_table),
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "localization": (DOCS.parent / "README.md", localization_table),
+    "starter": (DOCS / "results.md", starter_table),
 }
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)

@@ -1,6 +1,7 @@
 """What the pages say of the code is what the code says."""
 
 import importlib.util
+import json
 import pathlib
 import re
 
@@ -18,7 +19,7 @@ def script(name):
 
 
 def test_every_table_is_looked_at():
-    assert {"recipes", "methods", "audioset", "audioset_published", "localization"} <= set(script("make_tables").TABLES)
+    assert {"recipes", "methods", "audioset", "audioset_published", "localization", "starter"} <= set(script("make_tables").TABLES)
 
 
 @pytest.mark.parametrize("name", script("make_tables").TABLES)
@@ -44,3 +45,16 @@ def test_pictures_without_a_browser(monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match="no browser: none of chromium"):
         make_pictures.main()
     assert not (tmp_path / "work").exists()
+
+
+def test_the_table_of_video_level_models_is_the_log(tmp_path):
+    """As benchmarks/video_level.py writes it: a row with a baseline, and one without."""
+    values = {"gap": 0.7, "hit_at_one": 0.79, "perr": 0.66, "map": 0.31, "spread": 0.002, "parameters": 22_300_000}
+    rows = [
+        {"name": "recipe", **values, "baseline": "plain", "gain": 0.0104, "gain_spread": 0.001},
+        {"name": "plain", **values, "spread": None, "baseline": ""},
+    ]
+    (tmp_path / "log.json").write_text(json.dumps({"rows": rows}))
+    lines = script("make_tables").video_level_table(tmp_path / "log.json").splitlines()
+    assert lines[2] == "| recipe | .700 ± .002 | .790 | .660 | .310 | 22.3 M | plain | +.010 ± .001 |"
+    assert lines[3] == "| plain | .700 | .790 | .660 | .310 | 22.3 M |  |  |"

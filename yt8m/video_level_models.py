@@ -1,10 +1,16 @@
 """Models of one vector a video; frame-level models end in their layers, under the same names."""
 
 import keras
+from keras import layers
 
 from yt8m.base_model import VideoModel
+from yt8m.base_model.base import BaseModel
+from yt8m.base_model.checks import check_choice, check_positive, check_share
 from yt8m.base_model.heads import layer_arguments
+from yt8m.base_model.parts import Graph
+from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import LogisticHead, MixtureOfExperts
+from yt8m.layers.gating import ContextGating
 from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
 from yt8m.registry import register
 
@@ -73,3 +79,67 @@ class SharedGateMoeModel(VideoModel):
 
     HEAD = SharedGateMixtureOfExperts
     ARGUMENTS = {**layer_arguments(SharedGateMixtureOfExperts), "normalize": True}
+
+
+@register("model")
+@keras.saving.register_keras_serializable("yt8m")
+class MlpModel(VideoModel):
+    """Hidden layers on the video's features, each dense -> batch norm -> activation -> gating -> dropout, and a head.
+
+    Args:
+        num_classes: C.
+        feature_sizes: values of each feature; D is their sum.
+        hidden_size: H, of each hidden layer.
+        num_layers: how many of them.
+        activation: "relu" or "swish".
+        gating: whether a ContextGating follows the activation.
+        input_dropout, hidden_dropout: share of the features and of a hidden layer's outputs that a training step does not see.
+        momentum, epsilon: of the batch norms.
+        normalize: L2-normalise the features first, as the starter code does.
+        video_level_classifier_model: name of the head.
+        head_options: arguments of the head's layer.
+
+    Shapes: {features float32 [B, D]} -> float32 [B, C]; embed -> [B, H].
+    Raises:
+        UserError: sizes that are not positive, shares outside [0, 1), or an unknown activation.
+    Source: the dense layers of the 21st place's network, with batch norm and swish; dropout and gating as in the frame-level
+        models of papers 001 and 002. Sizes are ours.
+    """
+
+    ARGUMENTS = {
+        "hidden_size": 2048,
+        "num_layers": 1,
+        "activation": "relu",
+        "gating": False,
+        "input_dropout": 0.0,
+        "hidden_dropout": 0.5,
+        "momentum": 0.99,
+        "epsilon": 1e-3,
+        "normalize": True,
+        "video_level_classifier_model": "LogisticModel",
+        "head_options": None,
+    }
+
+    def check_arguments(self):
+        check_positive(self, "hidden_size", "num_layers")
+        check_choice("activation", self.activation, ("relu", "swish"))
+        check_share(self, "input_dropout", "hidden_dropout")
+
+    def graph(self):
+        features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
+        x = l2_normalize(features) if self.normalize else features
+        x = layers.Dropout(self.input_dropout, name="input_dropout")(x)
+        norm = {"momentum": self.momentum, "epsilon": self.epsilon}
+        for number in range(1, self.num_layers + 1):
+            x = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name=f"hidden_{number}")(
+                x
+            )  # [B, H]
+            x = layers.BatchNormalization(name=f"norm_{number}", **norm)(x)
+            x = layers.Activation(self.activation, name=f"activation_{number}")(x)
+            if self.gating:
+                x = ContextGating(name=f"gating_{number}", **norm)(x)
+            x = layers.Dropout(self.hidden_dropout, name=f"dropout_{number}")(x)
+        return Graph({"features": features}, self.head()(x), x)
+
+    def head(self):
+        return BaseModel.head(self)

@@ -40,7 +40,7 @@ MODEL = Group(
 _STARTER = {
     "video_level_classifier_model": (
         str,
-        "Classifier that a frame-level model ends in: MoeModel, LogisticModel, SharedGateMoeModel.",
+        "Classifier that a frame-level model, or MlpModel, ends in: MoeModel, LogisticModel, SharedGateMoeModel.",
     ),
     "moe_num_mixtures": (int, "Experts of the classifier."),
     "moe_l2": (float, "L2 penalty of MoeModel."),

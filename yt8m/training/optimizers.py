@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from yt8m.errors import UserError
+from yt8m.training.fused import FusedAdam, FusedClipping
 
 NO_DECAY = ("bias", "gamma", "beta")  # biases; gains and centres of batch and layer norms
 
@@ -13,7 +14,7 @@ def starts_with(path, prefix):
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")
 
 
-class ByPath:
+class ByPath(FusedClipping):
     """Mixed into a Keras optimizer: decoupled weight decay and learning rates that depend on a variable's path.
 
     A step is w -= rate * factor * decay * w, and then the optimizer's own step with rate * factor (Loshchilov and Hutter,
@@ -81,13 +82,13 @@ class ByPath:
 
 
 @keras.saving.register_keras_serializable("yt8m")
-class Adam(ByPath, keras.optimizers.Adam):
-    """keras.optimizers.Adam with ByPath's arguments."""
+class Adam(ByPath, FusedAdam, keras.optimizers.Adam):
+    """keras.optimizers.Adam with ByPath's arguments, one kernel an update."""
 
 
 @keras.saving.register_keras_serializable("yt8m")
-class AdamW(ByPath, keras.optimizers.AdamW):
-    """keras.optimizers.AdamW with ByPath's arguments (paper 002)."""
+class AdamW(ByPath, FusedAdam, keras.optimizers.AdamW):
+    """keras.optimizers.AdamW with ByPath's arguments (paper 002), one kernel an update."""
 
 
 @keras.saving.register_keras_serializable("yt8m")
