@@ -19,7 +19,9 @@ def script(name):
 
 
 def test_every_table_is_looked_at():
-    assert {"recipes", "methods", "audioset", "audioset_published", "localization", "starter"} <= set(script("make_tables").TABLES)
+    assert {"recipes", "methods", "audioset", "audioset_published", "localization", "starter"} <= set(
+        script("make_tables").TABLES
+    )
 
 
 @pytest.mark.parametrize("name", script("make_tables").TABLES)

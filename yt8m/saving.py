@@ -18,6 +18,7 @@ CLASSES = {
     "frame_level_models.dbof": ("DbofModel", "GatedDbofModel"),
     "frame_level_models.joint_context": ("JointContextModel",),
     "frame_level_models.logistic": ("FrameLevelLogisticModel",),
+    "frame_level_models.multi_level": ("MultiLevelAttentionModel",),
     "frame_level_models.netvlad": ("NetVladModel",),
     "frame_level_models.nextvlad": ("NeXtVladModel",),
     "frame_level_models.recurrent": ("GruModel", "LstmModel"),
@@ -41,7 +42,7 @@ CLASSES = {
     "layers.transformer_block": ("TransformerBlock",),
     "training.optimizers": ("Adagrad", "Adam", "AdamW", "RMSprop", "SGD"),
     "training.schedules": ("SlantedTriangular",),
-    "video_level_models": ("LogisticModel", "MoeModel", "SharedGateMoeModel"),
+    "video_level_models": ("LogisticModel", "MlpModel", "MoeModel", "SharedGateMoeModel"),
 }
 
 

@@ -9,7 +9,7 @@ from yt8m.readers import labels
 from yt8m.recipes import resolve
 from yt8m.recipes.model import hyperparameters, model_config
 from yt8m.recipes.sources import names_and_sizes
-from yt8m.recipes.stages import stage_config
+from yt8m.recipes.stages import stage_config, without_effect
 
 
 def parse(*arguments):
@@ -148,6 +148,16 @@ def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one
     assert [(stage.folds, stage.teacher_scores) for stage in run.stages] == [(0, ()), (3, ("a", "b"))]
     with pytest.raises(ValueError, match=r"--start_time_weight=3\.0: is for --stage=finetune"):
         resolve(parse("--model=AttentionModel", "--start_time_weight=3", "--stage=pretrain"), sample=sample)
+
+
+def test_a_flag_of_a_stage_that_is_not_run_is_said(sample):
+    given = parse("--class_balanced_sampling=0.5", "--keep_optimizer", "--segment_labels")
+    assert without_effect(given, sample) == [
+        "--class_balanced_sampling=0.5: is for --stage=pretrain, without effect in this finetune."
+    ]
+    assert len(without_effect(parse("--keep_optimizer"), None)) == 1
+    for words in (("--keep_optimizer",), ("--stage=em", "--keep_optimizer")):
+        assert without_effect(parse(*words), sample) == []
 
 
 def test_classes_are_balanced_in_pre_training_alone(sample):

@@ -24,6 +24,20 @@ def names(given, sample):
     return ["pretrain", "finetune"] if sample else ["pretrain"]
 
 
+def without_effect(given, sample):
+    """Lines about flags that are of a stage which the command does not run; a recipe's flag file has those of all its stages."""
+    asked = names(given, sample)
+    if given.get("stage"):
+        return []  # EM has all stages; a named one refuses them (methods)
+    flags = {**dict.fromkeys(PRETRAIN_ONLY, "pretrain"), **dict.fromkeys(FINETUNE_ONLY, "finetune")}
+    flags["augment_drop_segments"] = "pretrain"
+    return [
+        f"--{name}={given[name]}: is for --stage={stage}, without effect in this {asked[-1]}."
+        for name, stage in flags.items()
+        if given.get(name) and stage not in asked
+    ]
+
+
 def patterns(given, stage, sample, model):
     """data_pattern and eval_data_pattern of a stage, {TrainConfig field: shards}; model: ModelConfig."""
     if not sample:
