@@ -43,6 +43,18 @@ def memory():
         give_back()
 
 
+@pytest.fixture
+def no_random_weights(monkeypatch):
+    """Weights begin as zeros, for tests that only count them: drawing a hundred million takes seconds."""
+    from keras.src.initializers import random_initializers
+
+    def zeros(shape, *args, dtype=None, **kwargs):
+        return sys.modules["keras"].ops.zeros(shape, dtype=dtype)
+
+    for name in ("normal", "truncated_normal", "uniform"):
+        monkeypatch.setattr(random_initializers.random, name, zeros)
+
+
 MUCH = 50 << 20  # bytes
 
 

@@ -219,6 +219,7 @@ def test_a_config_says_nothing_without_a_source(name):
     assert stages is None or list(PUBLISHED[name]) == [stages]
 
 
+@pytest.mark.usefixtures("no_random_weights")
 @pytest.mark.parametrize("name", sorted(RECIPES.values()))
 def test_recipe_builds(name):
     """The whole model where its size is checked; the others with small features and few classes, which is faster."""

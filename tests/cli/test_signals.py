@@ -79,7 +79,8 @@ def test_handlers_are_as_before_afterwards():
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background, which ignores it
 from yt8m import files
 from yt8m.cli import app
 from yt8m.{room} import {module}

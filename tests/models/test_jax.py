@@ -13,6 +13,9 @@ from tests import cases, harness
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+# Every operation is compiled for a few numbers: compiling takes far longer than they do.
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="already under jax")
@@ -29,7 +32,7 @@ def test_jax_predicts_the_same(tmp_path):
             outputs = harness.call(thing, batch) if kind == "layer" else [harness.predict(thing, batch)]
             expected |= {f"{kind}_{i}_{j}": (cases.case_id(case), output) for j, output in enumerate(outputs)}
     np.savez(tmp_path / "inputs.npz", **arrays)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": ROOT}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": ROOT, "XLA_FLAGS": QUICK}
     subprocess.run([sys.executable, "-m", "tests.models.jax_outputs", str(tmp_path)], env=environment, cwd=ROOT, check=True)
     outputs = np.load(tmp_path / "outputs.npz")
     for key, (name, output) in expected.items():

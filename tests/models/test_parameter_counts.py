@@ -5,6 +5,8 @@ import pytest
 
 from yt8m import models
 
+pytestmark = pytest.mark.usefixtures("no_random_weights")
+
 # (model, classes, hyper-parameters) -> trainable values. Known of the systems of papers 000, 001: 37.28 M and 37.77 M (MoE),
 # 6.53 M and 7.02 M (logistic) for 3862 classes; 8.70 M, 9.19 M (MoE) and 3.60 M (logistic, one set) for 1000. Paper 002,
 # tables 1 and 2, 1000 classes: gated DBoF 36 M, 38 M with 5 experts; NeXtVLAD 26 M with 32 groups, 33 M with 16.
