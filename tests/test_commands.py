@@ -359,6 +359,7 @@ def newcomer(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_defaults_join_up(newcomer, capsys):
     assert commands.run("train", "--model=AttentionModel", "--max_steps=3", "--hyperparameters=hidden_size=16") is None
     printed = capsys.readouterr().out

@@ -65,6 +65,7 @@ def test_the_segment_classes_are_in_the_wheel(installed):
     assert done.stdout.split() == ["1000", str(installed / "yt8m" / "readers" / "segment_label_ids.csv")]
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_infer_in_an_empty_folder(yt8m, shards, tmp_path):
     run, output = f"--train_dir={tmp_path / 'run'}", tmp_path / "out.csv"
     data = f"--train_data_pattern={shards}"
@@ -74,6 +75,7 @@ def test_train_evaluate_and_infer_in_an_empty_folder(yt8m, shards, tmp_path):
     assert len(output.read_text().splitlines()) == 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["--recipe=attention_logistic", "--flagfile=configs/attention_logistic.flags"])
 def test_published_recipes_from_anywhere(yt8m, shards, tmp_path, recipe):
     small = ("--hyperparameters=hidden_size=8", "--max_steps=1", "--batch_size=4", *TINY)

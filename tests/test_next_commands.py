@@ -50,6 +50,7 @@ def next_lines(printed):
     return [line.strip() for part in re.findall(r"^Next.*:\n((?:  .+\n)+)", printed, re.MULTILINE) for line in part.splitlines()]
 
 
+@pytest.mark.slow
 def test_on_the_sample(shell, capsys):
     lines = next_lines(shell(" ".join([f"python {ROOT}/train.py", *SMALL, "'--train_dir=a run'"])))
     programs = [f"python {ROOT}/eval.py", f"python {ROOT}/inference.py", f"python {ROOT}/timeline.py", "tensorboard"]
@@ -65,6 +66,7 @@ def test_on_the_sample(shell, capsys):
     assert "│ other file.csv" in shell(line)
 
 
+@pytest.mark.slow
 def test_on_named_data(shell, tmp_path, capsys):
     videos = [make_video(f"v{i:02d}", 12, [i % 7], [(0, i % 7, 1.0), (5, i % 7, 0.0)]) for i in range(16)]
     pattern = write_frame_shards(tmp_path / "some data", [videos[:8], videos[8:]])

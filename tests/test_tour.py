@@ -9,6 +9,7 @@ nbclient = pytest.importorskip("nbclient", reason="pip install -e '.[test]'")
 TOUR = ROOT / "docs" / "tour.ipynb"
 
 
+@pytest.mark.slow
 def test_the_tour(tmp_path, monkeypatch):
     """With few steps of small models; what it shows is what it should."""
     notebook = nbformat.read(TOUR, 4)

@@ -52,6 +52,7 @@ def test_ctrl_c_saves_and_says_so(pattern, tmp_path):
     assert "Traceback" not in "".join(printed) and 10 <= step < SLOW
 
 
+@pytest.mark.slow
 def test_a_second_one_stops_at_once(pattern, tmp_path):
     """Also when TensorFlow is in the middle of a stretch of steps that has no end."""
     process = commands.start(*training(pattern, tmp_path, f"--max_steps={SLOW}", f"--log_steps={SLOW}", f"--save_steps={SLOW}"))

@@ -280,6 +280,7 @@ def test_fine_tuning_may_be_compiled(pattern, trained, tmp_path):
     assert commands.run("train", *flags, f"--train_dir={tmp_path}") is None
 
 
+@pytest.mark.slow
 def test_a_context_encoder_must_have_seen_whole_videos(pattern, tmp_path):
     values = dict(batch_size=8, base_learning_rate=0.1, learning_rate_decay=1.0, learning_rate_decay_examples=10, max_steps=1)
     options = {"hidden_size": 6}

@@ -77,6 +77,7 @@ def test_it_writes_what_inference_writes_byte_for_byte(most, shards, runs, ids, 
         assert order.index("twin:20") == order.index("also:20") - 1  # equal scores: the first shard's first
 
 
+@pytest.mark.slow
 @needs_beam
 def test_several_processes_write_the_same(shards, runs, ids, tmp_path):
     common = (f"--train_dir={runs[0]}", f"--input_data_pattern={shards}", f"--segment_label_ids_file={ids}")

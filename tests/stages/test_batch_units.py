@@ -116,6 +116,7 @@ def test_a_run_of_an_earlier_version_counted_videos(data, tmp_path):
     assert train(data, tmp_path, *TRANSFORMER, "--max_steps=4") is None
 
 
+@pytest.mark.slow
 def test_two_devices_do_what_one_does(data, tmp_path):
     flags = (*TRANSFORMER, "--batch_unit=segments", "--optimizer=GradientDescentOptimizer", "--max_steps=4")
     flags += ("--segment_labels", f"--train_data_pattern={data}", "--base_learning_rate=0.5", *commands.TINY)

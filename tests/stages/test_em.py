@@ -81,6 +81,7 @@ def read(folder, *names):
         return json.load(file)
 
 
+@pytest.mark.slow
 def test_report_and_chosen_model(data, finished):
     rows = read(finished, em_files.REPORT)
     assert [(row["iteration"], row["name"], row["model"]) for row in rows] == [
@@ -226,6 +227,7 @@ def kill_in_each_step(data, folder):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment_of_every_step(data, finished, tmp_path):
     folder = str(tmp_path / "killed")
     assert len(kill_in_each_step(data, folder) & set(STEPS)) >= len(STEPS) - 2  # a step may be over before it is killed

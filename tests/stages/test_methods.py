@@ -161,6 +161,7 @@ def test_start_time_loss(data, pretrained, tmp_path):
     assert 0 < first < 1 and last > first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", (ATTENTION, ("--model=TransformerModel", "--hyperparameters=num_blocks=1,feed_forward_size=8")))
 def test_augmented_fine_tuning_goes_on_as_if_never_stopped(data, tmp_path, model):
     flags = ["--augment_reverse=0.5", "--augment_noise=0.1"]

@@ -37,6 +37,7 @@ def configs(name, hyperparameters, pattern, folder, stage, steps):
     return config.TrainConfig(str(folder), stage, pattern, max_steps=steps, save_steps=4, **values), model
 
 
+@pytest.mark.slow
 def test_context_model_end_to_end(pattern, tmp_path):
     model = pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 3))
     encoder = [np.array(w) for w in model.get_layer("context_encoder").weights]
@@ -64,6 +65,7 @@ def test_shared_encoder_is_trained_once(pattern, tmp_path, capsys):
     assert not (tmp_path / "segment").exists()
 
 
+@pytest.mark.slow
 def test_encoders_that_were_trained_elsewhere(pattern, tmp_path):
     pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "first", "pretrain", 2))
     run, model = configs("ContextAwareModel", CONTEXT, pattern, tmp_path / "second", "finetune", 2)
@@ -97,6 +99,7 @@ def loaded(folder):
     return trained.model, trained.config
 
 
+@pytest.mark.slow
 def test_submission_of_a_context_model(pattern, tmp_path):
     pretrain(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 1))
     finetune(*configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "finetune", 1))

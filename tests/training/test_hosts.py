@@ -4,6 +4,7 @@ import json
 import socket
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import commands
@@ -27,6 +28,7 @@ def head_kernel(folder):
     return reader.get_tensor(name)
 
 
+@pytest.mark.slow
 def test_two_hosts_equal_one(tmp_path):
     rng = np.random.default_rng(0)
     videos = [make_video(f"v{i:02d}", int(rng.integers(5, 30)), labels=[i % 7]) for i in range(30)]

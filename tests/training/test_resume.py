@@ -61,6 +61,7 @@ def kill_during(process, wait_for, number, delay):
     return "".join(printed)
 
 
+@pytest.mark.slow
 def test_sigkill_at_three_random_moments(arguments, tmp_path):
     assert commands.run("train", *arguments, f"--train_dir={tmp_path / 'whole'}") is None
     whole, newest = weights(tmp_path / "whole")
@@ -82,6 +83,7 @@ def test_sigkill_at_three_random_moments(arguments, tmp_path):
         np.testing.assert_array_equal(killed[name], value, err_msg=f"{name}, seed {seed}")
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_stops(arguments, tmp_path):
     process = commands.start("train", *arguments, f"--train_dir={tmp_path}")
     printed = kill_during(process, "training step 5/", signal.SIGTERM, 0.0)
