@@ -220,7 +220,10 @@ def test_a_config_says_nothing_without_a_source(name):
 
 
 @pytest.mark.usefixtures("no_random_weights")
-@pytest.mark.parametrize("name", sorted(RECIPES.values()))
+@pytest.mark.parametrize(
+    "name",  # two encoders at once take most of a gigabyte
+    [pytest.param(name, marks=pytest.mark.slow if name.startswith("aware_") else ()) for name in sorted(RECIPES.values())],
+)
 def test_recipe_builds(name):
     """The whole model where its size is checked; the others with small features and few classes, which is faster."""
     given = parse(name)
