@@ -172,11 +172,11 @@ def test_starter_flags_are_repeated_in_eval_and_inference(data, trained, tmp_pat
 
 
 def test_a_video_level_model_scores_segments(data, tmp_path, capsys):
-    folder = tmp_path / "moe"
+    folder = tmp_path / "logistic"
     assert (
         commands.run(
             "train",
-            "--model=MoeModel",
+            "--model=LogisticModel",
             "--feature_names=mean_rgb,mean_audio",
             "--feature_sizes=1024,128",
             f"--train_data_pattern={data['video']}",
@@ -265,7 +265,7 @@ def test_segments_of_named_classes_without_a_file(data, tmp_path, capsys, classe
     pattern, run = write_frame_shards(tmp_path / "data", [videos]), f"--train_dir={tmp_path / 'run'}"
     flags = ("--model=FrameLevelLogisticModel", "--feature_sizes=16,8", f"--num_classes={classes}", "--max_steps=1")
     assert commands.run("train", *flags, f"--train_data_pattern={pattern}", run) is None
-    assert commands.run("inference", "--segment_labels", f"--input_data_pattern={pattern}", run) is None
+    assert commands.run("inference", "--segment_labels", "--segment_max_pred=10", f"--input_data_pattern={pattern}", run) is None
     written = [int(line.split(",")[0]) for line in (tmp_path / "run" / "predictions.csv").read_text().splitlines()[1:]]
     assert written == list(range(5)) if classes == 5 else written == list(labels.default_segment_label_ids(3862))
     assert "Fetching" not in capsys.readouterr().out
