@@ -9,6 +9,7 @@ of 2015, its sound the sketch's; `yt8m` is that network in the form of 2015's fi
 import os
 import pathlib
 import re
+import sys
 import tempfile
 import time
 from fractions import Fraction
@@ -65,6 +66,8 @@ def _sounds(av, stream):
 
 def write_weights(folder):
     """A --weights_dir of random values: networks and matrices of the published sizes, in the published formats."""
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+    from tests.features.published import write_checkpoint
     from yt8m.features.vggish import SHAPES
 
     rng = np.random.default_rng(0)
@@ -75,23 +78,8 @@ def write_weights(folder):
     np.savez(os.path.join(folder, "vggish_pca_params.npz"), **matrices)
     values = {f"{name}/weights": 0.02 * rng.standard_normal(shape, np.float32) for name, shape in SHAPES.items()}
     values |= {f"{name}/biases": np.zeros(shape[-1], np.float32) for name, shape in SHAPES.items()}
-    _write_checkpoint(os.path.join(folder, "vggish_model.ckpt"), values)
+    write_checkpoint(os.path.join(folder, "vggish_model.ckpt"), values)
     _write_graph(os.path.join(folder, "classify_image_graph_def.pb"))
-
-
-def _write_checkpoint(path, values):
-    """A checkpoint of version 1."""
-    import tensorflow as tf
-
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        variables, feeds = {}, {}
-        for name, array in values.items():
-            start = tf.compat.v1.placeholder(tf.float32, array.shape)
-            variables[name] = tf.compat.v1.Variable(start, name=name, use_resource=False)
-            feeds[start] = array
-        session.run(tf.compat.v1.global_variables_initializer(), feeds)
-        saver = tf.compat.v1.train.Saver(variables, write_version=tf.compat.v1.train.SaverDef.V1)
-        saver.save(session, path, write_meta_graph=False, write_state=False)
 
 
 def _write_graph(path):

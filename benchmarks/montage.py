@@ -5,7 +5,7 @@ training, rated, held-out and test montages. Every row of a group has the same r
 benchmarks/montage_rows.py, chosen without the test part. A row is trained and measured once for each seed: what
 is done is kept in the work folder and not done again by the same version of the code; rows of other versions are not looked at.
 
-  python benchmarks/montage.py --data DIR                            all groups, 3 seeds: a night on two cores
+  python benchmarks/montage.py --data DIR                            all groups, 3 seeds; not yet run whole, hours on two cores
   python benchmarks/montage.py --data DIR --only phases context      some of them
   python benchmarks/montage.py --data DIR --json FILE                the rows, with each seed's values
   python benchmarks/montage.py --data DIR --quick                    tiny montages, a few steps, one seed: minutes

@@ -27,10 +27,10 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.files import replacing_folder, write_text
 from yt8m.readers.labels import SEGMENT_LABEL_IDS_FILE
-from yt8m.readers.records import Segments, Video, decode_video_features, encode_video, write_shard
+from yt8m.readers.records import decode_video_features, encode_video, write_shard
 from yt8m.sample import vocabulary
 from yt8m.sample.generator import AUDIO, RGB
-from yt8m.segments import SEGMENT_SIZE
+from yt8m.sample.sample import record_of
 
 VERSION = 1  # of the generator: another number makes new montages
 MANIFEST = "montages.json"
@@ -196,19 +196,9 @@ def _write_shards(folder, split, shard, videos):
         return folder / _PATHS[key].replace("*", f"{shard:04d}")
 
     known = split != "test"
-    write_shard(path(f"{split}_pattern"), [encode_video(_record(video, known, known)) for video in videos])
+    write_shard(path(f"{split}_pattern"), [encode_video(record_of(video, known, known)) for video in videos])
     if not known:
-        write_shard(path("test_ratings_pattern"), [encode_video(_record(video, True, False, frames=False)) for video in videos])
-
-
-def _record(video, rated, labelled, frames=True):
-    """A Montage as it is written."""
-    segments = None
-    if rated and video.ratings:
-        starts, classes, scores = (np.array(column) for column in zip(*video.ratings))
-        segments = Segments(starts, starts + SEGMENT_SIZE, classes, scores.astype(np.float32))
-    features = {"rgb": video.frames[:, :RGB], "audio": video.frames[:, RGB:]} if frames else {}
-    return Video(video.id, features, video.labels if labelled else np.zeros(0, np.int64), segments)
+        write_shard(path("test_ratings_pattern"), [encode_video(record_of(video, True, False, frames=False)) for video in videos])
 
 
 def _write_tables(folder, place, world, counts, names):

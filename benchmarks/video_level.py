@@ -5,7 +5,7 @@ on, the others are trained on. The last step's weights count. "plain" rows are t
 .01, 14 epochs; the others with configs/video_level.flags and the flags that ROWS names. The recipe was chosen on that eighth,
 with one seed, so that its lead there flatters it: --eval_data judges the same models on other videos.
 
-  PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR                     3 seeds of every row: a night on two cores
+  PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR            every row, 3 seeds; not yet run whole, hours on two cores
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --work DIR          the same; what is in --work is not run again
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only recipe --eval_data 'OTHER/*.tfrecord'
 """

@@ -131,9 +131,8 @@ class MlpModel(VideoModel):
         x = layers.Dropout(self.input_dropout, name="input_dropout")(x)
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         for number in range(1, self.num_layers + 1):
-            x = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name=f"hidden_{number}")(
-                x
-            )  # [B, H]
+            dense = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name=f"hidden_{number}")
+            x = dense(x)  # [B, H]
             x = layers.BatchNormalization(name=f"norm_{number}", **norm)(x)
             x = layers.Activation(self.activation, name=f"activation_{number}")(x)
             if self.gating:

@@ -116,7 +116,7 @@ def _epoch_rows(spec, files, order, seed, shuffle_shards, advance):
             of_shards.append(shard_rows(spec, files, shard))
             advance()
         rows, random = np.concatenate(of_shards), np.random.default_rng([*seed, group])
-        if getattr(spec, "class_balance", 0) and len(rows):
+        if spec.class_balance and len(rows):
             yield random.choice(rows, len(rows), p=chances(spec, files, rows))
         else:
             yield random.permutation(rows)

@@ -50,6 +50,7 @@ class DataSpec:
     pattern_flag: str = "data_pattern"
 
     segment_labels = by_video = context = False
+    class_balance = 0.0
 
     def __post_init__(self):
         if type(self) is DataSpec:

@@ -253,9 +253,9 @@ def _write_shards(folder, split, shard, videos):
         return folder / _PATHS[key].replace("*", f"{shard:04d}")
 
     known = split != "test"
-    write_shard(path(_FRAMES_OF[split]), [encode_video(_record(video, rated=known, labelled=known)) for video in videos])
+    write_shard(path(_FRAMES_OF[split]), [encode_video(record_of(video, rated=known, labelled=known)) for video in videos])
     if not known:
-        ratings = [_record(video, rated=True, labelled=False, frames=False) for video in videos]
+        ratings = [record_of(video, rated=True, labelled=False, frames=False) for video in videos]
         write_shard(path("test_ratings_pattern"), [encode_video(video) for video in ratings])
     if split in _MEANS_OF:
         means = [dequantise(video.frames).mean(axis=0) for video in videos]
@@ -265,8 +265,13 @@ def _write_shards(folder, split, shard, videos):
         ])  # fmt: skip
 
 
-def _record(video, rated, labelled, frames=True):
-    """A MadeVideo as it is written."""
+def record_of(video, rated, labelled, frames=True):
+    """A made video as it is written, a records.Video.
+
+    Args:
+        video: generator.MadeVideo, or what has its id, frames uint8 [T, 1152], labels and ratings.
+        rated, labelled, frames: whether its ratings, its labels and its frames are written.
+    """
     from yt8m.readers.records import Segments, Video
 
     segments = None
