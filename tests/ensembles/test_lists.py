@@ -27,6 +27,18 @@ def test_a_repeated_segment_counts_once():
     assert ensemble_lists.rank_average(lists, (1, 1), 9).tolist() == ["b:0", "a:0"]
 
 
+def test_hyperbolic_points_favour_the_top_of_lists(tmp_path):
+    lists = [np.array(["a:0", "b:0", "c:0"]), np.array(["c:0", "b:0", "a:0"]), np.array(["c:0"])]
+    points = {"a:0": 2 / 2 + 2 / 4, "b:0": 2 / 3 + 2 / 3, "c:0": 2 / 4 + 2 / 2 + 5 * 2 / 2}
+    expected = sorted(points, key=points.get, reverse=True)
+    assert ensemble_lists.rank_average(lists, (1, 1, 5), 9, half_rank=2).tolist() == expected == ["c:0", "a:0", "b:0"]
+    for name, ranked in zip("ab", lists):
+        (tmp_path / f"{name}.csv").write_text(f"30,{' '.join(ranked)}\n")
+    flags = ["--method=hyperbolic", "--half_rank=2", f"--output_file={tmp_path}/out.csv"]
+    run(tmp_path / "a.csv", tmp_path / "b.csv", *flags)
+    assert read(tmp_path / "out.csv") == {30: ["a:0", "c:0", "b:0"]}
+
+
 def test_bad_submissions(tmp_path):
     (tmp_path / "a.csv").write_text("30,abcd:0\n4,abcd:0\n")
     (tmp_path / "b.csv").write_text("30,abcd:0\n4,abcd\n")

@@ -8,6 +8,7 @@ from tests.ensembles.rows import LABELS, NAMES, draw, expected_lists, read, run,
 from yt8m.ensembles import measures
 from yt8m.ensembles import members as ensemble_members
 from yt8m.ensembles import stores as ensemble_stores
+from yt8m.readers.stores import open_store
 
 
 @pytest.mark.parametrize("dtype, levels", [("uint16", 4), ("uint16", None), ("float16", 4), ("float16", None)])
@@ -42,3 +43,27 @@ def test_a_float16_that_rounding_put_below_zero_ranks_as_zero(tmp_path):
 def test_ranks_of_one_row():
     counts = np.array([[0, 1, 0]], np.uint32)
     assert measures._twice_the_rows_above(counts, 1).tolist() == [0, 0, 0]
+
+
+def test_hyperbolic_points_of_stores(tmp_path):
+    scores = [draw(seed, 4) for seed in range(2)]
+    folders = [write_store(tmp_path / f"run{k}", of_run) for k, of_run in enumerate(scores)]
+    run(*folders, "--method=hyperbolic", "--half_rank=3", "--weights=1,2", f"--output_file={tmp_path}/out.csv")
+    points = [3 / (3 + len(NAMES) - rankdata(stored(of_run), axis=0)) for of_run in scores]
+    assert read(tmp_path / "out.csv") == expected_lists(np.round((points[0] + 2 * points[1]) / 3, 12), len(NAMES))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float16"])
+def test_a_geometric_mean_is_the_weighted_product(tmp_path, dtype):
+    scores = [draw(seed) for seed in range(3)]
+    scores[0][3] = 0
+    folders = [write_store(tmp_path / f"run{k}", of_run, dtype=dtype) for k, of_run in enumerate(scores)]
+    weights, output = (0.3, 0.3, 0.4), tmp_path / "mean"
+    run(*folders, "--method=geometric", "--weights=0.3,0.3,0.4", f"--scores_output={output}")
+    values = [np.float64(np.float16(of_run)) if dtype == "float16" else stored(of_run) / 9999 for of_run in scores]
+    expected = np.prod([np.maximum(value, 1e-7) ** weight for value, weight in zip(values, weights)], axis=0)
+    store = open_store(output)
+    assert store.config.run["method"] == "geometric"
+    written = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    np.testing.assert_allclose(written, expected, atol=6e-5, rtol=1e-3)
+    np.testing.assert_allclose(written[3], np.maximum(expected[3], 0), atol=6e-5)

@@ -7,10 +7,12 @@ from yt8m import config as configs
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import origin
+from yt8m.flags.candidates import FILTERS
 from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, named, workers
+from yt8m.scoring.candidates import CandidateRules, ProposedVideos
 from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.infer import Member
 from yt8m.training import bundle, restore
@@ -56,7 +58,7 @@ def inference(**given):
     check_origin(members, job.pattern)
     scorer, names = _scorer(given, members), _names(given, first.config)
     if given.get("segment_labels"):
-        infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000))
+        infer.rank_segments(scorer, job, given.get("segment_max_pred", 100_000), proposed_videos(given))
         _write_names(output, names, segments=True)
         _say_next(job, sample, folders[0])
     else:
@@ -87,6 +89,11 @@ def check(given):
     merge = bool(given.get("merge_workers"))
     if [merge, "worker_index" in given].count(True) != ("num_workers" in given):
         raise UserError("--num_workers goes with one of --worker_index and --merge_workers. Give it and one of these, or none.")
+    proposed = proposed_videos(given)
+    if proposed and (not given.get("segment_labels") or merge or "worker_index" in given):
+        raise UserError("--video_scores proposes the segments that are ranked, by one worker. Give --segment_labels, no workers.")
+    if proposed and (not given.get("scores_output") or given.get("output_file") == ""):
+        raise UserError("--video_scores ranks what is in a store into a CSV. Give --scores_output and an --output_file as well.")
     if given.get("names") and (given.get("output_file") == "" or "worker_index" in given):
         raise UserError("--names goes with the --output_file of one worker, or with --merge_workers. Leave it out.")
     if given.get("vocabulary_file") and not given.get("names"):
@@ -105,6 +112,22 @@ def restored(given, folders):
     trained = [restore.newest(*where, sources.expected(given)) for where in zip(folders, checkpoints)]
     paths = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
     return trained[0], [Member(run.model, run.config, *rest) for run, *rest in zip(trained, weights, paths)]
+
+
+def proposed_videos(given):
+    """The ProposedVideos that flags ask for, or None.
+
+    Raises:
+        UserError: a value out of range, or flags that do nothing without --video_scores.
+    """
+    asked = [flag.name for flag in FILTERS.flags if given.get(flag.name)]
+    if not given.get("video_scores"):
+        if asked:
+            raise UserError(f"--{asked[0]} is for the scores of whole videos. Give --video_scores as well, or leave it out.")
+        return None
+    names = ("candidate_classes", "candidate_score", "candidate_videos", "candidate_segments", "video_exponent")
+    rules = CandidateRules(*(given.get(name, 0) for name in names))
+    return ProposedVideos(rules, *(os.path.expanduser(given.get(name, "")) for name in ("video_scores", "fill_scores")))
 
 
 def check_origin(members, pattern):

@@ -8,7 +8,7 @@ import numpy as np
 from yt8m.ensembles import comparison
 from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
-from yt8m.ensembles.measures import Probabilities, Ranks
+from yt8m.ensembles.measures import HALF_RANK, HyperbolicRanks, LogProbabilities, Probabilities, Ranks
 from yt8m.ensembles.members import MemberStores
 from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
 from yt8m.errors import UserError
@@ -18,7 +18,8 @@ from yt8m.progress import track
 from yt8m.readers import labels
 from yt8m.scoring import submission
 
-METHODS = ("mean", "rank")
+MEASURES = {"mean": Probabilities, "geometric": LogProbabilities, "rank": Ranks, "hyperbolic": HyperbolicRanks}
+OF_RANKS = ("rank", "hyperbolic")
 
 
 def run(args):
@@ -36,10 +37,10 @@ def of_stores(args, ids):
     if members.kind == "videos" and args.output_file:
         raise UserError("--output_file: the members hold scores of videos, a submission has segments. Use --scores_output.")
     weights, without = _weights(args, members)
-    measure = (Probabilities if args.method == "mean" else Ranks)(members)
+    measure = MEASURES[args.method](members, *_half_rank(args))
     if args.eval_data_pattern:
         comparison.show(_compared_stores(args, members, measure, weights, without), args.report_output)
-    store = ensemble_store(members, weights, args.scores_output) if args.scores_output else None
+    store = ensemble_store(members, weights, args.scores_output, args.method) if args.scores_output else None
     blocks = averaged_blocks(members, measure, weights, store)
     if args.output_file:
         count = write_best(blocks, members.label_ids, args.output_file, args.max_pred)
@@ -48,7 +49,8 @@ def of_stores(args, ids):
         for _ in blocks:
             pass
     if store:
-        print(f"Wrote {args.scores_output}: the mean of {len(args.members)} members, {len(members.shards)} shards.")
+        what = "geometric mean" if args.method == "geometric" else "mean"
+        print(f"Wrote {args.scores_output}: the {what} of {len(args.members)} members, {len(members.shards)} shards.")
 
 
 def of_lists(args, ids):
@@ -59,14 +61,15 @@ def of_lists(args, ids):
         weights = ensemble_weights.read(args.weights, lists.label_ids, [None] * count)
     else:
         weights = ensemble_weights.parse(args.weights, count, len(lists.label_ids))
+    half_rank = next(iter(_half_rank(args)), None)
     evaluation = None
     if args.eval_data_pattern:
         ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern", ids)
-        evaluation = Evaluation(ratings, count, args.max_pred)
+        evaluation = Evaluation(ratings, count, args.max_pred, half_rank)
 
     def ranked():
         for (label, of_members), of_class in zip(track(lists, "Ranking", "classes", len(lists.label_ids)), weights.T):
-            best = rank_average(of_members, of_class, args.max_pred)
+            best = rank_average(of_members, of_class, args.max_pred, half_rank)
             if evaluation:
                 evaluation.add(label, of_members, of_class, best)
             yield best
@@ -179,6 +182,11 @@ def _warning(args):
 # ---------------------------------------------------------------- checks
 
 
+def _half_rank(args):
+    """(half_rank,) of hyperbolic points, () of other methods."""
+    return (HALF_RANK if args.half_rank is None else args.half_rank,) if args.method == "hyperbolic" else ()
+
+
 def _are_stores(paths):
     """Whether the members are folders of scores, not submission files."""
     for path in paths:
@@ -198,20 +206,26 @@ def _are_stores(paths):
 
 def _check(args, stores):
     """Flags that are out of range, or do not go together."""
-    if args.method not in METHODS:
-        raise UserError(f"--method={args.method}: use one of {', '.join(METHODS)}.")
+    if args.method not in MEASURES:
+        raise UserError(f"--method={args.method}: use one of {', '.join(MEASURES)}.")
+    if args.half_rank is not None and args.method != "hyperbolic":
+        raise UserError(f"--half_rank={args.half_rank:g} is of --method=hyperbolic. Give that method, or leave it out.")
+    if args.half_rank is not None and not 0 < args.half_rank < math.inf:
+        raise UserError(f"--half_rank={args.half_rank:g}: use a rank above 0.")
     if args.max_pred < 1:
         raise UserError(f"--max_pred={args.max_pred}: use 1 or more.")
     if not 0 <= args.fit_prior < math.inf:
         raise UserError(f"--fit_prior={args.fit_prior}: use a number of ratings from 0 up.")
-    if not stores and args.method == "mean":
-        raise UserError("--method=mean needs scores, which submission files do not hold. Use --method=rank.")
+    if not stores and args.method not in OF_RANKS:
+        raise UserError(f"--method={args.method} needs scores, which submission files do not hold. Use --method=rank.")
     if not stores and (args.scores_output or args.fit_on):
         flag = "scores_output" if args.scores_output else "fit_on"
         raise UserError(f"--{flag} needs scores, which submission files do not hold. Name folders of scores.")
-    if args.method == "rank" and (args.scores_output or args.fit_on):
+    if args.method in OF_RANKS and (args.scores_output or args.fit_on):
         flag = "scores_output" if args.scores_output else "fit_on"
         raise UserError(f"--{flag} is for probabilities, not for ranks. Use --method=mean.")
+    if args.method == "geometric" and args.fit_on:
+        raise UserError("--fit_on fits the weights of a mean, not of a geometric mean. Use --method=mean, or give --weights.")
     if args.fit_on and args.weights:
         raise UserError("--fit_on finds the weights that --weights gives. Leave one of them out.")
     for flag, needed in (("weights_output", "fit_on"), ("report_output", "eval_data_pattern")):

@@ -35,7 +35,7 @@ class Comparison:
     """The comparison of an ensemble with its members.
 
     Attributes:
-        method: "mean" or "rank".
+        method: "mean", "geometric", "rank" or "hyperbolic".
         title: what was measured, on what.
         ensemble: its Figures.
         members: list of MemberComparison.
@@ -89,7 +89,7 @@ def compared_stores(members, measure, weights, without, ratings):
 
     Args:
         members: members.MemberStores.
-        measure: measures.Probabilities or measures.Ranks.
+        measure: one of ensembles.measures.
         weights: float64 [K, C].
         without: function of k that gives the weights without member k, or None where nothing weighs.
         ratings: metrics.segments.Ratings, read from --eval_data_pattern.

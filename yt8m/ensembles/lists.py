@@ -69,16 +69,17 @@ class _Classes:
             pass
 
 
-def rank_average(lists, weights, n):
+def rank_average(lists, weights, n, half_rank=None):
     """One ranked list from several.
 
-    The r-th of a list, counted from 0, gets weight * (1 - r / size) points, size being the longest list's length; what a
-    list lacks gets none from it. Ties: what appears first, list after list.
+    The r-th of a list, counted from 0, gets weight * (1 - r / size) points, size being the longest list's length, or weight *
+    half_rank / (half_rank + r); what a list lacks gets none from it. Ties: what appears first, list after list.
 
     Args:
         lists: K arrays of segments (any hashable values), the best first; of a repeated one the first counts.
         weights: [K].
         n: segments to return at most; without points none is.
+        half_rank: of the hyperbolic points; None: the points fall by the same from rank to rank.
 
     Returns:
         array of segments.
@@ -89,7 +90,8 @@ def rank_average(lists, weights, n):
         part = pd.Series(codes[begin : begin + len(ranked)])
         begin += len(ranked)
         first = ~part.duplicated().to_numpy()
-        points[part.to_numpy()[first]] += weight * (size - np.flatnonzero(first))
+        ranks = np.flatnonzero(first)
+        points[part.to_numpy()[first]] += weight * (size - ranks if half_rank is None else half_rank / (half_rank + ranks))
     best = np.argsort(-points, kind="stable")[:n]
     return segments[best[points[best] > 0]]
 
@@ -101,10 +103,11 @@ class Evaluation:
         ratings: metrics.segments.Ratings.
         num_members: K.
         n: segments a class that count.
+        half_rank: as in rank_average.
     """
 
-    def __init__(self, ratings, num_members, n):
-        self._ratings, self._n = ratings, n
+    def __init__(self, ratings, num_members, n, half_rank=None):
+        self._ratings, self._n, self._half_rank = ratings, n, half_rank
         self._rated = {}
         for segment, label in zip(ratings.segment_ids.tolist(), ratings.classes.tolist()):
             self._rated.setdefault(label, set()).add(segment)
@@ -120,7 +123,7 @@ class Evaluation:
             self._alone[k][label] = self._only_rated(label, of_member)
             others = [i for i in range(len(lists)) if i != k]
             if others:
-                ranked = rank_average([lists[i] for i in others], [weights[i] for i in others], self._n)
+                ranked = rank_average([lists[i] for i in others], [weights[i] for i in others], self._n, self._half_rank)
                 self._without[k][label] = self._only_rated(label, ranked)
 
     def result(self):

@@ -1,10 +1,13 @@
-"""What an ensemble's mean is taken of: probabilities, or ranks."""
+"""What an ensemble's mean is taken of: probabilities, their logarithms, ranks, or points for ranks."""
 
 import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.readers.quantiser import HIGHEST
+
+LEAST_PROBABILITY = 1e-7  # what a lower one is taken for in a geometric mean
+HALF_RANK = 6.06  # of the hyperbolic points: the 9th place's, for members of an ensemble
 
 
 class Probabilities:
@@ -22,6 +25,32 @@ class Probabilities:
     def of(self, k, values, columns):
         """Member k's stored values [n, C] (columns: 0 to C - 1) or [n] (columns int [n]) in these units."""
         return values if self._factors[k] == 1 else values * self._factors[k]
+
+    @staticmethod
+    def score(mean):
+        """The ensemble's score where its mean is `mean`, float64 [...]."""
+        return mean
+
+
+class LogProbabilities(Probabilities):
+    """The logarithms of the scores: their weighted mean is that of a weighted geometric mean, prod p_k^w_k with weights of sum 1.
+
+    A score below 1e-7, a stored 0 say, is taken for 1e-7.
+
+    Source: the ensemble of the third place of 2019 (R. Lin).
+    """
+
+    def __init__(self, members):
+        super().__init__(members)
+        self._unit, self.unit = self.unit, 1
+
+    def of(self, k, values, columns):
+        probabilities = np.divide(super().of(k, values, columns), self._unit, dtype=np.float64)
+        return np.log(np.maximum(probabilities, LEAST_PROBABILITY))
+
+    @staticmethod
+    def score(mean):
+        return np.exp(mean)
 
 
 class Ranks:
@@ -57,12 +86,31 @@ class Ranks:
     def _places(self, k, values, columns):
         return columns * self._levels[k] + values.view(np.uint16)
 
+    score = staticmethod(Probabilities.score)
+
+
+class HyperbolicRanks(Ranks):
+    """Points w0 / (w0 + r) for rank r of a class, from 0, ties their mean: they favour the top of lists, as average precision does.
+
+    Args:
+        half_rank: w0, the rank that gets half a point.
+
+    Source: the ensemble of the 9th place of 2019.
+    """
+
+    def __init__(self, members, half_rank=HALF_RANK):
+        super().__init__(members)
+        self._half_rank, self.unit = half_rank, 1
+
+    def of(self, k, values, columns):
+        return self._half_rank / (self._half_rank - super().of(k, values, columns) / 2)
+
 
 def average(measure, values, weights, columns):
     """The weighted mean over members.
 
     Args:
-        measure: Probabilities or Ranks.
+        measure: Probabilities, or another of this file.
         values: K arrays [n, C], or [n].
         weights: float64 [K, C].
         columns: int [C], the classes; or [n], the class of each value.
@@ -75,7 +123,7 @@ def average(measure, values, weights, columns):
         np.multiply(measure.of(k, stored, columns), weights[k][columns], out=term)
         total += term
     total /= weights.sum(axis=0)[columns] * measure.unit
-    return total.astype(np.float32)
+    return measure.score(total).astype(np.float32)
 
 
 def _twice_the_rows_above(counts, num_rows):

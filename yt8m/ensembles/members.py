@@ -6,6 +6,7 @@ import pandas as pd
 from yt8m.errors import UserError
 from yt8m.folders import short_names
 from yt8m.readers.stores import open_store
+from yt8m.scoring.video_scores import columns_of
 
 ROWS_AT_A_TIME = 512  # [512, 1000] float64 stays in the caches
 
@@ -118,17 +119,7 @@ class MemberStores:
 
     def _columns_of(self, folder, store):
         """What selects the wanted classes: a slice where these are the store's own, in its order."""
-        stored = list(store.config.label_ids)
-        if stored == self.label_ids:
-            return slice(None)
-        column = {label: index for index, label in enumerate(stored)}
-        missing = [label for label in self.label_ids if label not in column]
-        if missing:
-            raise UserError(
-                f"{folder}: no scores of {len(missing)} of the {len(self.label_ids)} classes ({missing[0]}, ...). "
-                "Name classes that all members predict in --segment_label_ids_file."
-            )
-        return np.array([column[label] for label in self.label_ids])
+        return slice(None) if list(store.config.label_ids) == self.label_ids else columns_of(folder, store, self.label_ids)
 
     def _common_shards(self):
         shards = self.stores[0].shards()

@@ -31,8 +31,8 @@ def averaged_blocks(members, measure, weights, store=None):
                 yield ids, starts, scores
 
 
-def ensemble_store(members, weights, folder):
-    """The ScoreStore to write the mean to: kind and classes of the members, dtype of the first.
+def ensemble_store(members, weights, folder, method="mean"):
+    """The ScoreStore to write the mean (method: "mean" or "geometric") to: kind and classes of the members, dtype of the first.
 
     Raises:
         UserError: the folder is a member's, or holds the scores of another run.
@@ -40,7 +40,7 @@ def ensemble_store(members, weights, folder):
     if os.path.realpath(folder) in map(os.path.realpath, members.folders):
         raise UserError(f"--scores_output={folder} is a member of the ensemble. Name another folder.")
     kept = weights[:, 0] if (weights == weights[:, :1]).all() else weights.T
-    run = {"ensemble": members.runs, "method": "mean", "weights": kept.tolist()}
+    run = {"ensemble": members.runs, "method": method, "weights": kept.tolist()}
     first = members.stores[0].config
     return create_store(folder, StoreConfig(members.kind, tuple(members.label_ids), first.dtype, members.segment_size, run))
 

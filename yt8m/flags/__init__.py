@@ -1,6 +1,6 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
-from yt8m.flags import card, model, output, scoring, timeline
+from yt8m.flags import candidates, card, fusion, model, output, scoring, timeline
 from yt8m.flags.data import FEATURES as DATA_FEATURES
 from yt8m.flags.data import data
 from yt8m.flags.features import FEATURES
@@ -10,7 +10,7 @@ from yt8m.flags.sample import SAMPLE
 from yt8m.flags.table import read
 from yt8m.flags.training import TRAINING
 
-__all__ = ["CARD", "EVAL", "EXPORT", "FEATURES", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TIMELINE", "TRAIN", "read"]
+__all__ = ["CARD", "EVAL", "EXPORT", "FEATURES", "FUSE", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TIMELINE", "TRAIN", "read"]
 
 TRAIN = (
     data("train_data_pattern", "eval_data_pattern"),
@@ -28,6 +28,7 @@ INFERENCE = (
     scoring.BUNDLE,
     scoring.ENSEMBLE,
     scoring.STORE,
+    candidates.CANDIDATES,
     scoring.WORKERS,
     output.TRAINED,
 )
@@ -44,3 +45,4 @@ TIMELINE = (
 SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)
 EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)
 CARD = (card.CARD, card.JUDGING, output.TRAINED)
+FUSE = (fusion.SCORES, fusion.FITTING, fusion.OUTPUT, candidates.FILTERS)

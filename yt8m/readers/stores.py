@@ -111,9 +111,13 @@ class StoredScores:
 
     def videos(self):
         """The ids of the videos, each as often as there are videos of that id."""
+        return self.ids[self.first_rows()]
+
+    def first_rows(self):
+        """The first row of each video, int64, rising."""
         if self.starts is None or not len(self.ids):
-            return self.ids
-        return self.ids[np.append(True, (self.ids[1:] != self.ids[:-1]) | (self.starts[1:] <= self.starts[:-1]))]
+            return np.arange(len(self.ids))
+        return np.flatnonzero(np.append(True, (self.ids[1:] != self.ids[:-1]) | (self.starts[1:] <= self.starts[:-1])))
 
 
 class ScoreStore:

@@ -2,13 +2,11 @@
 
 import os
 
-import numpy as np
-
 from yt8m.errors import UserError
-from yt8m.scoring import submission, workers
-from yt8m.scoring.scan import Job, Scan
+from yt8m.scoring import candidates, submission, workers
+from yt8m.scoring.ranking import Ranking
+from yt8m.scoring.scan import Job, Scan, stored_blocks
 from yt8m.scoring.scorer import Member, Scorer
-from yt8m.scoring.topk import TopSegments
 
 
 def segments(model, config, pattern, output_file, label_ids=None, max_pred=100_000, batch_size=128):
@@ -34,13 +32,14 @@ def videos(model, config, pattern, output_file, top_k=20, batch_size=128):
     rank_classes(Scorer([Member(model, config)], "videos"), Job(pattern, output_file, batch_size), top_k)
 
 
-def rank_segments(scorer, job, max_pred=100_000):
+def rank_segments(scorer, job, max_pred=100_000, proposed=None):
     """Scores segments, into the job's store, and writes every class's best ones to its CSV or to a worker's partial result.
 
     Args:
         scorer: Scorer of segments.
-        job: Job.
+        job: Job; with `proposed` it has a store, a CSV and no worker.
         max_pred: segments a class.
+        proposed: candidates.ProposedVideos, which propose the segments that are ranked; None: all are.
 
     Raises:
         UserError: an output that cannot be written, before anything is scored; a store of another run; bad shards.
@@ -48,6 +47,9 @@ def rank_segments(scorer, job, max_pred=100_000):
     scan, label_ids = Scan(scorer, job), scorer.label_ids
     if not job.output_file:
         scan.run()
+        return
+    if proposed:
+        _rank_candidates(scan, job, label_ids, max_pred, proposed)
         return
     ranking = Ranking(len(label_ids), max_pred)
 
@@ -71,6 +73,25 @@ def rank_segments(scorer, job, max_pred=100_000):
         print(f"Wrote {path}: the best segments of {len(label_ids)} classes among {len(ranking):,} of this worker's shards.")
 
 
+def _rank_candidates(scan, job, label_ids, max_pred, proposed):
+    """Writes the CSV of what is ranked in two steps, from the job's store."""
+    total = 0
+
+    def ranked():
+        nonlocal total
+        scan.run()
+        shards = [os.path.basename(path) for path in scan.files]
+        ranking = candidates.candidate_ranking(scan.store, shards, label_ids, proposed, max_pred)
+        for shard in shards:
+            for ids, starts, scores in stored_blocks(scan.store.read(shard)):
+                ranking.add(ids, starts, candidates.logarithms(scores))
+        total = len(ranking)
+        yield from ranking.names()
+
+    submission.write_submission(job.output_file, label_ids, ranked(), max_pred)
+    print(f"Wrote {job.output_file}: the best candidates of {len(label_ids)} classes among {total:,} segments.")
+
+
 def rank_classes(scorer, job, top_k=20):
     """Scores videos, into the job's store, and writes every video's best top_k classes to its CSV.
 
@@ -87,38 +108,3 @@ def rank_classes(scorer, job, top_k=20):
     with submission.write_video_predictions(job.output_file, scorer.label_ids, top_k) as write:
         sizes = scan.run(lambda ids, starts, scores: write(ids, scores))
     print(f"Wrote {job.output_file}: the best {min(top_k, len(scorer.label_ids))} classes of {sizes.sum():,} videos.")
-
-
-class Ranking:
-    """The best segments of every class so far, and what they are called; equal scores go by the order of the segments.
-
-    Args:
-        num_classes: C.
-        max_pred: segments a class.
-
-    Attributes:
-        best: TopSegments; a segment's index is its place in the order in which they came.
-    """
-
-    def __init__(self, num_classes, max_pred):
-        self.best = TopSegments(num_classes, max_pred)
-        self._ids, self._starts = [], []
-
-    def __len__(self):
-        return len(self._ids)
-
-    def add(self, ids, starts, scores):
-        """Adds segments: ids str [n], starts int [n], scores float [n, C]."""
-        self.best.update(scores, len(self))
-        self._ids += ids.tolist()
-        self._starts += starts.tolist()
-
-    def segments(self):
-        """What was added: ids str [N], starts int64 [N]."""
-        return np.array(self._ids, str), np.array(self._starts, np.int64)
-
-    def names(self):
-        """Yields each class's best segments, as arrays of `<id>:<start>`."""
-        names = np.array([f"{name}:{start}" for name, start in zip(self._ids, self._starts)], str)
-        for index in range(self.best.num_classes):
-            yield names[self.best.top(index)[0]]

@@ -68,13 +68,14 @@ class Scan:
     Attributes:
         files: all shards, sorted; a worker scores some of them.
         made_by: what determines the scores, in JSON's types.
+        store: the ScoreStore of the job's scores_output, or None.
 
     Raises:
         UserError: no shard, two of one name for one store, or a store of another run.
     """
 
     def __init__(self, scorer, job):
-        self._scorer, self._job, self._store = scorer, job, None
+        self._scorer, self._job, self.store = scorer, job, None
         self._rows, self._videos, self._left_out, self._without, self._start = 0, 0, 0, 0, time.monotonic()
         self._ids = [np.zeros(0, np.int64)]  # hashes of the videos' ids
         self.files = match_files(job.pattern, "input_data_pattern")
@@ -82,7 +83,7 @@ class Scan:
         if job.scores_output:
             check_basenames(self.files)
             config = StoreConfig(scorer.kind, scorer.label_ids, job.scores_dtype, SEGMENT_SIZE, self.made_by)
-            self._store = create_store(job.scores_output, config)
+            self.store = create_store(job.scores_output, config)
 
     def run(self, keep=None):
         """Scores the shards, or reads their scores where the store has them.
@@ -99,7 +100,7 @@ class Scan:
         """
         index, count = self._job.worker or (0, 1)
         mine = self.files[index::count]
-        done = {path for path in mine if self._store and self._store.has(path)}
+        done = {path for path in mine if self.store and self.store.has(path)}
         if done:
             print(f"{len(done)} of {len(mine)} shards are in {self._job.scores_output} already.")
         todo = [path for path in mine if path not in done]
@@ -124,7 +125,7 @@ class Scan:
         """Scores a shard, into the store if there is one; returns its rows."""
         size, count = _size(path), 0
         left = size
-        with self._store.writer(path) if self._store else contextlib.nullcontext() as writer:
+        with self.store.writer(path) if self.store else contextlib.nullcontext() as writer:
             for batch in batches:
                 videos = np.array([name.decode() for name in batch["ids"].numpy()], object)
                 rows, starts, scores = self._scorer.scores(batch)
@@ -147,12 +148,11 @@ class Scan:
 
     def _read(self, path, put):
         """Takes a shard's scores from the store, or only checks it where there is no `put`; returns its rows."""
-        stored = self._store.read(path)
+        stored = self.store.read(path)
         self._check_videos(stored.ids, path)
         self._note(stored.videos())
-        for begin in range(0, len(stored.ids) if put else 0, _STORED_ROWS_AT_A_TIME):
-            rows = slice(begin, begin + _STORED_ROWS_AT_A_TIME)
-            put(stored.ids[rows], None if stored.starts is None else stored.starts[rows], stored.scores(rows))
+        for block in stored_blocks(stored) if put else ():
+            put(*block)
         return len(stored.ids)
 
     def _note(self, ids):
@@ -177,8 +177,8 @@ class Scan:
             raise UserError(f"no record in --input_data_pattern='{self._job.pattern}': the shards are empty. Give other shards.")
         seconds = max(time.monotonic() - self._start, 1e-9)
         print(f"{self._rows:,} {self._scorer.kind} in {seconds:.1f} s ({self._rows / seconds:,.0f} a second)", flush=True)
-        if self._store:
-            print(f"Scores: {self._job.scores_output} has {len(self._store.shards()):,} shards.")
+        if self.store:
+            print(f"Scores: {self._job.scores_output} has {len(self.store.shards()):,} shards.")
         ids = np.concatenate(self._ids)
         repeated = len(ids) - len(np.unique(ids))
         if repeated:
@@ -188,6 +188,13 @@ class Scan:
                 f"Left out at the videos' beginnings and ends: {self._left_out:,} segments; {self._without:,} of "
                 f"{self._videos:,} videos have none left" + (" (of the shards scored now)." if some_were_done else ".")
             )
+
+
+def stored_blocks(stored):
+    """Yields (ids str [n], starts int [n] or None, scores float32 [n, C]) of StoredScores, in their order."""
+    for begin in range(0, len(stored.ids), _STORED_ROWS_AT_A_TIME):
+        rows = slice(begin, begin + _STORED_ROWS_AT_A_TIME)
+        yield stored.ids[rows], None if stored.starts is None else stored.starts[rows], stored.scores(rows)
 
 
 class _OneBehind:

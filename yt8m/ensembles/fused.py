@@ -1,0 +1,153 @@
+"""Fused scores from a store of segments and one of videos: of rated pairs, and of all rows."""
+
+import contextlib
+import os
+
+import numpy as np
+import pandas as pd
+
+from yt8m.ensembles import fusion as fusions
+from yt8m.ensembles.members import row_names
+from yt8m.errors import UserError
+from yt8m.progress import track
+from yt8m.readers.quantiser import decode_scores
+from yt8m.readers.stores import StoreConfig, create_store, open_store
+from yt8m.scoring.video_scores import VideoScores, columns_of
+
+ROWS_AT_A_TIME = 512  # a few more where a video goes on
+
+
+class FusedStores:
+    """A store of segments and, where there is one, the store of their videos' scores.
+
+    Args:
+        folder: store of segments.
+        video_folder: store of videos; "": none.
+        label_ids: the classes that are wanted; None: all of the first store.
+
+    Attributes:
+        folder, video_folder, store, label_ids, shards.
+
+    Raises:
+        UserError: no such stores, or one that lacks a wanted class.
+    """
+
+    def __init__(self, folder, video_folder="", label_ids=None):
+        self.folder, self.video_folder, self.store = folder, video_folder, open_store(folder)
+        if self.store.config.kind != "segments":
+            raise UserError(f"--scores={folder} holds scores of videos. Name a store of segments, and this one as --video_scores.")
+        self.label_ids = list(self.store.config.label_ids if label_ids is None else label_ids)
+        self._columns = columns_of(folder, self.store, self.label_ids)
+        self._videos = VideoScores(video_folder, self.label_ids) if video_folder else None
+        self.shards = self.store.shards()
+        if not self.shards:
+            raise UserError(f"--scores={folder}: no complete shard in it. Run yt8m inference --scores_output to its end.")
+
+    def blocks(self, shard, columns=None):
+        """Yields (ids str [n], starts int64 [n], Terms [n, C]) of whole videos.
+
+        Args:
+            columns: function of (ids, starts) -> the classes that are needed, int [c]; None: all.
+        """
+        stored, dtype = self.store.read(shard), self.store.config.dtype
+        firsts = np.append(stored.first_rows(), len(stored.ids))
+        begin = 0
+        while begin < len(firsts) - 1:
+            end = max(begin + 1, int(np.searchsorted(firsts, firsts[begin] + ROWS_AT_A_TIME, side="right")) - 1)
+            rows = slice(firsts[begin], firsts[end])
+            ids, starts = stored.ids[rows], stored.starts[rows]
+            chosen = np.arange(len(self.label_ids)) if columns is None else columns(ids, starts)
+            x = fusions.logits(decode_scores(stored.values[rows][:, self._columns[chosen]], dtype), dtype)
+            of_videos = firsts[begin:end] - firsts[begin]
+            linked = (ids[1:] == ids[:-1]) & (np.diff(starts) == self.store.config.segment_size)
+            yield ids, starts, fusions.terms_of(x, of_videos, linked, self._of_videos(ids[of_videos], chosen))
+            begin = end
+
+    def pairs(self, ratings, flag):
+        """The Terms of rated pairs.
+
+        Args:
+            ratings: metrics.segments.Ratings; pairs of classes that are not wanted are left out.
+            flag: what messages call the ratings.
+
+        Returns:
+            classes int64 [n] (0 to C - 1), labels float32 [n], Terms [n].
+
+        Raises:
+            UserError: no pair of a wanted class, or a rated segment that is not in the store.
+        """
+        place = {label: c for c, label in enumerate(self.label_ids)}
+        classes = np.array([place.get(label, -1) for label in ratings.classes.tolist()], np.int64)
+        kept = np.flatnonzero(classes >= 0)
+        if not len(kept):
+            raise UserError(f"--{flag}: no rating of the {len(place)} classes. Name the shards that go with them.")
+        classes, segments = classes[kept], ratings.segment_ids[kept].astype(object)
+        rated, found = pd.Series(np.arange(len(kept))).groupby(segments).indices, []
+        for shard in track(self.shards, "Reading the rated pairs", "shards"):
+            found += self._pairs_of(shard, classes, rated)
+        order = np.concatenate([pairs for pairs, _ in found]) if found else np.zeros(0, np.int64)
+        if len(np.unique(order)) < len(kept):
+            missing = np.unique(segments[np.setdiff1d(np.arange(len(kept)), order)])
+            raise UserError(
+                f"--{flag}: {len(missing)} rated segments are not in {self.folder} ({missing[0]}, ...). Score these shards too, "
+                "without --skip_head_segments, or name the shards that were scored."
+            )
+        first = np.unique(order, return_index=True)[1]  # a repeated video's pairs come twice: the first count
+        columns = zip(*(terms for _, terms in found))
+        return classes, ratings.scores[kept], fusions.Terms(*(np.concatenate(parts)[first] for parts in columns))
+
+    def _pairs_of(self, shard, classes, rated):
+        """[(pairs int [m], Terms [m])] of a shard; rated: {segment: its pairs}."""
+        found, here = [], []
+
+        def needed(ids, starts):
+            names = row_names(ids, starts).tolist()
+            pairs = [(row, pair) for row, name in enumerate(names) if name in rated for pair in rated[name].tolist()]
+            here[:] = [np.array(pairs, np.int64).reshape(-1, 2)]
+            return np.unique(classes[here[0][:, 1]])
+
+        for _, _, terms in self.blocks(shard, needed):
+            rows, pairs = here[0].T
+            if len(pairs):
+                columns = np.searchsorted(np.unique(classes[pairs]), classes[pairs])
+                found.append((pairs, [np.broadcast_to(part, terms.segment.shape)[rows, columns] for part in terms]))
+        return found
+
+    def _of_videos(self, ids, chosen):
+        """Logits float32 [V, c] of videos, or None."""
+        if self._videos is None:
+            return None
+        return fusions.logits(self._videos.of(ids)[:, self._videos.columns[chosen]], self._videos.dtype)
+
+
+def fused_blocks(stores, fusion, store=None):
+    """Yields (ids, starts, logarithms of fused probabilities float32 [n, C]) of all rows; writes the probabilities into `store`.
+
+    Args:
+        stores: FusedStores.
+        fusion: fusion.Fusion.
+        store: a ScoreStore, or None. Shards that it has already are not written again.
+    """
+    for shard in track(stores.shards, "Fusing", "shards"):
+        new = store is not None and not store.has(shard)
+        with store.writer(shard) if new else contextlib.nullcontext() as writer:
+            for ids, starts, terms in stores.blocks(shard):
+                scores = fusions.log_probabilities(fusion.logits(terms))
+                if writer:
+                    writer.add(ids, starts, np.exp(scores))
+                yield ids, starts, scores
+
+
+def fused_store(stores, fusion, folder):
+    """The ScoreStore to write fused scores to: classes and dtype of the segments'.
+
+    Raises:
+        UserError: the folder is one that is read, or holds the scores of another run.
+    """
+    for other in filter(None, (stores.folder, stores.video_folder)):
+        if os.path.realpath(folder) == os.path.realpath(other):
+            raise UserError(f"--scores_output={folder} is read from. Name another folder.")
+    videos = open_store(stores.video_folder).config.run if stores.video_folder else None
+    run = {"fusion": vars(fusion), "segments": stores.store.config.run, "videos": videos}
+    config = stores.store.config
+    return create_store(folder, StoreConfig("segments", tuple(stores.label_ids), config.dtype, config.segment_size, run))
