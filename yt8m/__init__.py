@@ -15,6 +15,7 @@ _PUBLIC = {
     "compare": "yt8m.api",
     "evaluate": "yt8m.api",
     "extract_features": "yt8m.api",
+    "fuse": "yt8m.api",
     "inference": "yt8m.api",
     "load": "yt8m.api",
     "model_names": "yt8m.models",

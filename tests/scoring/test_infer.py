@@ -457,3 +457,22 @@ def test_a_damaged_shard_is_named(runs, pattern, tmp_path):
     with pytest.raises(UserError, match="test0003"):
         infer.rank_segments(Scorer([Member(trained.model, trained.config)]), job)
     assert open_store(tmp_path / "store").shards() == [f"test{i:04d}.tfrecord" for i in range(3)]
+
+
+def test_candidates_by_the_scores_of_whole_videos(runs, pattern, tmp_path):
+    """Segments of the class's three best videos, then what fills; of filters that leave everything the plain ranking."""
+    plain, everything, few = (tmp_path / f"{name}.csv" for name in ("plain", "everything", "few"))
+    videos, segments = tmp_path / "videos", f"--scores_output={tmp_path / 'segments'}"
+    assert run(runs, pattern, "", f"--scores_output={videos}", model="frame", segments=False) is None
+    assert run(runs, pattern, plain, segments) is None
+    assert run(runs, pattern, everything, segments, f"--video_scores={videos}", "--candidate_classes=7") is None
+    assert everything.read_bytes() == plain.read_bytes()
+    filters = (f"--video_scores={videos}", "--candidate_videos=3", f"--fill_scores={videos}", "--segment_max_pred=40")
+    assert run(runs, pattern, few, segments, *filters) is None
+    scores = {video: of_video for (video, _), of_video in flat(videos).items()}
+    for label, listed in ranked(few).items():
+        best = sorted(scores, key=lambda video, label=label: -scores[video][label])  # the videos' ids are in their order
+        names = [segment.split(":")[0] for segment in listed]
+        proposed = sum(name in best[:3] for name in names)
+        assert listed[:proposed] == [segment for segment in ranked(plain)[label] if segment.split(":")[0] in best[:3]]
+        assert names[proposed:] == sorted(names[proposed:], key=best.index) and len(listed) == len(set(listed)) == 40

@@ -8,6 +8,7 @@ from yt8m.api.comparing import compare
 from yt8m.api.evaluation import evaluate, evaluate_submission
 from yt8m.api.exporting import export_model
 from yt8m.api.features import extract_features
+from yt8m.api.fusing import fuse
 from yt8m.api.loading import load
 from yt8m.api.scoring import inference
 from yt8m.api.timelines import timeline
@@ -21,6 +22,7 @@ __all__ = [
     "evaluate_submission",
     "export_model",
     "extract_features",
+    "fuse",
     "inference",
     "load",
     "timeline",

@@ -16,8 +16,8 @@ def arguments():
     add = parser.add_argument
     add("members", nargs="+", help="Folders of scores, or submission CSV files.")
     add("--output_file", help="Submission CSV to write.")
-    add("--scores_output", help="Folder to write the mean to, as scores again (members: folders; --method=mean or geometric).")
-    add("--method", help="mean: of the scores; geometric: their geometric mean; rank: mean of the ranks within a class; hyperbolic: "
+    add("--scores_output", help="Folder to write the mean to, as scores again (members: folders; method mean or geometric).")
+    add("--method", help="mean: of the scores; geometric: their geometric mean; rank: of the ranks within a class; hyperbolic: "
         "of points w0 / (w0 + rank). Default: mean of folders, rank of files.")  # fmt: skip
     add("--half_rank", type=float, help="w0 of --method=hyperbolic: the rank, from 0, that gets half a point. Default: 6.06.")
     add("--weights", help="One a member (1,2,1), or a .json file of --weights_output. Default: all the same.")

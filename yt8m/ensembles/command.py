@@ -64,7 +64,7 @@ def of_lists(args, ids):
     half_rank = next(iter(_half_rank(args)), None)
     evaluation = None
     if args.eval_data_pattern:
-        ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern", ids)
+        ratings = ratings_of(args.eval_data_pattern, args.id_feature, "eval_data_pattern", ids)
         evaluation = Evaluation(ratings, count, args.max_pred, half_rank)
 
     def ranked():
@@ -107,7 +107,7 @@ def _weights(args, members):
 
 def _fitted(args, members):
     """`_weights` from ratings; without member k: fitted anew."""
-    classes, scores, values = members.pairs(_ratings(args.fit_on, args, "fit_on"), "fit_on")
+    classes, scores, values = members.pairs(ratings_of(args.fit_on, args.id_feature, "fit_on"), "fit_on")
     measure = Probabilities(members)
     probabilities = np.stack([measure.of(k, stored, classes) / measure.unit for k, stored in enumerate(values)], axis=1)
     num_classes = len(members.label_ids)
@@ -133,11 +133,18 @@ def _fitted(args, members):
     return weights, fitted_without
 
 
-def _ratings(pattern, args, flag, ids=None):
-    """The Ratings in the shards; of the label ids `ids` unless these are None."""
+def ratings_of(pattern, id_feature, flag, ids=None):
+    """The Ratings in rated shards.
+
+    Args:
+        pattern: shards.
+        id_feature: name of a record's id.
+        flag: what messages call the pattern.
+        ids: label ids to keep; None: all.
+    """
     from yt8m.readers.ratings import read_ratings
 
-    ratings = read_ratings(pattern, args.id_feature, flag)
+    ratings = read_ratings(pattern, id_feature, flag)
     if ids is None:
         return ratings
     kept = np.isin(ratings.classes, ids)
@@ -149,7 +156,7 @@ def _ratings(pattern, args, flag, ids=None):
 
 def _compared_stores(args, members, measure, weights, without):
     """The Comparison of stores on --eval_data_pattern."""
-    ratings = _ratings(args.eval_data_pattern, args, "eval_data_pattern")
+    ratings = ratings_of(args.eval_data_pattern, args.id_feature, "eval_data_pattern")
     count, best, compared, chance = comparison.compared_stores(members, measure, weights, without, ratings)
     title = f"MAP and AUC over {count:,} rated pairs of {args.eval_data_pattern}"
     return comparison.Comparison(args.method, title, best, compared, chance, _warning(args))
@@ -166,17 +173,20 @@ def _compared_lists(args, weights, evaluation):
 
 def _warning(args):
     """That weights are judged by the ratings that they were fitted on."""
-    if not args.fit_on:
-        return ""
+    return judged_shards_warning(args.fit_on, args.eval_data_pattern, "The weights were") if args.fit_on else ""
+
+
+def judged_shards_warning(fit_on, eval_data_pattern, what):
+    """That something is judged by the ratings that it was fitted on, or "" where it is not; both are patterns of shards."""
     from yt8m.readers.patterns import match_files
 
     fitted, judged = (
         {os.path.abspath(path) for path in match_files(pattern, flag)}
-        for pattern, flag in ((args.fit_on, "fit_on"), (args.eval_data_pattern, "eval_data_pattern"))
+        for pattern, flag in ((fit_on, "fit_on"), (eval_data_pattern, "eval_data_pattern"))
     )
     if not fitted & judged:
         return ""
-    return f"The weights were fitted on {len(fitted & judged)} of these {len(judged)} shards: elsewhere expect less."
+    return f"{what} fitted on {len(fitted & judged)} of these {len(judged)} shards: elsewhere expect less."
 
 
 # ---------------------------------------------------------------- checks

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,9 @@ class FusedStores:
     def __init__(self, folder, video_folder="", label_ids=None):
         self.folder, self.video_folder, self.store = folder, video_folder, open_store(folder)
         if self.store.config.kind != "segments":
-            raise UserError(f"--scores={folder} holds scores of videos. Name a store of segments, and this one as --video_scores.")
+            raise UserError(
+                f"--scores={folder} holds scores of videos. Name a store of segments, and this one as --video_scores."
+            )
         self.label_ids = list(self.store.config.label_ids if label_ids is None else label_ids)
         self._columns = columns_of(folder, self.store, self.label_ids)
         self._videos = VideoScores(video_folder, self.label_ids) if video_folder else None
@@ -43,25 +46,11 @@ class FusedStores:
         if not self.shards:
             raise UserError(f"--scores={folder}: no complete shard in it. Run yt8m inference --scores_output to its end.")
 
-    def blocks(self, shard, columns=None):
-        """Yields (ids str [n], starts int64 [n], Terms [n, C]) of whole videos.
-
-        Args:
-            columns: function of (ids, starts) -> the classes that are needed, int [c]; None: all.
-        """
-        stored, dtype = self.store.read(shard), self.store.config.dtype
-        firsts = np.append(stored.first_rows(), len(stored.ids))
-        begin = 0
-        while begin < len(firsts) - 1:
-            end = max(begin + 1, int(np.searchsorted(firsts, firsts[begin] + ROWS_AT_A_TIME, side="right")) - 1)
-            rows = slice(firsts[begin], firsts[end])
-            ids, starts = stored.ids[rows], stored.starts[rows]
-            chosen = np.arange(len(self.label_ids)) if columns is None else columns(ids, starts)
-            x = fusions.logits(decode_scores(stored.values[rows][:, self._columns[chosen]], dtype), dtype)
-            of_videos = firsts[begin:end] - firsts[begin]
-            linked = (ids[1:] == ids[:-1]) & (np.diff(starts) == self.store.config.segment_size)
-            yield ids, starts, fusions.terms_of(x, of_videos, linked, self._of_videos(ids[of_videos], chosen))
-            begin = end
+    def blocks(self, shard):
+        """Yields (ids str [n], starts int64 [n], Terms [n, C]) of whole videos."""
+        everything = np.arange(len(self.label_ids))
+        for part in self._parts(shard):
+            yield part.ids, part.starts, self._terms(part, everything)
 
     def pairs(self, ratings, flag):
         """The Terms of rated pairs.
@@ -97,27 +86,50 @@ class FusedStores:
         return classes, ratings.scores[kept], fusions.Terms(*(np.concatenate(parts)[first] for parts in columns))
 
     def _pairs_of(self, shard, classes, rated):
-        """[(pairs int [m], Terms [m])] of a shard; rated: {segment: its pairs}."""
-        found, here = [], []
-
-        def needed(ids, starts):
-            names = row_names(ids, starts).tolist()
-            pairs = [(row, pair) for row, name in enumerate(names) if name in rated for pair in rated[name].tolist()]
-            here[:] = [np.array(pairs, np.int64).reshape(-1, 2)]
-            return np.unique(classes[here[0][:, 1]])
-
-        for _, _, terms in self.blocks(shard, needed):
-            rows, pairs = here[0].T
-            if len(pairs):
-                columns = np.searchsorted(np.unique(classes[pairs]), classes[pairs])
-                found.append((pairs, [np.broadcast_to(part, terms.segment.shape)[rows, columns] for part in terms]))
+        """[(pairs int [m], their Terms [m])] of a shard; rated: {segment: its pairs}."""
+        found = []
+        for part in self._parts(shard):
+            names = row_names(part.ids, part.starts).tolist()
+            here = [(row, pair) for row, name in enumerate(names) if name in rated for pair in rated[name].tolist()]
+            if here:
+                rows, pairs = np.array(here).T
+                needed, columns = np.unique(classes[pairs], return_inverse=True)
+                terms = self._terms(part, needed)
+                found.append((pairs, [np.broadcast_to(term, terms.segment.shape)[rows, columns] for term in terms]))
         return found
+
+    def _parts(self, shard):
+        """Yields the _Parts of a shard."""
+        stored = self.store.read(shard)
+        firsts = np.append(stored.first_rows(), len(stored.ids))
+        begin = 0
+        while begin < len(firsts) - 1:
+            end = max(begin + 1, int(np.searchsorted(firsts, firsts[begin] + ROWS_AT_A_TIME, side="right")) - 1)
+            rows = slice(firsts[begin], firsts[end])
+            yield _Part(stored.ids[rows], stored.starts[rows], stored.values[rows], firsts[begin:end] - firsts[begin])
+            begin = end
+
+    def _terms(self, part, chosen):
+        """The Terms of a part's segments for some of the wanted classes, int [c]: [n, c]."""
+        dtype = self.store.config.dtype
+        x = fusions.logits(decode_scores(part.values[:, self._columns[chosen]], dtype), dtype)
+        linked = (part.ids[1:] == part.ids[:-1]) & (np.diff(part.starts) == self.store.config.segment_size)
+        return fusions.terms_of(x, part.firsts, linked, self._of_videos(part.ids[part.firsts], chosen))
 
     def _of_videos(self, ids, chosen):
         """Logits float32 [V, c] of videos, or None."""
         if self._videos is None:
             return None
         return fusions.logits(self._videos.of(ids)[:, self._videos.columns[chosen]], self._videos.dtype)
+
+
+class _Part(NamedTuple):
+    """Rows of whole videos, one or more: ids and starts, stored values [n, all], and the first row of each video."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+    values: np.ndarray
+    firsts: np.ndarray
 
 
 def fused_blocks(stores, fusion, store=None):

@@ -23,7 +23,10 @@ from yt8m.files import write_text
 KERNELS = (0.0, 0.1, 0.2, 0.25, 1 / 3)  # w
 LEAST_PROBABILITY = {"uint16": 5e-5, "float16": 1e-7}  # what a lower stored score is taken for: of uint16 half a step
 VERSION = 1
-_FIELDS = {"version": jsonfiles.Integer(0), **{name: jsonfiles.Number() for name in ("smoothing", "segment", "video", "mean", "constant")}}
+_FIELDS = {
+    "version": jsonfiles.Integer(0),
+    **{name: jsonfiles.Number() for name in ("smoothing", "segment", "video", "mean", "constant")},
+}
 _RIDGE = 1e-6  # keeps the weights finite where ratings can be told apart without a mistake
 
 

@@ -90,7 +90,7 @@ class Ranks:
 
 
 class HyperbolicRanks(Ranks):
-    """Points w0 / (w0 + r) for rank r of a class, from 0, ties their mean: they favour the top of lists, as average precision does.
+    """Points w0 / (w0 + r) for rank r in a class, from 0, of ties the mean: they favour the top of lists, as AP does.
 
     Args:
         half_rank: w0, the rank that gets half a point.

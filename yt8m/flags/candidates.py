@@ -8,7 +8,9 @@ VIDEO_SCORES = Flag(
     "Store of the scores of whole videos (inference --scores_output without --segment_labels), by any model of the same classes.",
 )
 _FILTERS = (
-    Flag("candidate_classes", int, "Rank a segment for a class only if the class is among its video's so many best. Default: all."),
+    Flag(
+        "candidate_classes", int, "Rank a segment for a class only if the class is among its video's so many best. Default: all."
+    ),
     Flag("candidate_score", float, "... only if its video's score for the class is at least this, 0 to 1. Default: 0."),
     Flag("candidate_videos", int, "... only if its video is among the class's so many best. Default: all."),
     Flag("candidate_segments", int, "... only of the class's best videos until these have so many segments. Default: all."),

@@ -1,4 +1,4 @@
-"""Ranking of segments in two steps: whole videos are proposed for a class, and their segments ranked (second and third place, 2019).
+"""Ranking of segments in two steps: videos are proposed for a class, and their segments ranked (second and third place, 2019).
 
 The scores of whole videos are in a store (yt8m inference --scores_output without --segment_labels). A segment is a candidate of
 a class where its video passes all filters that are given:
@@ -8,9 +8,9 @@ a class where its video passes all filters that are given:
     videos       the video is among the class's so many best ones
     segments     so are the videos before it, until they have so many segments (third place: 100,000)
 
-The filters `videos` and `segments` look at what the first two have left over. Candidates are ranked by v^a s^(1-a), v the score of
-the video, s of the segment (third place: a = .05). A class with fewer candidates than are written is filled, where that is asked
-for, with the segments of its best videos that are not listed yet, video by video: nothing that is listed moves.
+The filters `videos` and `segments` look at what the first two have left over. Candidates are ranked by v^a s^(1-a), v the video's
+score, s the segment's (third place: a = .05). A class with fewer candidates than are written is filled, where that is asked for,
+with the segments of its best videos that are not listed yet, video by video: nothing that is listed moves.
 """
 
 import math
