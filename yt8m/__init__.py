@@ -11,6 +11,7 @@ from yt8m import saving as _saving
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "average_checkpoints": "yt8m.api",
     "build_model": "yt8m.models",
     "compare": "yt8m.api",
     "evaluate": "yt8m.api",

@@ -137,6 +137,7 @@ class TrainConfig:
             unrated_as_negatives alone.
         unrated_as_negatives: fine-tuning: weight of the classes of a rated segment that nobody rated, as negatives; 0: none.
         save_steps, log_steps, summary_steps: steps between checkpoints, progress lines, pictures.
+        keep_checkpoints: how many are kept, the newest.
         devices: how many devices to use; 0 means every GPU, or one CPU.
         folds, fold: every folds-th shard from the fold-th on is left out, and the checkpoint kept that is best on these; folds 0:
             neither.
@@ -184,6 +185,7 @@ class TrainConfig:
     segment_checkpoint: str = ""
     start_new_model: bool = False
     save_steps: int = 500
+    keep_checkpoints: int = 3
     log_steps: int = 10
     seed: int = 1
     num_readers: int = 2

@@ -13,6 +13,7 @@ PACKAGE = "yt8m"
 # Module -> its classes that Keras can save; tests/test_saving.py compares it with what is registered.
 CLASSES = {
     "frame_level_models.attention": ("AttentionModel", "MultiAttentionModel"),
+    "frame_level_models.bert": ("BertModel",),
     "frame_level_models.cnn": ("CnnLstmModel", "CnnModel"),
     "frame_level_models.context_aware": ("ContextAwareModel",),
     "frame_level_models.dbof": ("DbofModel", "GatedDbofModel"),
@@ -23,6 +24,7 @@ CLASSES = {
     "frame_level_models.nextvlad": ("NeXtVladModel",),
     "frame_level_models.recurrent": ("GruModel", "LstmModel"),
     "frame_level_models.sequence": ("BiGruModel", "TransformerModel"),
+    "frame_level_models.soft_dbof": ("SoftDbofModel",),
     "layers.attention_pooling": ("GatedAttentionPooling",),
     "layers.block_dense": ("BlockDense",),
     "layers.dequantize": ("Dequantize",),
@@ -39,10 +41,12 @@ CLASSES = {
     "layers.segment_mean": ("SegmentMean",),
     "layers.segments_of_videos": ("AttentionOfSegments", "MeanOfSegments", "SegmentSplit"),
     "layers.shared_gate_moe": ("SharedGateMixtureOfExperts",),
+    "layers.softmax_head": ("SoftmaxHead",),
     "layers.transformer_block": ("TransformerBlock",),
+    "layers.weighted_pooling": ("WeightedPooling",),
     "training.optimizers": ("Adagrad", "Adam", "AdamW", "RMSprop", "SGD"),
     "training.schedules": ("SlantedTriangular",),
-    "video_level_models": ("LogisticModel", "MlpModel", "MoeModel", "SharedGateMoeModel"),
+    "video_level_models": ("LogisticModel", "MlpModel", "MoeModel", "SharedGateMoeModel", "SoftmaxMlpModel"),
 }
 
 

@@ -8,10 +8,12 @@ from yt8m.base_model.base import BaseModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
 from yt8m.base_model.heads import layer_arguments
 from yt8m.base_model.parts import Graph
+from yt8m.errors import UserError
 from yt8m.layers.dequantize import l2_normalize
-from yt8m.layers.experts import LogisticHead, MixtureOfExperts
+from yt8m.layers.experts import LogisticHead, MixtureOfExperts, slim_l2
 from yt8m.layers.gating import ContextGating
 from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
+from yt8m.layers.softmax_head import SoftmaxHead
 from yt8m.registry import register
 
 
@@ -142,3 +144,56 @@ class MlpModel(VideoModel):
 
     def head(self):
         return BaseModel.head(self)
+
+
+@register("model")
+@keras.saving.register_keras_serializable("yt8m")
+class SoftmaxMlpModel(VideoModel):
+    """The 21st place's hour-long network: hidden layers on the mean of a segment's frames, and classes that compete.
+
+    Mean of the real frames, not normalised -> for each hidden size dense, batch norm, swish -> softmax over the classes and a
+    dustbin, which is not given out. Among look-alikes only one can have a high score, although only one is rated.
+
+    Args:
+        num_classes: C.
+        feature_sizes: values of each feature; D is their sum.
+        hidden_sizes: of the hidden layers.
+        dustbin: whether there is the column for what is none of the classes; False: as published.
+        l2_penalty: slim's scale, see slim_l2, on every trained value, as in the source, where it is in the gradient.
+        momentum, epsilon: of the batch norms.
+        normalize: L2-normalise the features first.
+
+    Shapes: {features float32 [B, D]} -> float32 [B, C], of sum 1 at most; embed -> [B, the last of hidden_sizes].
+    Raises:
+        UserError: sizes that are not positive.
+    Source: the 21st place's write-up (public score .750 for a fold, .760 for the mean of ten), with its sizes. Trained with
+        DustbinLoss, on rated segments alone.
+    """
+
+    ARGUMENTS = {
+        "hidden_sizes": (2765, 1662),
+        "dustbin": True,
+        "l2_penalty": 1.14e-3,
+        "momentum": 0.9,
+        "epsilon": 1e-5,
+        "normalize": False,
+    }
+
+    def check_arguments(self):
+        sizes = self.hidden_sizes
+        if isinstance(sizes, (str, int)) or not sizes or min(sizes) < 1:
+            raise UserError(f"hidden_sizes={sizes!r}: use a list of one or more positive sizes, such as (2765, 1662).")
+        self.hidden_sizes = tuple(sizes)
+
+    def graph(self):
+        features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
+        x, penalty = l2_normalize(features) if self.normalize else features, slim_l2(self.l2_penalty)
+        norm = {"momentum": self.momentum, "epsilon": self.epsilon, "gamma_regularizer": penalty, "beta_regularizer": penalty}
+        for number, size in enumerate(self.hidden_sizes, start=1):
+            x = layers.Dense(size, kernel_regularizer=penalty, bias_regularizer=penalty, name=f"hidden_{number}")(x)
+            x = layers.BatchNormalization(**norm, name=f"norm_{number}")(x)  # [B, size]
+            x = layers.Activation("swish", name=f"activation_{number}")(x)
+        return Graph({"features": features}, self.head()(x), x)
+
+    def head(self):
+        return SoftmaxHead(self.num_classes, self.dustbin, self.l2_penalty, name="head")

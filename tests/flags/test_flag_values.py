@@ -110,7 +110,18 @@ def test_bad_values_are_one_line(values, words):
 
 
 @pytest.mark.parametrize(
-    "groups", [flags.TRAIN, flags.EVAL, flags.INFERENCE, flags.SEGMENT_EVAL, flags.EXPORT, flags.SAMPLE, flags.CARD, flags.FUSE]
+    "groups",
+    [
+        flags.TRAIN,
+        flags.EVAL,
+        flags.INFERENCE,
+        flags.SEGMENT_EVAL,
+        flags.EXPORT,
+        flags.SAMPLE,
+        flags.CARD,
+        flags.FUSE,
+        flags.AVERAGE,
+    ],
 )
 def test_every_flag_of_a_command_stands_once_and_says_what_it_is(groups):
     listed = [flag for group in groups for flag in group.flags]

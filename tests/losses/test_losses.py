@@ -6,12 +6,20 @@ import tensorflow as tf
 
 from yt8m import losses, registry
 from yt8m.errors import UserError
-from yt8m.losses import CrossEntropyLoss, HingeLoss, MaskedCrossEntropyLoss, SampledNegativeLoss, SoftmaxLoss, sampled_negatives
+from yt8m.losses import (
+    CrossEntropyLoss,
+    DustbinLoss,
+    HingeLoss,
+    MaskedCrossEntropyLoss,
+    SampledNegativeLoss,
+    SoftmaxLoss,
+    sampled_negatives,
+)
 
 P = np.array([[0.9, 0.2, 0.6, 0.5], [0.1, 0.8, 0.3, 0.0]], "float32")
 Y = np.array([[1, 0, 1, 0], [0, 1, 0, 0]], "float32")
 WEIGHTS = np.array([[1, 2, 0, 0.5], [0, 1, 0, 0]], "float32")
-NAMES = ["CrossEntropyLoss", "HingeLoss", "MaskedCrossEntropyLoss", "SampledNegativeLoss", "SoftmaxLoss"]
+NAMES = ["CrossEntropyLoss", "DustbinLoss", "HingeLoss", "MaskedCrossEntropyLoss", "SampledNegativeLoss", "SoftmaxLoss"]
 each = pytest.mark.parametrize("name", NAMES)
 
 # Segments of a video each: of 7 classes some are rated and some are the video's. The last row is not rated at all.
@@ -80,6 +88,30 @@ def test_softmax_of_the_rated_is_that_of_a_table_without_the_others():
     np.testing.assert_allclose(SoftmaxLoss()(P, Y, weights), SoftmaxLoss()(P[:, rated], Y[:, rated]), rtol=1e-5)
 
 
+def test_the_dustbin_takes_rated_negatives():
+    p = np.float32([[0.5, 0.2, 0.1], [0.5, 0.2, 0.1], [0.6, 0.3, 0.1], [0.5, 0.2, 0.1]])
+    rated = np.float32([[1, 0, 0], [0, 1, 1], [0.5, 0, 1], [0, 0, 0]])
+    labels = np.float32([[1, 0, 0], [0, 0, 0], [0, 0, 1], [1, 1, 1]])
+    dustbin, complement, dropped = (
+        DustbinLoss(negatives)(p, labels, rated) for negatives in ("dustbin", "complement", "dropped")
+    )
+    np.testing.assert_allclose(dustbin, [-np.log(0.5), -np.log(0.2), -np.log(0.1), 0], rtol=1e-5, atol=1e-7)
+    expected = [-np.log(0.5), -np.log(0.8) - np.log(0.9), -np.log(0.1) - 0.5 * np.log(0.4), 0]
+    np.testing.assert_allclose(complement, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(dropped, [-np.log(0.5), 0, -np.log(0.1), 0], rtol=1e-5, atol=1e-7)
+    with pytest.raises(UserError, match="use one of dustbin, complement, dropped"):
+        DustbinLoss("first")
+
+
+def test_the_dustbin_learns_where_no_class_is():
+    """Its logit rises where a rated class is not shown, also where the classes' probabilities sum to 1 but for rounding."""
+    logits = tf.Variable([[30.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(DustbinLoss()(tf.nn.softmax(logits)[:, :3], np.zeros((2, 3)), np.float32([[1, 0, 0]] * 2)))
+    slopes = tape.gradient(loss, logits).numpy()
+    assert np.isfinite(slopes).all() and slopes[1, 3] < 0 < slopes[1, 0]
+
+
 def masked_by_hand(p, y, w):
     """Eq. 17 of paper 004: the mean over the annotated pairs of a row of their cross entropy; numerator and both divisors."""
     total = np.zeros(len(p))
@@ -125,6 +157,20 @@ def test_sampled_negatives_with_other_weights():
     loss = SampledNegativeLoss(positive_weight=2.0, negative_weight=0.7, unrated_weight=0.3)
     expected = sampled_by_hand(SCORES, RATINGS, RATED, OF_VIDEO, weights=(2.0, 0.7, 0.3))
     np.testing.assert_allclose(loss(SCORES, RATINGS, RATED, video_labels=OF_VIDEO), expected, rtol=1e-5)
+
+
+def test_the_second_places_loss_mines_once_a_segment():
+    """Sum over the rated of the cross entropy, and the mean over the classes outside the video's labels of that with 0."""
+    options = {"positive_weight": 1.0, "negative_weight": 1.0, "unrated_weight": 1.0, "mined_per": "segment"}
+    labels = np.maximum(OF_VIDEO, RATED > 0)  # what is rated is a label of the video
+    values = losses.build("SampledNegativeLoss", options)(SCORES, RATINGS, np.sign(RATED), video_labels=labels)
+    for i in range(5):
+        rated = [np.log(SCORES[i, c] if RATINGS[i, c] else 1 - SCORES[i, c]) for c in range(7) if RATED[i, c]]
+        outside = [np.log(1 - SCORES[i, c]) for c in range(7) if not labels[i, c]]
+        expected = -sum(rated) - (np.mean(outside) if rated and outside else 0)
+        np.testing.assert_allclose(values[i], expected, rtol=1e-5, atol=1e-7)
+    with pytest.raises(UserError, match="mined_per='row': use one of pair, segment"):
+        SampledNegativeLoss(mined_per="row")
 
 
 @pytest.mark.parametrize("options", [{}, {"num_negatives": 2}])

@@ -23,6 +23,7 @@ _JOIN, _MOE = (2 * 1024 + 1 + 2) * 1024, 1024 * 3000 + 1025 * 2000
 # MultiLevelAttentionModel of AudioSet's 128 features: the frames and 512 units on each, 4 attentions and 2 statistics of both.
 _ATTENTIONS = (128 + 512) * 128 + 2 * (2 * 128 + 2 * 128 * 64 * 4 + 64 * 4)
 _CLIP = 2 * 6 * 640 + (6 * 640 + 2) * 1024 + (1024 + 2) * 1024
+_SOFT_BAGS = 2 * 1152 + (1024 + 2) * 4000 + (128 + 2) * 500 + (4500 + 1) * 1024  # SoftDbofModel without head
 _LEVELS = 2 * 128 + (128 + 2) * 512 + _ATTENTIONS + _CLIP + (2 * 1024 + 1) * 527
 COUNTS = [
     ("AttentionModel", 3862, {}, 37_279_324),
@@ -53,6 +54,12 @@ COUNTS = [
     ("TransformerModel", 1000, {}, 2 * (5 * 1153 * 1152 + 4 * 1152) + 1153 * 1000),
     ("TransformerModel", 1000, {"fusion": "late"}, 10 * (1025 * 1024 + 129 * 128) + 8 * 1152 + 1153 * 1000),
     *(("ContextAwareModel", 1000, options, trainable) for options, trainable, _ in AWARE),
+    ("BertModel", 3862, {}, 73_758_062),  # the 9th place's code, as the next two
+    ("BertModel", 1000, {}, 37_476_488),
+    ("BertModel", 1000, {"num_mixtures": 2}, 30_561_488),
+    ("SoftDbofModel", 1000, {}, _SOFT_BAGS + 1024 * 3000 + 1025 * 2000),
+    ("SoftmaxMlpModel", 1000, {"dustbin": False}, 9_456_991),  # as published
+    ("SoftmaxMlpModel", 1000, {}, 9_456_991 + 1663),
     ("JointContextModel", 1000, SMALL_VLAD, 2 * _VLAD + _JOIN + 2 * _MOE),
     ("JointContextModel", 1000, {**SMALL_VLAD, "share_segment_encoder": True}, _VLAD + _JOIN + 2 * _MOE),
 ]

@@ -3,6 +3,7 @@
 Values are Python's (a dict of hyperparameters, a list of feature_sizes) or the flag's text. Bad input raises UserError.
 """
 
+from yt8m.api.averaging import average_checkpoints
 from yt8m.api.cards import write_card
 from yt8m.api.comparing import compare
 from yt8m.api.evaluation import evaluate, evaluate_submission
@@ -17,6 +18,7 @@ from yt8m.api.videos import write_videos
 
 __all__ = [
     "TrainingResult",
+    "average_checkpoints",
     "compare",
     "evaluate",
     "evaluate_submission",

@@ -42,7 +42,7 @@ def inference(**given):
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
     needed = not (given.get("merge_workers") and given.get("output_file"))
-    folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")] if needed else []
+    folders = sources.folders_of_runs(given) if needed else []
     output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))
     if given.get("merge_workers"):
         names = _names(given, None)

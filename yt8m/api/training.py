@@ -8,6 +8,7 @@ import tensorflow as tf
 from yt8m import commands, flags
 from yt8m import config as configs
 from yt8m.backend import check_backend
+from yt8m.errors import UserError
 from yt8m.features import from_files
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources, stages
@@ -48,7 +49,7 @@ def train(**given):
             built-in sample is trained on, in both phases.
 
     Returns:
-        TrainingResult.
+        TrainingResult; with all_folds that of the last fold, or of the one that a signal stopped.
 
     Raises:
         UserError: an unknown flag, a bad value, flags that do not go together, bad data, a folder of another run.
@@ -56,6 +57,31 @@ def train(**given):
     check_backend("training")
     given, watching = _without_objects(given)
     given = flags.read(flags.TRAIN, given)
+    return _train_folds(given, watching) if given.pop("all_folds", False) else _train(given, watching)
+
+
+def _train_folds(given, watching):
+    """Trains a model a fold, in folders of the train_dir.
+
+    Raises:
+        UserError: fewer than two folds, no --train_dir, or flags that name one fold or several models.
+    """
+    folds, folder = given.get("folds", 0), given.get("train_dir")
+    if folds < 2 or not folder:
+        raise UserError("--all_folds: give --folds=2 or more, and a --train_dir for the models' folders.")
+    if "fold" in given or given.get("stage") == "em":
+        what = f"--fold={given['fold']} is one fold" if "fold" in given else "--stage=em trains several models itself"
+        raise UserError(f"--all_folds: {what}. Leave one of them out.")
+    for fold in range(folds):
+        print(f"Fold {fold} of {folds}:", flush=True)
+        result = _train({**given, "fold": fold, "train_dir": sources.folder_of_fold(folder, fold)}, watching)
+        if result.stopped:
+            break
+    return result
+
+
+def _train(given, watching):
+    """Trains one model, or those of EM; watching: keras.callbacks.Callback objects."""
     if given.get("log_device_placement"):
         tf.debugging.set_log_device_placement(True)
     base = sources.earlier_model(given)

@@ -14,7 +14,7 @@ from yt8m.errors import UserError
 
 # Title -> {command: its module in yt8m.cli}, as `yt8m --help` lists them; the line beside a command begins its module.
 GROUPS = {
-    "Learn": {"train": "train", "pseudo-labels": "pseudo_labels"},
+    "Learn": {"train": "train", "average": "average", "pseudo-labels": "pseudo_labels"},
     "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
     "Look": {"timeline": "timeline", "compare": "compare"},
     "Combine and scale": {"ensemble": "ensemble", "fuse": "fuse", "beam": "beam"},

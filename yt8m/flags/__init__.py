@@ -1,6 +1,6 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
-from yt8m.flags import candidates, card, fusion, model, output, scoring, timeline
+from yt8m.flags import averaging, candidates, card, fusion, model, output, scoring, timeline
 from yt8m.flags.data import FEATURES as DATA_FEATURES
 from yt8m.flags.data import data
 from yt8m.flags.features import FEATURES
@@ -10,7 +10,20 @@ from yt8m.flags.sample import SAMPLE
 from yt8m.flags.table import read
 from yt8m.flags.training import TRAINING
 
-__all__ = ["CARD", "EVAL", "EXPORT", "FEATURES", "FUSE", "INFERENCE", "SAMPLE", "SEGMENT_EVAL", "TIMELINE", "TRAIN", "read"]
+__all__ = [
+    "AVERAGE",
+    "CARD",
+    "EVAL",
+    "EXPORT",
+    "FEATURES",
+    "FUSE",
+    "INFERENCE",
+    "SAMPLE",
+    "SEGMENT_EVAL",
+    "TIMELINE",
+    "TRAIN",
+    "read",
+]
 
 TRAIN = (
     data("train_data_pattern", "eval_data_pattern"),
@@ -46,3 +59,4 @@ SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, outp
 EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)
 CARD = (card.CARD, card.JUDGING, output.TRAINED)
 FUSE = (fusion.SCORES, fusion.FITTING, fusion.OUTPUT, candidates.FILTERS)
+AVERAGE = (averaging.AVERAGING,)

@@ -13,6 +13,12 @@ FOLDS = Group(
             "stages, and of em: of the rated shards. Default: 0, none; em: 8, or as many as there are shards.",
         ),
         Flag("fold", int, "The shard to start with, 0 to folds - 1. Default: 0."),
+        Flag(
+            "all_folds",
+            bool,
+            "Train a model for each of --folds, one after the other, in folders fold_0, fold_1, ... of the train_dir (bagging); "
+            "inference of that train_dir takes the mean of all. What is there already is not trained again.",
+        ),
         Flag("keep_best", bool, "Keep the checkpoint that is best on --eval_data_pattern."),
         Flag(
             "best_metric",

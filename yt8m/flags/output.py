@@ -10,6 +10,7 @@ TRAINING = Group(
     (
         Flag("train_dir", str, _FOLDER + "~/.local/state/yt8m/<model> (or in $YT8M_STATE, $XDG_STATE_HOME/yt8m)."),
         Flag("save_steps", int, "Steps between checkpoints. Default: 500; fewer on the sample."),
+        Flag("keep_checkpoints", int, "Checkpoints that are kept, the newest; yt8m average takes several. Default: 3."),
         Flag("export_model_steps", int, "The starter's name for --save_steps."),
         Flag("log_steps", int, "Steps between progress lines. Default: 10."),
     ),

@@ -6,12 +6,14 @@ A loss may need more of a batch than labels and weights: NEEDS names these entri
 from yt8m import registry
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
+from yt8m.losses.dustbin import DustbinLoss
 from yt8m.losses.masked import MaskedCrossEntropyLoss
 from yt8m.losses.sampled_negatives import SampledNegativeLoss
 from yt8m.losses.starter import CrossEntropyLoss, HingeLoss, SoftmaxLoss
 
 __all__ = [
     "CrossEntropyLoss",
+    "DustbinLoss",
     "HingeLoss",
     "MaskedCrossEntropyLoss",
     "SampledNegativeLoss",

@@ -7,7 +7,7 @@ from yt8m.errors import UserError
 from yt8m.losses.terms import in_float32, logarithms, ratio
 from yt8m.registry import register
 
-FORMS = ("paper", "code")
+FORMS, MINED_PER = ("paper", "code"), ("pair", "segment")
 
 
 @register("loss")
@@ -29,24 +29,37 @@ class SampledNegativeLoss:
         form: "paper" or "code".
         num_negatives: of the classes outside only so many, those with the highest predictions, are counted; None: all of
             them, as the paper's. The choice of hard ones is ours.
+        mined_per: how often the mean over the classes outside counts: "pair": once a rated pair, as in the paper;
+            "segment": once a row.
         epsilon: as in CrossEntropyLoss.
+
+    The second place of 2019 has positive_weight, negative_weight and unrated_weight 1 and mined_per="segment", over the segment
+    classes alone (--segment_classes_only).
 
     Call: (predictions [B, C] in [0, 1], labels [B, C] in [0, 1], label_weights [B, C] or None, video_labels [B, C]) ->
         float32 [B]; video_labels is positive for the labels Sv of the row's video and for its positive ratings Ss (the row's
         own are added). A class of Sv or Ss that is not rated has exactly no gradient, and a row without a rated pair has none
         at all. Neither label_weights nor video_labels (a whole video, every class of which is known): nothing is mined.
     Raises:
-        UserError: an unknown form, a negative weight, fewer than 1 num_negatives, or label_weights without video_labels.
+        UserError: an unknown name, a negative weight, fewer than 1 num_negatives, or label_weights without video_labels.
     Source: paper 002, section 3.6, eq. 2; form="code": the authors' code (ceshine/yt8m-2019).
     """
 
     NEEDS = ("video_labels",)
 
     def __init__(
-        self, positive_weight=1.5, negative_weight=None, unrated_weight=0.5, form="paper", num_negatives=None, epsilon=1e-7
+        self,
+        positive_weight=1.5,
+        negative_weight=None,
+        unrated_weight=0.5,
+        form="paper",
+        num_negatives=None,
+        mined_per="pair",
+        epsilon=1e-7,
     ):
-        if form not in FORMS:
-            raise UserError(f"form={form!r}: use one of {', '.join(FORMS)}.")
+        for name, value, known in (("form", form, FORMS), ("mined_per", mined_per, MINED_PER)):
+            if value not in known:
+                raise UserError(f"{name}={value!r}: use one of {', '.join(known)}.")
         for name, weight in (("positive", positive_weight), ("negative", negative_weight), ("unrated", unrated_weight)):
             if weight is not None and not weight >= 0:
                 raise UserError(f"{name}_weight={weight}: use 0 or more.")
@@ -57,6 +70,7 @@ class SampledNegativeLoss:
         self.unrated_weight = unrated_weight
         self.form = form
         self.num_negatives = num_negatives
+        self.mined_per = mined_per
         self.epsilon = epsilon
 
     def __call__(self, predictions, labels, label_weights=None, video_labels=None):
@@ -74,7 +88,7 @@ class SampledNegativeLoss:
         rated = -ops.sum(weights * terms, axis=-1)
         if video_labels is None:
             return rated
-        pairs = ops.sum(weights, axis=-1)
+        pairs = ops.sum(weights, axis=-1) if self.mined_per == "pair" else ops.max(weights, axis=-1)
         total, count = self._outside(p, negative, self._known(y, weights, video_labels))
         if self.form == "paper":
             mean = ratio(total, count)
@@ -105,5 +119,6 @@ class SampledNegativeLoss:
             "unrated_weight": self.unrated_weight,
             "form": self.form,
             "num_negatives": self.num_negatives,
+            "mined_per": self.mined_per,
             "epsilon": self.epsilon,
         }

@@ -41,6 +41,7 @@ def training(given):
         "learning_rate_decay_examples",
         "save_steps",
         "export_model_steps",
+        "keep_checkpoints",
         "log_steps",
         "num_readers",
         "em_iterations",

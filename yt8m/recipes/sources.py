@@ -55,6 +55,23 @@ def folder_of_run(given):
         ) from None
 
 
+def folder_of_fold(folder, fold):
+    """Where --all_folds trains the model of a fold."""
+    return os.path.join(os.path.expanduser(folder), f"fold_{fold}")
+
+
+def folders_of_runs(given):
+    """The folders of the trained models that a command is given: those of folder_of_run, each, of --all_folds the folds'."""
+    folders = []
+    for part in folder_of_run(given).split(","):
+        folder, own = os.path.expanduser(part.strip()), os.path.join(os.path.expanduser(part.strip()), configs.MODEL_FILE)
+        of_folds = []
+        while not os.path.exists(own) and os.path.isdir(folder_of_fold(folder, len(of_folds))):
+            of_folds.append(folder_of_fold(folder, len(of_folds)))
+        folders += of_folds or [folder]
+    return folders
+
+
 def note_latest(folder):
     """Notes the run that the other commands mean when they get no --train_dir, once there is something of it."""
     if os.path.exists(os.path.join(folder, configs.MODEL_FILE)):

@@ -25,12 +25,17 @@ def pretrain(stage, model_config, callbacks=()):
     """
     if models.model_class(model_config.model).HAS_ENCODERS:
         return encoders.join(stage, model_config, functools.partial(pretrain, callbacks=callbacks))
+    return run_stage(stage, model_config, video_rows(stage, model_config), callbacks)
+
+
+def video_rows(stage, model_config):
+    """The DataSpec of the whole videos to learn from."""
     changes = {}
     if stage.only_segment_class_videos:
         changes["only_videos_with_label_ids"] = True
     if stage.class_balanced_sampling:
         changes["class_balance"] = stage.class_balanced_sampling
-    spec = video_spec(
+    return video_spec(
         model_config,
         stage.data_pattern,
         pattern_flag="train_data_pattern",
@@ -39,4 +44,3 @@ def pretrain(stage, model_config, callbacks=()):
         fold=(stage.fold, stage.folds) if stage.folds else None,
         **changes,
     )
-    return run_stage(stage, model_config, spec, callbacks)

@@ -63,6 +63,7 @@ RULES = {
     "context_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
     "segment_checkpoint": Rule(FOLDER, "a stage that goes on does not start from it again"),
     "save_steps": Rule(ANY, "checkpoints change nothing in a training"),
+    "keep_checkpoints": Rule(ANY, "checkpoints change nothing in a training"),
     "log_steps": Rule(ANY, "progress lines change nothing in a training"),
     "seed": Rule(SAME, "the order of the data and the dropout would be others"),
     "num_readers": _SPEED,

@@ -44,7 +44,7 @@ def run_stage(stage, model_config, spec, callbacks):
     kept_optimizer.check(start, stage, model_config, length, optimizer)
     callbacks = (*callbacks, *callbacks_of(stage, start, length))
     prepare_folder(stage)
-    checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer)
+    checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer, stage.keep_checkpoints)
     bring_to(start, stage, model, optimizer, checkpoints)
     configs.write_model_config(stage.train_dir, model_config)
     record.write(stage, made_with)

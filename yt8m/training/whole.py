@@ -38,6 +38,12 @@ def fault(prefix):
     return _fault(prefix, _files(prefix))
 
 
+def of_latest_stage(train_dir):
+    """Prefixes of the whole checkpoints of a run's latest stage, the newest last."""
+    prefixes = [prefix for prefix in _in_order(train_dir) if fault(prefix) is None]
+    return [prefix for prefix in prefixes if position(prefix)[1] == position(prefixes[-1])[1]]
+
+
 def newest(train_dir):
     """Prefix of the newest whole checkpoint of a run: of its latest stage the one with the most steps; None: it has none so far.
 
