@@ -52,6 +52,7 @@ LAYERS = [
     LayerCase("AttentionOfSegments", {}, lambda: {"weights": random_floats(9, 5, 2, 3), **frames_batch()}, 0),
     LayerCase("BlockDense", {"units": 5, "blocks": 3}, vectors, 17 * 5),
     LayerCase("BlockDense", {"units": 5, "use_bias": False, "stddev": 1.0}, lambda: {"x": random_floats(3, 4, 16)}, 16 * 5),
+    LayerCase("BottleneckGating", {"reduction": 5}, vectors, 16 * 3 + 4 * 3 + 3 * 16),
     LayerCase("ContextGating", {}, vectors, 16 * 16 + 4 * 16),
     LayerCase("ContextGating", {"use_batch_norm": False}, vectors, 16 * 16 + 16),
     LayerCase("Dequantize", {}, frames_batch, 0),
@@ -76,6 +77,7 @@ LAYERS = [
         masked_frames,
         16 * 6 + 4 * 6 + 2 * 6 * 4 + 4,
     ),
+    LayerCase("GatedSum", {}, lambda: {"members": random_floats(3, 2, 5), "x": random_floats(3, 16)}, 4 * 16 + 17 * 2),
     LayerCase("LogisticHead", {"num_classes": CLASSES}, vectors, 17 * 7),
     LayerCase("MixtureOfExperts", {"num_classes": CLASSES}, vectors, 16 * 21 + 17 * 14),
     LayerCase(
@@ -129,6 +131,7 @@ LAYERS = [
     LayerCase("TransformerBlock", {}, masked_frames, 5 * 17 * 16 + 2 * 2 * 16),
     LayerCase("TransformerBlock", {"num_heads": 4, "feed_forward_size": 24}, masked_frames,
               4 * 17 * 16 + 17 * 24 + 25 * 16 + 2 * 2 * 16),
+    LayerCase("Unwhiten", {"size": 10}, masked_frames, 0),
     LayerCase("WeightedPooling", {}, masked_frames, 16),
     LayerCase("WeightedPooling", {"method": "last"}, masked_frames, 0),
 ]
@@ -137,6 +140,7 @@ _DBOF = {"cluster_size": 20, "hidden_size": 10}
 _PAPER_002 = {"hidden_size": 12, "skip_head": 1, "skip_tail": 1, "num_samples": 8, "head_options": {"dropout": 0.1}}
 _GATED = {**_PAPER_002, "cluster_size": 20, "dropout": 0.1}
 _NEXTVLAD = {**_PAPER_002, "cluster_size": 4, "groups": 4, "cluster_dropout": 0.1}
+_MIXTURE = {"cluster_size": 4, "groups": 4, "hidden_size": 12, "reduction": 4, "dropout": 0.1}
 _LEVELS = {"frame_size": 12, "attention_size": 3, "clip_size": 10}
 _CNN = {"num_filters": (4, 3, 5)}
 _CONTEXT = {
@@ -181,6 +185,9 @@ MODELS = [
     ModelCase("JointContextModel", {**_JOINT, "share_segment_encoder": True, "context_sampling": "sequence"}),
     ModelCase("LogisticModel", {}),
     ModelCase("LstmModel", {"lstm_cells": 6}),
+    ModelCase("MixtureModel", _MIXTURE),
+    ModelCase("MixtureModel", {**_MIXTURE, "num_branches": 1, "input_scale": "l2", "sampling": "sequence", "num_samples": 5}),
+    ModelCase("MixtureModel", {**_MIXTURE, "num_branches": 2, "num_mixtures": 2, "input_scale": "unwhiten"}),
     ModelCase("MoeModel", {"moe_num_mixtures": 3, "normalize": False}),
     ModelCase("MoeModel", {"probability_gating": True}),
     ModelCase("MultiAttentionModel", {**_ATTENTION, "num_sets": 3, "num_samples": 8}),

@@ -58,6 +58,14 @@ def test_the_second_places_loss_is_its_write_ups():
     assert given["keep_checkpoints"] >= 5 and given["learning_rate_decay"] == 1  # what is averaged
 
 
+def test_a_mixture_is_distilled_at_a_higher_temperature_when_it_is_fine_tuned():
+    of_stages = {given.get("stage", "pretrain"): given for _, given in trainings("mixture_nextvlad")}
+    for stage, temperature in (("pretrain", 1), ("finetune", 20)):
+        given = of_stages[stage]
+        loss = objective_of(stage_config(given, stage, given["model"], None, "dir", "*"), model_config(given)).loss
+        assert (loss.temperature, loss.divergence_weight) == (temperature, None)  # None: tau^2
+
+
 def test_pre_training_on_runs_of_five_frames():
     for name in ("dbof_five_frames", "bert_mean"):
         options = model_config(parse(name)).hyperparameters

@@ -19,7 +19,15 @@ from yt8m.losses import (
 P = np.array([[0.9, 0.2, 0.6, 0.5], [0.1, 0.8, 0.3, 0.0]], "float32")
 Y = np.array([[1, 0, 1, 0], [0, 1, 0, 0]], "float32")
 WEIGHTS = np.array([[1, 2, 0, 0.5], [0, 1, 0, 0]], "float32")
-NAMES = ["CrossEntropyLoss", "DustbinLoss", "HingeLoss", "MaskedCrossEntropyLoss", "SampledNegativeLoss", "SoftmaxLoss"]
+NAMES = [
+    "CrossEntropyLoss",
+    "DustbinLoss",
+    "HingeLoss",
+    "MaskedCrossEntropyLoss",
+    "OnlineDistillationLoss",
+    "SampledNegativeLoss",
+    "SoftmaxLoss",
+]
 each = pytest.mark.parametrize("name", NAMES)
 
 # Segments of a video each: of 7 classes some are rated and some are the video's. The last row is not rated at all.
@@ -95,7 +103,7 @@ def test_the_dustbin_takes_rated_negatives():
     dustbin, complement, dropped = (
         DustbinLoss(negatives)(p, labels, rated) for negatives in ("dustbin", "complement", "dropped")
     )
-    np.testing.assert_allclose(dustbin, [-np.log(0.5), -np.log(0.2), -np.log(0.1), 0], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(dustbin, [-np.log(0.5), -np.log(0.2), -np.log(0.1) - 0.5 * np.log(0.4), 0], rtol=1e-5, atol=1e-7)
     expected = [-np.log(0.5), -np.log(0.8) - np.log(0.9), -np.log(0.1) - 0.5 * np.log(0.4), 0]
     np.testing.assert_allclose(complement, expected, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(dropped, [-np.log(0.5), 0, -np.log(0.1), 0], rtol=1e-5, atol=1e-7)

@@ -18,6 +18,7 @@ AWARE = [
     ({"context_model": "NeXtVladModel", "segment_model": "GatedDbofModel", "segment_layer": None}, 42_445_267, 66_876_531),
 ]
 SMALL_VLAD = {"context_options": {"cluster_size": 8}, "segment_options": {"cluster_size": 8}}
+_SMALL_BRANCH = {"cluster_size": 16, "hidden_size": 256, "reduction": 8}
 _VLAD = 2 * 1152 + 2 * 8 * (1152 + 2) + (8 * 1152 + 1) * 1024 + (1024 + 2) * 1024  # NetVladModel of 8 clusters without head
 _JOIN, _MOE = (2 * 1024 + 1 + 2) * 1024, 1024 * 3000 + 1025 * 2000
 # MultiLevelAttentionModel of AudioSet's 128 features: the frames and 512 units on each, 4 attentions and 2 statistics of both.
@@ -60,6 +61,12 @@ COUNTS = [
     ("SoftDbofModel", 1000, {}, _SOFT_BAGS + 1024 * 3000 + 1025 * 2000),
     ("SoftmaxMlpModel", 1000, {"dustbin": False}, 9_456_991),  # as published
     ("SoftmaxMlpModel", 1000, {}, 9_456_991 + 1663),
+    ("MixtureModel", 3862, {"num_branches": 1, "reduction": 8}, 88_889_378),  # the third place's, all of these
+    ("MixtureModel", 1000, {"num_branches": 1, "reduction": 8}, 83_025_140),
+    ("MixtureModel", 3862, {"num_branches": 1}, 88_364_834),
+    ("MixtureModel", 3862, {"num_branches": 1, "reduction": 8, "cluster_size": 112}, 78_643_170),
+    ("MixtureModel", 54, {"num_branches": 1, **_SMALL_BRANCH}, 3_644_610),
+    ("MixtureModel", 54, _SMALL_BRANCH, 10_939_593),
     ("JointContextModel", 1000, SMALL_VLAD, 2 * _VLAD + _JOIN + 2 * _MOE),
     ("JointContextModel", 1000, {**SMALL_VLAD, "share_segment_encoder": True}, _VLAD + _JOIN + 2 * _MOE),
 ]
@@ -69,6 +76,26 @@ COUNTS = [
 def test_parameter_count(name, num_classes, options, count):
     model = models.build_model(name, num_classes, **options)
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
+
+
+def count(num_classes, **options):
+    model = models.build_model("MixtureModel", num_classes, **options)
+    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+@pytest.mark.slow
+def test_a_mixture_at_its_published_size():
+    assert count(3862) == 265_100_265
+    assert count(1000) == 247_507_551
+    assert count(3862, cluster_size=112, reduction=8) == 235_935_273
+
+
+def test_two_levels_of_mixtures():
+    """4 x 3 branches have 1,060,407,976 values, 4 GB: the same sum at a small size."""
+    first, second = 2 * 1152 + 1153 * 3, 2 * 1152 + 1153 * 4  # the gates
+    branch = count(54, num_branches=1, **_SMALL_BRANCH)
+    assert count(54, num_mixtures=4, **_SMALL_BRANCH) == 4 * (3 * branch + first) + second
+    assert 4 * (3 * 88_364_834 + first) + second == 1_060_407_976
 
 
 @pytest.mark.parametrize("options, trainable, total", AWARE)

@@ -96,6 +96,7 @@ class BaseModel(keras.Model):
         super().__init__(inputs=graph.inputs, outputs=graph.outputs, name=name)
         # Bound methods, not models: an attribute that is a model would be tracked and saved with the same layers again.
         self._embed = keras.Model(graph.inputs, graph.embedding).__call__
+        self._predict_with = graph.beside and keras.Model(graph.inputs, {"predictions": graph.outputs, **graph.beside}).__call__
         self._attend = None if graph.attention is None else keras.Model(graph.inputs, graph.attention).__call__
 
     def __init_subclass__(cls, **options):
@@ -214,6 +215,13 @@ class BaseModel(keras.Model):
             float32 [B, C], or [N, C] for segments.
         """
         return self(model_inputs(self, batch), training=training)
+
+    def training_outputs(self, batch):
+        """Probabilities of a batch's rows in a training step, as predict_rated's, and {name: tensor} of what a loss may need."""
+        if self._predict_with is None:
+            return self.predict_rated(batch, training=True), {}
+        outputs = self._predict_with(model_inputs(self, batch), training=True)
+        return outputs.pop("predictions"), outputs
 
     def window_inputs(self, frames, num_frames):
         """A batch for predict_rated in which a row is a window of frames, uint8 [N, W, D] with their real ones, int [N]."""

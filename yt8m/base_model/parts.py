@@ -13,12 +13,14 @@ class Graph(NamedTuple):
         outputs: probabilities, float32.
         embedding: what the classifier sees.
         attention: weights of the frames, float32 [B, T, number of features, M], or None.
+        beside: {name: tensor} of what a loss may need beside the outputs (its NEEDS), or None.
     """
 
     inputs: dict
     outputs: Any
     embedding: Any
     attention: Any = None
+    beside: dict | None = None
 
 
 class Windows(NamedTuple):

@@ -23,8 +23,8 @@ INPUT_SCALES = ("none", "l2", "unwhiten")
 class MixtureModel(FrameModel):
     """N NeXtVLADs side by side, whose logits z_n a gate adds: z = sum of g_n z_n; of `num_mixtures` M such, a second gate.
 
-    A branch: of each feature NeXtVLAD (sigmoid attention of the groups, batch norm over all groups' assignments, L2 norm and batch
-    norm of the descriptors) -> concatenated -> dropout -> dense `hidden` without bias, batch norm, no ReLU -> gate -> logistic
+    A branch: of each feature NeXtVLAD (sigmoid attention of the groups, batch norm over all groups' assignments, L2 norm and
+    batch norm of the descriptors) -> concatenated -> dropout -> dense `hidden` without bias, batch norm, no ReLU -> gate -> logistic
     regression. The gates look at the mean of the frames. OnlineDistillationLoss draws the branches to their mixture.
 
     Args:
@@ -40,10 +40,10 @@ class MixtureModel(FrameModel):
         input_scale: "none"; "l2": frames are L2-normalised over D; "unwhiten": the first feature as Unwhiten has it, which is for
             YouTube-8M's own.
         momentum, epsilon: of the batch norms.
-        num_classes, feature_sizes, sampling, num_samples, skip_head, skip_tail, stride: as in FrameModel; the default is all frames.
+        num_classes, feature_sizes, sampling, num_samples, skip_head, skip_tail, stride: as in FrameModel; all frames by default.
 
     Shapes: {frames uint8 [B, T, D], num_frames int32 [B]} -> float32 [B, C]; embed -> [B, H], the branches' mean. A training step
-        also gets `branch_logits` float32 [B, M, N, C] and `mixture_logits` [B, M, C].
+        also gets `logits` float32 [B, C], `branch_logits` float32 [B, M, N, C] and `mixture_logits` [B, M, C].
     Raises:
         UserError: sizes that are not positive, an unknown name, or groups that cannot be halved.
     Source: the code of the third place of 2019; the mixture is Lin et al. 2018, "NeXtVLAD", section 3.4, eq. 12-16. Momentum .999
@@ -103,10 +103,10 @@ class MixtureModel(FrameModel):
             of_branches.append(ops.stack(logits, axis=1))  # [B, N, C]
             of_mixtures.append(self._mixed(of_branches[-1], mean, f"{first}gate"))
         of_mixtures = ops.stack(of_mixtures, axis=1)  # [B, M, C]
-        outputs = ops.sigmoid(self._mixed(of_mixtures, mean, "second_gate"))
-        beside = {"branch_logits": ops.stack(of_branches, axis=1), "mixture_logits": of_mixtures}
+        logits = self._mixed(of_mixtures, mean, "second_gate")
+        beside = {"logits": logits, "branch_logits": ops.stack(of_branches, axis=1), "mixture_logits": of_mixtures}
         embedding = hidden[0] if len(hidden) == 1 else ops.mean(ops.stack(hidden, axis=1), axis=1)
-        return Graph(inputs, outputs, embedding, beside=beside)
+        return Graph(inputs, ops.sigmoid(logits), embedding, beside=beside)
 
     def branch(self, frames, mask, name):
         """The gated hidden layer of a branch, [B, H]."""
@@ -134,9 +134,7 @@ class MixtureModel(FrameModel):
     def logits(self, hidden, name):
         """Logits of the classes, float32 [B, C]."""
         penalty = slim_l2(self.l2_penalty)
-        dense = layers.Dense(
-            self.num_classes, kernel_regularizer=penalty, bias_regularizer=penalty, dtype="float32", name=name
-        )
+        dense = layers.Dense(self.num_classes, kernel_regularizer=penalty, bias_regularizer=penalty, dtype="float32", name=name)
         return dense(ops.cast(hidden, "float32"))
 
     def _mixed(self, logits, mean, name):

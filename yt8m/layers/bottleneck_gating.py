@@ -38,9 +38,7 @@ class BottleneckGating(layers.Layer):
         if not reduced:
             raise UserError(f"reduction={self.reduction}: use at most the {size} features.")
         self.squeeze = self._dense("squeeze", reduced, input_shape)
-        self.norm = layers.BatchNormalization(
-            momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
         self.norm.build((*input_shape[:-1], reduced))
         self.excite = self._dense("excite", size, (*input_shape[:-1], reduced))
 

@@ -29,7 +29,8 @@ class NeXtVlad(layers.Layer):
         assignment_norm: what the assignment's batch norm has statistics of: "cluster" (K of them, over real frames and
             groups; paper 002), "cluster_group" (G * K, over real frames; Lin et al.), "none" (a bias instead).
         cluster_dropout: share of the clusters zeroed in training; the others are scaled by 1 / (1 - share).
-        alpha: hardness of the first assignment: its kernel starts at 2 alpha c in every pair of groups.
+        alpha: hardness of the first assignment: its kernel starts at 2 alpha c in every pair of groups; None: kernel and centres
+            start at random (He), as in the code of Lin et al.
         momentum, epsilon: of the batch norms (`assignment_norm`, `vlad_norm`).
 
     Shapes: x [B, T, F], mask bool [B, T] or None -> [B, K * S]. Nothing inside is larger than [B, T, G * K] or [B, T, G * S]:
@@ -78,16 +79,10 @@ class NeXtVlad(layers.Layer):
         self.expand = self._dense("expand", expanded, True, "he_normal", input_shape)
         self.attention = self._dense("attention", self.groups, True, "he_normal", expanded_shape)
 
-        uniform = initializers.RandomUniform(0.0, 1.0)  # one initializer gives the same values at every call
-        shape = (self.cluster_size, self.size)
-        self.centres = self.add_weight(name="centres", shape=shape, initializer=uniform)
-
-        def hard_start(_, dtype=None):
-            block = 2 * self.alpha * ops.transpose(uniform(shape, dtype=dtype))
-            return ops.tile(block, (self.groups, self.groups))
-
+        starts = self._random_starts() if self.alpha is None else self._hard_starts()
+        self.centres = self.add_weight(name="centres", shape=(self.cluster_size, self.size), initializer=starts[0])
         units = self.groups * self.cluster_size
-        self.assignment = self._dense("assignment", units, self.assignment_norm == "none", hard_start, expanded_shape)
+        self.assignment = self._dense("assignment", units, self.assignment_norm == "none", starts[1], expanded_shape)
         if self.assignment_norm == "cluster":
             self.norm = self._norm("assignment_norm", (None, None, self.cluster_size))
         elif self.assignment_norm == "cluster_group":
@@ -96,6 +91,22 @@ class NeXtVlad(layers.Layer):
         self.drop_clusters = layers.Dropout(
             self.cluster_dropout, noise_shape=(None, self.cluster_size, 1), dtype=self.dtype_policy, name="drop_clusters"
         )
+
+    def _hard_starts(self):
+        """Initial values of the centres, and of an assignment that follows from them."""
+        uniform = initializers.RandomUniform(0.0, 1.0)  # one initializer gives the same values at every call
+
+        def hard_start(_, dtype=None):
+            block = 2 * self.alpha * ops.transpose(uniform((self.cluster_size, self.size), dtype=dtype))
+            return ops.tile(block, (self.groups, self.groups))
+
+        return uniform, hard_start
+
+    @staticmethod
+    def _random_starts():
+        """Initial values of the centres, whose fan-in is their size, and of the assignment."""
+        he = initializers.HeNormal()
+        return lambda shape, dtype=None: ops.transpose(he(shape[::-1], dtype=dtype)), initializers.HeNormal()
 
     def _dense(self, name, units, use_bias, initializer, input_shape):
         dense = layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)

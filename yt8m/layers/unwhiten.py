@@ -7,10 +7,12 @@ from keras import layers, ops
 from yt8m.registry import register
 
 # Dimension -> root of the eigenvalue of YouTube-8M's PCA there; in between its logarithm is linear in log(1 + dimension).
-ROOTS = {
-    **{0: 3.839, 1: 2.888, 2: 2.652, 3: 2.220, 5: 1.866, 7: 1.733, 10: 1.558, 15: 1.353, 23: 1.128, 31: 1.026, 47: 0.880},
-    **{63: 0.792, 95: 0.671, 127: 0.593, 191: 0.494, 255: 0.423, 383: 0.322, 511: 0.251, 767: 0.166, 1023: 0.124},
-}
+_PLACES = (0, 1, 2, 3, 5, 7, 10, 15, 23, 31, 47, 63, 95, 127, 191, 255, 383, 511, 767, 1023)
+_VALUES = (
+    *(3.839, 2.888, 2.652, 2.220, 1.866, 1.733, 1.558, 1.353, 1.128, 1.026),
+    *(0.880, 0.792, 0.671, 0.593, 0.494, 0.423, 0.322, 0.251, 0.166, 0.124),
+)
+ROOTS = dict(zip(_PLACES, _VALUES))
 _SHIFT, _LEAST = 4 / 512, 1e-4
 
 

@@ -8,6 +8,7 @@ from yt8m.errors import UserError
 from yt8m.flags.values import check_like
 from yt8m.losses.dustbin import DustbinLoss
 from yt8m.losses.masked import MaskedCrossEntropyLoss
+from yt8m.losses.online_distillation import OnlineDistillationLoss
 from yt8m.losses.sampled_negatives import SampledNegativeLoss
 from yt8m.losses.starter import CrossEntropyLoss, HingeLoss, SoftmaxLoss
 
@@ -16,6 +17,7 @@ __all__ = [
     "DustbinLoss",
     "HingeLoss",
     "MaskedCrossEntropyLoss",
+    "OnlineDistillationLoss",
     "SampledNegativeLoss",
     "SoftmaxLoss",
     "build",

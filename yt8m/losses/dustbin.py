@@ -16,8 +16,8 @@ class DustbinLoss:
     """Cross entropy of a softmax whose last column, the dustbin, is none of the classes: 1 - sum of p is its probability.
 
     A positive counts -log p. What a rated negative counts is `negatives`:
-    "dustbin": -log(1 - sum of p), of the largest weight among the row's negatives, unless the row has a positive: what shows one
-    of the classes is no dustbin. "complement": -log(1 - p). "dropped": nothing.
+    "dustbin": -log(1 - sum of p), once a row; where the row has a positive, too, it is no dustbin, and a negative counts
+    -log(1 - p). "complement": always -log(1 - p). "dropped": nothing.
 
     Args:
         negatives: one of these.
@@ -40,15 +40,15 @@ class DustbinLoss:
         p, y, weights = in_float32(predictions, labels, label_weights)
         positive, negative = logarithms(p, self.epsilon)
         total = ops.sum(weights * y * positive, axis=-1)
+        if self.negatives == "dropped":
+            return -total
         of_negatives = weights * (1.0 - y)
+        complement = ops.sum(of_negatives * negative, axis=-1)
         if self.negatives == "complement":
-            total = total + ops.sum(of_negatives * negative, axis=-1)
-        if self.negatives == "dustbin":
-            shown = ops.minimum(ops.sum(p, axis=-1), 1.0)
-            in_no_class = ops.max(weights * y, axis=-1) <= 0.0
-            weight = ops.where(in_no_class, ops.max(of_negatives, axis=-1), 0.0)
-            total = total + weight * logarithms(shown, self.epsilon)[1]
-        return -total
+            return -total - complement
+        shown = ops.minimum(ops.sum(p, axis=-1), 1.0)
+        dustbin = ops.max(of_negatives, axis=-1) * logarithms(shown, self.epsilon)[1]
+        return -total - ops.where(ops.max(weights * y, axis=-1) > 0.0, complement, dustbin)
 
     def get_config(self):
         return {"negatives": self.negatives, "epsilon": self.epsilon}

@@ -16,8 +16,8 @@ class OnlineDistillationLoss:
 
     With logits z_n of a mixture's branches and z of the mixture, over all C classes, rated or not:
     BCE(z) + sum over n of BCE(z_n) + lam * sum over n of KL(softmax(z / tau) || softmax(z_n / tau)).
-    Several mixtures: the sum of this over them, BCE of the whole, and the divergence of the mixtures from the whole with lam_2 and
-    tau_2. Both sides of the divergence learn, unless stop_gradient keeps the teacher's side. For large tau, tau^2 KL is half the
+    Several mixtures: the sum of this over them, BCE of the whole, and the divergence of the mixtures from the whole, with lam_2
+    and tau_2. Both sides of the divergence learn, unless stop_gradient keeps the teacher's. For large tau, tau^2 KL is half the
     mean squared distance of the centred logits.
 
     Args:
@@ -27,15 +27,15 @@ class OnlineDistillationLoss:
         stop_gradient: whether the teacher does not learn from its students.
         epsilon: as in CrossEntropyLoss.
 
-    Call: (predictions [B, C], labels [B, C], label_weights [B, C] or None, branch_logits [B, M, N, C] and mixture_logits
-        [B, M, C], as MixtureModel gives them in training) -> float32 [B]; without logits, in evaluation or of another model, BCE
-        of the predictions.
+    Call: (predictions [B, C], labels [B, C], label_weights [B, C] or None, logits [B, C], branch_logits [B, M, N, C] and
+        mixture_logits [B, M, C], as MixtureModel gives them in training) -> float32 [B]; without logits, in evaluation or of
+        another model, BCE of the predictions.
     Raises:
         UserError: a temperature that is not above 0, or a weight below 0.
     Source: the code of the third place of 2019 (R. Lin), with softmax in logarithms in place of its 1e-8; the stop is ours.
     """
 
-    NEEDS = ("branch_logits", "mixture_logits")
+    NEEDS = ("logits", "branch_logits", "mixture_logits")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class OnlineDistillationLoss:
         self.stop_gradient = stop_gradient
         self.epsilon = epsilon
 
-    def __call__(self, predictions, labels, label_weights=None, branch_logits=None, mixture_logits=None):
+    def __call__(self, predictions, labels, label_weights=None, logits=None, branch_logits=None, mixture_logits=None):
         p, y, weights = in_float32(predictions, labels, label_weights)
         entropy = CrossEntropyLoss(epsilon=self.epsilon)
         total = entropy(p, y, weights)
@@ -76,10 +76,11 @@ class OnlineDistillationLoss:
                 total = total + self._divergence(teacher, student, self.temperature, self.divergence_weight)
         if num_mixtures > 1:
             tau = self.temperature if self.second_temperature is None else self.second_temperature
-            weight = self.divergence_weight if self.second_weight is None and self.second_temperature is None else self.second_weight
-            whole = ops.log(ops.maximum(p, 1e-12)) - ops.log(ops.maximum(1.0 - p, 1e-12))
+            weight = (
+                self.divergence_weight if self.second_weight is None and self.second_temperature is None else self.second_weight
+            )
             for m in range(num_mixtures):
-                total = total + self._divergence(whole, mixture_logits[:, m], tau, weight)
+                total = total + self._divergence(logits, mixture_logits[:, m], tau, weight)
         return total
 
     def _divergence(self, teacher, student, tau, weight):

@@ -82,7 +82,7 @@ def evaluate_segments(
     """
     loss, values, pairs = losses.build(config.label_loss, config.loss_options), [], []
     for batch, predictions in rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
-        known = {name: batch[name] for name in getattr(loss, "NEEDS", ())}
+        known = {name: batch[name] for name in getattr(loss, "NEEDS", ()) if name in batch}
         values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
         pairs.append(pairs_of(batch, predictions))
     classes, scores, labels, _ = (np.concatenate(part) for part in zip(*pairs))

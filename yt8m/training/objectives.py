@@ -45,8 +45,8 @@ class Objective:
     unrated_as_negatives: float = 0.0
 
     def __call__(self, model, batch):
-        predictions = model.predict_rated(batch, training=True)
-        term = self.label_losses(predictions, batch)
+        predictions, beside = model.training_outputs(batch)
+        term = self.label_losses(predictions, {**batch, **beside})
         quantities = {}
         if "soft_labels" in batch:
             soft = losses.CrossEntropyLoss()(predictions, batch["soft_labels"], batch["soft_weights"])
