@@ -24,8 +24,8 @@ class MixtureModel(FrameModel):
     """N NeXtVLADs side by side, whose logits z_n a gate adds: z = sum of g_n z_n; of `num_mixtures` M such, a second gate.
 
     A branch: of each feature NeXtVLAD (sigmoid attention of the groups, batch norm over all groups' assignments, L2 norm and
-    batch norm of the descriptors) -> concatenated -> dropout -> dense `hidden` without bias, batch norm, no ReLU -> gate -> logistic
-    regression. The gates look at the mean of the frames. OnlineDistillationLoss draws the branches to their mixture.
+    batch norm of the descriptors) -> concatenated -> dropout -> dense `hidden` without bias, batch norm, no ReLU -> gate ->
+    logistic regression. The gates look at the mean of the frames. OnlineDistillationLoss draws the branches to their mixture.
 
     Args:
         num_branches: N; 1: one NeXtVLAD, without a gate.
