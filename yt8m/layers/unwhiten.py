@@ -42,7 +42,8 @@ class Unwhiten(layers.Layer):
         others = x.shape[-1] - self.size
         factors = np.concatenate([roots(self.size) + _LEAST, np.ones(others)])
         shifts = np.concatenate([np.full(self.size, _SHIFT), np.zeros(others)])
-        scaled = (x - ops.cast(shifts, x.dtype)) * ops.cast(factors, x.dtype)
+        exact = (ops.cast(x, "float32") - ops.cast(shifts, "float32")) * ops.cast(factors, "float32")
+        scaled = ops.cast(exact, x.dtype)
         return scaled if mask is None else ops.where(mask[:, :, None], scaled, ops.zeros_like(scaled))
 
     def compute_mask(self, inputs, previous_mask=None):
