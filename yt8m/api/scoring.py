@@ -140,7 +140,7 @@ def _names(given, config):
     if not given.get("names"):
         return None
     if config is None and not given.get("vocabulary_file"):
-        config = configs.read_model_config(sources.folder_of_run(given).split(",")[0].strip())
+        config = configs.read_model_config(sources.folders_of_runs(given)[0])
     return class_names(config, given.get("vocabulary_file"))
 
 
