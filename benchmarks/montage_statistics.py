@@ -7,8 +7,8 @@ Ceilings, MAP over the rated pairs of the test montages:
                          train and rated montages
   oracle with context    the same, its logit joined with that of the neighbours and of the whole montage; three weights for all
                          classes, fitted on the held-out montages' ratings
-  told the fillers       the oracle, trained and tested with the mean of the frames that are no fillers: what there is to gain from
-                         attention to the right frames
+  told the fillers       the oracle, trained and tested with the frames that are no fillers alone: what there is to gain
+                         from attention to the right frames
   told the background    the oracle, trained and tested with the background taken out of the frames: what there is to gain from
                          knowing it
   knows the sources      compares a segment with every source of the test part, whose classes it knows
@@ -32,9 +32,15 @@ from yt8m.segments import dequantise, starts_of
 
 FACTS = "facts.json"
 LAGS = (1, 2, 3, 5, 9)
-CEILINGS = {"chance": "chance", "oracle": "oracle", "oracle with context": "oracle_context",
-            "oracle, told the fillers": "oracle_fillers", "oracle, told the background": "oracle_background", "knows the sources": "sources",
-            "the truth": "truth"}  # fmt: skip
+CEILINGS = {
+    "chance": "chance",
+    "oracle": "oracle",
+    "oracle with context": "oracle_context",
+    "oracle, told the fillers": "oracle_fillers",
+    "oracle, told the background": "oracle_background",
+    "knows the sources": "sources",
+    "the truth": "truth",
+}
 MEASURED = {  # of YouTube-8M; correlations at lags: of AudioSet's frames
     "labels a montage": 3.0, "frames": 230, "E|f|^2 rgb": 920, "E|f|^2 audio": 189, "E|mean|^2 rgb": 217, "E|mean|^2 audio": 60,
     "correlation of frames rgb": 0.23, "correlation of frames audio": 0.32, "audio at lag 1": 0.50, "audio at lag 2": 0.44,
@@ -177,7 +183,7 @@ def ceilings(made, data, settings, held_out, test, quick):
 
 
 class Segments:
-    """Means of the frames of all segments, float16 [N, 1152] (`kept`: of those that are no fillers), and their truth bool [N, K]."""
+    """Means of the frames of all segments, float16 [N, 1152] (`kept`: without the fillers), and their truth bool [N, K]."""
 
     def __init__(self, made, patterns, truth, num_classes):
         ids, means, kept = [], [], []

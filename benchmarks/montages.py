@@ -12,8 +12,8 @@ often than not of the same topic. Many single seconds are fillers (a presenter, 
 a few real videos a montage that have none of the classes. Some are cutaways to another source of the same montage or to nothing.
 
 A frame. (The source's mean, blended with a scene's and the background's) + noise. A scene is the difference of two real videos,
-another every few seconds: no two moments of a source look alike. The noise's energy fills each dimension up to the energy measured
-on real frames, and a part of it goes on from second to second. Clipped and quantised to bytes as YouTube-8M's are.
+another every few seconds: no two moments of a source look alike. The noise's energy fills each dimension up to the energy
+measured on real frames, and a part of it goes on from second to second. Clipped and quantised to bytes as YouTube-8M's are.
 
 What is built in and what is not. Whether a segment is rated is drawn without looking at time, truth or neighbours. Boundaries
 lie anywhere. So smoothing over time helps inside an interval and hurts beside a boundary, by how much is for the models to show.
@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yt8m.errors import UserError
 from yt8m.sample.generator import AUDIO, RATINGS, RGB, MadeVideo, segments_there, video_id
 from yt8m.segments import SEGMENT_SIZE, nearest_bytes
 
@@ -169,6 +170,7 @@ class World:
         labelled = self.has.any(axis=1)
         self.members = [np.flatnonzero((self.parts == part) & labelled) for part in range(len(SPLITS))]
         self.fillers = [np.flatnonzero((self.parts == part) & ~labelled) for part in range(len(SPLITS))]
+        self._check()
         self.with_class = [[of[self.has[of, c]] for c in range(settings.num_classes)] for of in self.members]
         rng = np.random.default_rng([settings.seed, 0])
         self.presence = np.full(settings.num_classes, np.mean(settings.presence))
@@ -178,6 +180,15 @@ class World:
         energy = np.repeat([settings.rgb_energy, settings.audio_energy], [RGB, AUDIO])
         self.noise = np.sqrt(np.maximum(energy - signal, settings.least_noise**2)).astype(np.float32)
         self.silence = rng.normal(0, settings.audio_energy**0.5, AUDIO).astype(np.float32)
+
+    def _check(self):
+        """Raises a UserError where a part has nothing to show, or no fillers."""
+        for split, members, fillers in zip(SPLITS, self.members, self.fillers):
+            if not len(members) or (self.settings.filler and not len(fillers)):
+                raise UserError(
+                    f"--data: of its {len(self.ids)} records {len(members)} with and {len(fillers)} without one of the "
+                    f"{self.settings.num_classes} classes came to {split}; montages need both. Name a folder with more shards."
+                )
 
     def sharing(self, part, source):
         """Sources of a part that share a class with a source, rising."""
