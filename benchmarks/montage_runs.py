@@ -210,7 +210,7 @@ class Runs:
             wanted.setdefault(id, []).append(column)
         columns = np.array(self.made.segment_classes)
         predict = tf.function(model.set_probabilities, reduce_retracing=True)
-        for ids, frames, lengths in self._videos(part):
+        for ids, frames, lengths in self.videos(part):
             probabilities, attention = predict({"frames": tf.constant(frames), "num_frames": tf.constant(lengths)})
             of_sets, weights_ = probabilities.numpy()[:, :, columns], attention.numpy().mean(axis=2)  # [B, M, K], [B, T, M]
             for row, id in enumerate(ids):
@@ -226,7 +226,7 @@ class Runs:
         for row, column in zip(self.test.rows.tolist(), self.test.columns.tolist()):
             of_rows.setdefault(row, []).append(column)
         predict = tf.function(model.set_probabilities, reduce_retracing=True)
-        for ids, frames, _ in self._videos(self.test):
+        for ids, frames, _ in self.videos(self.test):
             segments, rated = [], []
             for index, id in enumerate(ids):
                 rows = self.test.rows_of(id)
@@ -243,7 +243,7 @@ class Runs:
         shares = counts / counts.sum()
         return {"set_shares": shares.round(4).tolist(), "sets_alive": int((shares >= 0.01).sum())}
 
-    def _videos(self, part):
+    def videos(self, part):
         """Batches of (ids, frames uint8 [B, T, D], lengths int32 [B])."""
         pattern = self.made.test_pattern if part.name == "test" else self.made.held_out_pattern
         for path in sorted(glob.glob(pattern)):
