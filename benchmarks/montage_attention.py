@@ -9,11 +9,8 @@ between sets    mean correlation of the weights of two sets
 python benchmarks/montage_attention.py --work DIR --json FILE      of all seeds; mean and standard error
 """
 
-import glob
 import json
-import os
 
-import montage_files
 import montage_runs
 import numpy as np
 import report
@@ -90,11 +87,7 @@ def main():
     parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    folders = sorted(glob.glob(os.path.join(options.work, "runs", "*", "seed-1")), key=os.path.getmtime)
-    if not folders:
-        parser.error(f"--work={options.work}: no runs there. Run benchmarks/montage.py --only phases with the same --work first.")
-    version = next(v for v in _versions(options.work) if montage_runs.slug(v) == os.path.basename(os.path.dirname(folders[-1])))
-    made = montage_files.read(os.path.join(options.work, version.split()[1]))
+    made, version = montage_runs.newest(options.work)
     values = {}
     for seed in range(1, options.seeds + 1):
         runs = montage_runs.Runs(options.work, made, version, seed)
@@ -118,11 +111,6 @@ def main():
         with open(options.json, encoding="utf-8") as file:
             written = json.load(file)
         write_text(options.json, json.dumps({**written, "version": version}, indent=1))
-
-
-def _versions(work):
-    with open(os.path.join(work, montage_runs.ROWS_FILE), encoding="utf-8") as file:
-        return {json.loads(line)["version"] for line in file}
 
 
 def _error(values):

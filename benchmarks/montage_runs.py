@@ -11,6 +11,7 @@ import shutil
 import time
 
 import keras
+import montage_files
 import montage_measures
 import montage_rows
 import numpy as np
@@ -18,6 +19,7 @@ import tensorflow as tf
 
 from yt8m import config, registry
 from yt8m.ensembles import weights
+from yt8m.errors import UserError
 from yt8m.files import replacing, write_text
 from yt8m.readers.records import decode_video
 from yt8m.scoring import infer, scan
@@ -44,6 +46,20 @@ def read_rows(work, version):
                 if record["version"] == version:
                     rows[record["row"], record["seed"]] = record
     return rows
+
+
+def newest(work):
+    """The Made montages and the version of the newest row in a work folder.
+
+    Raises:
+        UserError: there are no rows.
+    """
+    path = os.path.join(work, ROWS_FILE)
+    if not os.path.exists(path):
+        raise UserError(f"--work={work}: no {ROWS_FILE} there. Run benchmarks/montage.py with the same --work first.")
+    with open(path, encoding="utf-8") as file:
+        version = json.loads(file.readlines()[-1])["version"]
+    return montage_files.read(os.path.join(work, version.split()[1])), version
 
 
 class Runs:
