@@ -8,7 +8,7 @@
 
 truth.npz, of each montage (by its id) of every part: `ID.there` uint8 [S, segment classes], 1 where the class is there for more
 than half of the segment; `ID.seconds` uint8 [T, segment classes], of the seconds' intervals; `ID.sources` the row of each
-second's source in `source_ids`, -1 for none, and `ID.background`.
+second's source in `source_ids`, -1 for none, `ID.filler` bool [T], the seconds that are fillers, and `ID.background`.
 """
 
 import csv
@@ -32,7 +32,7 @@ from yt8m.sample import vocabulary
 from yt8m.sample.generator import AUDIO, RGB
 from yt8m.sample.sample import record_of
 
-VERSION = 1  # of the generator: another number makes new montages
+VERSION = 2  # of the generator: another number makes new montages
 MANIFEST = "montages.json"
 _SHARD = 125  # montages at most
 _PATHS = {
@@ -72,7 +72,7 @@ class Made:
     segment_label_ids_file: str
 
     def truth(self):
-        """{id: {"there", "seconds", "sources", "background": array}} of every montage."""
+        """{id: {"there", "seconds", "sources", "filler", "background": array}} of every montage."""
         known = {}
         with np.load(self.truth_file) as arrays:
             for name in arrays.files:
@@ -188,6 +188,7 @@ def _know(truth, world, video):
     seconds[shown] = world.has[rows[shown]][:, classes]
     truth[f"{video.id}.seconds"] = seconds
     truth[f"{video.id}.sources"] = rows.astype(np.int32)
+    truth[f"{video.id}.filler"] = video.filler
     truth[f"{video.id}.background"] = np.int32(video.background)
 
 

@@ -11,6 +11,7 @@ import shutil
 import time
 
 import keras
+import montage_files
 import montage_measures
 import montage_rows
 import numpy as np
@@ -18,6 +19,7 @@ import tensorflow as tf
 
 from yt8m import config, registry
 from yt8m.ensembles import weights
+from yt8m.errors import UserError
 from yt8m.files import replacing, write_text
 from yt8m.readers.records import decode_video
 from yt8m.scoring import infer, scan
@@ -44,6 +46,20 @@ def read_rows(work, version):
                 if record["version"] == version:
                     rows[record["row"], record["seed"]] = record
     return rows
+
+
+def newest(work):
+    """The Made montages and the version of the newest row in a work folder.
+
+    Raises:
+        UserError: there are no rows.
+    """
+    path = os.path.join(work, ROWS_FILE)
+    if not os.path.exists(path):
+        raise UserError(f"--work={work}: no {ROWS_FILE} there. Run benchmarks/montage.py with the same --work first.")
+    with open(path, encoding="utf-8") as file:
+        version = json.loads(file.readlines()[-1])["version"]
+    return montage_files.read(os.path.join(work, version.split()[1])), version
 
 
 class Runs:
@@ -210,7 +226,7 @@ class Runs:
             wanted.setdefault(id, []).append(column)
         columns = np.array(self.made.segment_classes)
         predict = tf.function(model.set_probabilities, reduce_retracing=True)
-        for ids, frames, lengths in self._videos(part):
+        for ids, frames, lengths in self.videos(part):
             probabilities, attention = predict({"frames": tf.constant(frames), "num_frames": tf.constant(lengths)})
             of_sets, weights_ = probabilities.numpy()[:, :, columns], attention.numpy().mean(axis=2)  # [B, M, K], [B, T, M]
             for row, id in enumerate(ids):
@@ -226,7 +242,7 @@ class Runs:
         for row, column in zip(self.test.rows.tolist(), self.test.columns.tolist()):
             of_rows.setdefault(row, []).append(column)
         predict = tf.function(model.set_probabilities, reduce_retracing=True)
-        for ids, frames, _ in self._videos(self.test):
+        for ids, frames, _ in self.videos(self.test):
             segments, rated = [], []
             for index, id in enumerate(ids):
                 rows = self.test.rows_of(id)
@@ -243,7 +259,7 @@ class Runs:
         shares = counts / counts.sum()
         return {"set_shares": shares.round(4).tolist(), "sets_alive": int((shares >= 0.01).sum())}
 
-    def _videos(self, part):
+    def videos(self, part):
         """Batches of (ids, frames uint8 [B, T, D], lengths int32 [B])."""
         pattern = self.made.test_pattern if part.name == "test" else self.made.held_out_pattern
         for path in sorted(glob.glob(pattern)):

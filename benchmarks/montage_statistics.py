@@ -7,6 +7,8 @@ Ceilings, MAP over the rated pairs of the test montages:
                          train and rated montages
   oracle with context    the same, its logit joined with that of the neighbours and of the whole montage; three weights for all
                          classes, fitted on the held-out montages' ratings
+  told the fillers       the oracle, trained and tested with the frames that are no fillers alone: what there is to gain
+                         from attention to the right frames
   told the background    the oracle, trained and tested with the background taken out of the frames: what there is to gain from
                          knowing it
   knows the sources      compares a segment with every source of the test part, whose classes it knows
@@ -30,9 +32,15 @@ from yt8m.segments import dequantise, starts_of
 
 FACTS = "facts.json"
 LAGS = (1, 2, 3, 5, 9)
-CEILINGS = {"chance": "chance", "oracle": "oracle", "oracle with context": "oracle_context",
-            "oracle, told the background": "oracle_background", "knows the sources": "sources",
-            "the truth": "truth"}  # fmt: skip
+CEILINGS = {
+    "chance": "chance",
+    "oracle": "oracle",
+    "oracle with context": "oracle_context",
+    "oracle, told the fillers": "oracle_fillers",
+    "oracle, told the background": "oracle_background",
+    "knows the sources": "sources",
+    "the truth": "truth",
+}
 MEASURED = {  # of YouTube-8M; correlations at lags: of AudioSet's frames
     "labels a montage": 3.0, "frames": 230, "E|f|^2 rgb": 920, "E|f|^2 audio": 189, "E|mean|^2 rgb": 217, "E|mean|^2 audio": 60,
     "correlation of frames rgb": 0.23, "correlation of frames audio": 0.32, "audio at lag 1": 0.50, "audio at lag 2": 0.44,
@@ -159,7 +167,8 @@ def ceilings(made, data, settings, held_out, test, quick):
     steps = 20 if quick else STEPS
     found = {"chance": test.metrics(np.zeros(test.there.shape))["chance"], "truth": _of_truth(test)}
     found["sources"] = test.map(_of_sources(world, test, parts["test"]))
-    for name, told in (("oracle", None), ("oracle_background", (world, settings.background * settings.gain))):
+    background = world, settings.background * settings.gain
+    for name, told in (("oracle", None), ("oracle_fillers", "fillers"), ("oracle_background", background)):
         model = train_oracle(learnt, told, steps)
         scores = {part: of.scores(model, told) for part, of in parts.items()}
         found[name], found[f"{name}_all"] = test.map(scores["test"]), test.map_of_all(scores["test"])
@@ -174,28 +183,29 @@ def ceilings(made, data, settings, held_out, test, quick):
 
 
 class Segments:
-    """Means of the frames of all segments, float16 [N, 1152], and their truth bool [N, K]."""
+    """Means of the frames of all segments, float16 [N, 1152] (`kept`: without the fillers), and their truth bool [N, K]."""
 
     def __init__(self, made, patterns, truth, num_classes):
-        ids, means = [], []
+        ids, means, kept = [], [], []
         for pattern in patterns:
             for video in videos_of(pattern):
                 frames = dequantise(np.concatenate([video.frames["rgb"], video.frames["audio"]], axis=1))
                 starts = starts_of(len(frames))
-                sums = np.add.reduceat(frames, starts, axis=0)
-                means.append((sums / np.minimum(len(frames) - starts, 5)[:, None]).astype(np.float16))
+                means.append(_means(frames, starts, np.ones(len(frames), bool)))
+                shown = ~truth[video.id]["filler"]
+                kept.append(np.where(np.add.reduceat(shown, starts)[:, None] > 0, _means(frames, starts, shown), means[-1]))
                 ids.append(video.id)
         counts = [len(of) for of in means]
-        self.means = np.concatenate(means)
+        self.means, self.kept = np.concatenate(means), np.concatenate(kept)
         self.there = np.concatenate([truth[id]["there"] for id in ids]).astype(bool)
         self.background = np.repeat([int(truth[id]["background"]) for id in ids], counts)
         with_class = [truth[id]["there"].any(axis=0) for id in ids]
         self.occurs = np.repeat(np.array(with_class), counts, axis=0)  # [N, K]: somewhere in the montage
 
     def inputs(self, rows, told):
-        """float32 [n, 1152] of rows: the means, less the background where it is told."""
-        x = self.means[rows].astype(np.float32)
-        if told:
+        """float32 [n, 1152] of rows: the means, without the fillers or less the background where these are told."""
+        x = (self.kept if told == "fillers" else self.means)[rows].astype(np.float32)
+        if told and told != "fillers":
             world, weight = told
             x = x - np.float32(weight) * world.means[self.background[rows]]
         return x / 3.0
@@ -204,6 +214,12 @@ class Segments:
         """float32 [N, K]."""
         blocks = (slice(start, start + 8192) for start in range(0, len(self.means), 8192))
         return np.concatenate([tf.sigmoid(model(self.inputs(block, told), training=False)).numpy() for block in blocks])
+
+
+def _means(frames, starts, of):
+    """Means of the frames of each segment for which `of`, float16 [S, D]; 0 without any."""
+    counts = np.add.reduceat(of.astype(np.int32), starts)
+    return (np.add.reduceat(frames * of[:, None], starts, axis=0) / np.maximum(counts, 1)[:, None]).astype(np.float16)
 
 
 def train_oracle(segments, told, steps, seed=1):

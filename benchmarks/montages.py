@@ -8,9 +8,11 @@ A montage. One focus class: rated montages take every rated class about equally 
 has. Two to four sources: some that have the class, and look-alikes: near neighbours of the first source that share a label
 with it but not the class. Time is cut into intervals; each shows one of the sources, and sources come back. In some montages
 the focus class is a label but no source has it. A background, another real video, is blended into all frames; it is more
-often than not of the same topic. Single seconds are cutaways to another source of the same montage or to nothing.
+often than not of the same topic. Many single seconds are fillers (a presenter, a title, what a video shows beside its topic):
+a few real videos a montage that have none of the classes. Some are cutaways to another source of the same montage or to nothing.
 
-A frame. (The source's mean, blended with the background's) + noise; the noise's energy fills each dimension up to the energy
+A frame. (The source's mean, blended with a scene's and the background's) + noise. A scene is the difference of two real videos,
+another every few seconds: no two moments of a source look alike. The noise's energy fills each dimension up to the energy
 measured on real frames, and a part of it goes on from second to second. Clipped and quantised to bytes as YouTube-8M's are.
 
 What is built in and what is not. Whether a segment is rated is drawn without looking at time, truth or neighbours. Boundaries
@@ -27,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yt8m.errors import UserError
 from yt8m.sample.generator import AUDIO, RATINGS, RGB, MadeVideo, segments_there, video_id
 from yt8m.segments import SEGMENT_SIZE, nearest_bytes
 
@@ -53,7 +56,10 @@ class Settings:
         background: weight b of the background; the source's is sqrt(1 - b^2).
         background_tells: chance that the background shares a label with the first source.
         background_only: chance that an interval shows no source.
-        cutaway: chance that a second shows something else than its interval does.
+        cutaway: chance that a second shows something else of the montage than its interval does.
+        filler: chance that a second is a filler; fillers: sources of a montage's fillers.
+        scene: weight of the scene in what a second shows; the source's is sqrt(1 - scene^2).
+        scene_durations: shortest and longest scene, seconds; log-uniform between.
         gain: of the sources' means, so that the means of montages have the energy of real ones.
         rgb_energy, audio_energy: E f^2 of a dimension of a frame before clipping.
         least_noise: least standard deviation of a dimension's noise.
@@ -66,25 +72,29 @@ class Settings:
 
     seed: int = 1
     num_train_videos: int = 6000
-    num_rated_videos: int = 1250
+    num_rated_videos: int = 2300
     num_held_out_videos: int = 600
     num_test_videos: int = 1200
-    shares: tuple = (0.45, 0.2, 0.12, 0.23)
+    shares: tuple = (0.42, 0.28, 0.08, 0.22)
     num_classes: int = 100
     num_segment_classes: int = 48
     lengths: tuple = (120, 175, 234, 300, 300)
     durations: tuple = (8, 45)
     presence: tuple = (0.4, 0.98)
-    concentration: float = 2.0
+    concentration: float = 1.0
     second_positive: float = 0.3
     third_source: float = 0.4
     absent: float = 0.1
     neighbours: int = 10
     pool: int = 300
-    background: float = 0.62
+    background: float = 0.35
     background_tells: float = 0.6
     background_only: float = 0.08
-    cutaway: float = 0.3
+    cutaway: float = 0.1
+    filler: float = 0.5
+    fillers: int = 4
+    scene: float = 0.4
+    scene_durations: tuple = (2, 12)
     gain: float = 1.15
     rgb_energy: float = 1.02
     audio_energy: float = 2.0
@@ -121,11 +131,12 @@ class Montage(MadeVideo):
     (index into `sources`, -1 for none), `variants` the same of what the second shows.
 
     Attributes:
-        sources: int [n], indices of its sources; background: index.
+        sources: int [n], indices of its sources, the fillers last; background: index; filler: bool [T], seconds that are fillers.
     """
 
     sources: np.ndarray
     background: int
+    filler: np.ndarray
 
 
 def part_of(id, shares):
@@ -146,7 +157,8 @@ class World:
         label_ids: int64 [C], the record's label id of each class; the rated classes are those in segment_classes.
         segment_classes: int64 [n].
         has: bool [n, C], the classes of each source; means: float32 [n, 1152]; norms: [n], their lengths.
-        parts: int [n]; members: of each part, the sources that have a class; with_class: of each part and class.
+        parts: int [n]; members: of each part, the sources that have a class; fillers: that have none; with_class: of each part
+            and class.
         noise: float32 [1152], its standard deviation; silence: float32 [128].
         presence: [C].
     """
@@ -157,6 +169,8 @@ class World:
         self.parts = np.array([part_of(id, settings.shares) for id in sources.ids])
         labelled = self.has.any(axis=1)
         self.members = [np.flatnonzero((self.parts == part) & labelled) for part in range(len(SPLITS))]
+        self.fillers = [np.flatnonzero((self.parts == part) & ~labelled) for part in range(len(SPLITS))]
+        self._check()
         self.with_class = [[of[self.has[of, c]] for c in range(settings.num_classes)] for of in self.members]
         rng = np.random.default_rng([settings.seed, 0])
         self.presence = np.full(settings.num_classes, np.mean(settings.presence))
@@ -166,6 +180,15 @@ class World:
         energy = np.repeat([settings.rgb_energy, settings.audio_energy], [RGB, AUDIO])
         self.noise = np.sqrt(np.maximum(energy - signal, settings.least_noise**2)).astype(np.float32)
         self.silence = rng.normal(0, settings.audio_energy**0.5, AUDIO).astype(np.float32)
+
+    def _check(self):
+        """Raises a UserError where a part has nothing to show, or no fillers."""
+        for split, members, fillers in zip(SPLITS, self.members, self.fillers):
+            if not len(members) or (self.settings.filler and not len(fillers)):
+                raise UserError(
+                    f"--data: of its {len(self.ids)} records {len(members)} with and {len(fillers)} without one of the "
+                    f"{self.settings.num_classes} classes came to {split}; montages need both. Name a folder with more shards."
+                )
 
     def sharing(self, part, source):
         """Sources of a part that share a class with a source, rising."""
@@ -195,15 +218,19 @@ def make_montage(world, split, index):
     length = round(np.interp(rng.random(), (0, 0.25, 0.5, 0.7, 1), s.lengths))
     focus, chosen, positives = _choose_sources(world, rng, part, split != "train")
     background = _background(world, rng, part, chosen)
-    intervals, shown = _timeline(world, rng, length, focus, len(chosen), positives)
+    count = len(chosen)
+    intervals, shown = _timeline(world, rng, length, focus, count, positives)
+    chosen = np.concatenate([chosen, rng.choice(world.fillers[part], s.fillers)])
+    shown = np.where(rng.random(length) < s.filler, rng.integers(count, len(chosen), length), shown)
     on = np.zeros((length, s.num_classes), bool)
     on[intervals >= 0] = world.has[chosen[intervals[intervals >= 0]]]
     labels = _labels(world, rng, on, focus, background, split != "train")
-    frames = _frames(world, rng, chosen, background, shown)
+    frames = _frames(world, rng, part, chosen, background, shown)
     there = segments_there(on)
     ratings = _rate(world, rng, labels, focus, there, length) if split != "train" else []
     first = sum(s.num_videos(other) for other in SPLITS[:part])
-    return Montage(video_id(first + index), frames, labels, focus, intervals, shown, there, ratings, chosen, background)
+    return Montage(video_id(first + index), frames, labels, focus, intervals, shown, there, ratings, chosen, background,
+                   shown >= count)  # fmt: skip
 
 
 def _choose_sources(world, rng, part, rated):
@@ -275,11 +302,22 @@ def _labels(world, rng, on, focus, background, rated):
     return np.array(sorted(labels), np.int64)
 
 
-def _frames(world, rng, chosen, background, shown):
+def _scenes(world, rng, part, length):
+    """What is beside the source in each second, float32 [T, 1152] of a source's energy."""
+    s, members = world.settings, np.concatenate([world.members[part], world.fillers[part]])
+    shortest, longest = np.log(s.scene_durations)
+    durations = np.round(np.exp(rng.uniform(shortest, longest, length))).astype(int)
+    number = np.repeat(np.arange(length), durations)[:length]
+    pairs = world.means[rng.choice(members, (number[-1] + 1, 2))]
+    return ((pairs[:, 0] - pairs[:, 1]) * np.float32(0.5**0.5))[number]
+
+
+def _frames(world, rng, part, chosen, background, shown):
     """uint8 [T, 1152]."""
-    s, weight = world.settings, np.float32(world.settings.background)
+    s, weight, scene = world.settings, np.float32(world.settings.background), np.float32(world.settings.scene)
     means = np.concatenate([world.means[chosen], np.zeros((1, RGB + AUDIO), np.float32)])  # the last: no source
-    frames = (np.sqrt(1 - weight**2) * means[shown] + weight * world.means[background]) * np.float32(s.gain)
+    frames = np.sqrt(1 - scene**2) * means[shown] + scene * _scenes(world, rng, part, len(shown))
+    frames = (np.sqrt(1 - weight**2) * frames + weight * world.means[background]) * np.float32(s.gain)
     noise = rng.standard_normal(frames.shape, dtype=np.float32)
     change = np.float32((1 - s.stay**2) ** 0.5)
     noise[1:] *= change

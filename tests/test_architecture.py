@@ -22,7 +22,7 @@ LEVELS = [
     {"stages"},
     {"recipes"},
     {"scoring"},
-    {"comparisons", "ensembles", "export", "pseudo_labels", "sharing", "timelines"},
+    {"comparisons", "ensembles", "export", "pseudo_labels", "reranking", "sharing", "timelines"},
     {"api"},
     {"cli"},
     {"doors"},

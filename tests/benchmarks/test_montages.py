@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yt8m.errors import UserError
 from yt8m.readers.records import decode_context, decode_video, encode_video_features, write_shard
 from yt8m.segments import dequantise
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 import montage
+import montage_attention
 import montage_files
 import montage_measures
 import montage_rows
@@ -28,7 +30,7 @@ TINY = montages.Settings(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Video-level shards of 240 made-up videos with one to three classes each."""
+    """Video-level shards of 240 made-up videos with one to three classes each, every sixth of them with none of CLASSES."""
     folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     looks = rng.normal(0, 0.4, (len(CLASSES), 1152))
     for shard in range(2):
@@ -37,7 +39,8 @@ def data(tmp_path_factory):
             classes = rng.permutation(len(CLASSES))[: rng.integers(1, 4)]
             mean = looks[classes].mean(axis=0) + rng.normal(0, 0.3, 1152)
             features = {"mean_rgb": mean[:1024], "mean_audio": mean[1024:]}
-            records.append(encode_video_features(f"{shard}{video:03d}", np.array(CLASSES)[classes], features))
+            labels = np.array(CLASSES)[classes] if video % 6 else np.array([12])
+            records.append(encode_video_features(f"{shard}{video:03d}", labels, features))
         write_shard(folder / f"validate{shard:04d}.tfrecord", records)
     return folder
 
@@ -118,14 +121,47 @@ def test_made_montages_are_found_again(made, data, capsys):
 
 
 def test_noise_has_the_energy_and_the_correlation_that_are_asked_for(world):
-    still = dataclasses.replace(TINY, background=0.0, cutaway=0.0, background_only=0.0, silent=0.0)
+    still = dataclasses.replace(TINY, background=0.0, scene=0.0, cutaway=0.0, background_only=0.0, silent=0.0)
     world = montages.World(still, montages.Sources(world.ids, labels_of(world), world.means * 0.01), range(12))
-    frames = montages._frames(world, np.random.default_rng(0), np.array([0]), 0, np.zeros(300, int))
+    frames = montages._frames(world, np.random.default_rng(0), 0, np.array([0]), 0, np.zeros(300, int))
     noise = dequantise(frames)[:, :1024]
     noise -= noise.mean(axis=0)
     assert noise.var() == pytest.approx(0.9, rel=0.1)
     lag = (noise[1:] * noise[:-1]).mean() / noise.var()
     assert lag == pytest.approx(still.lasting * still.stay, abs=0.03)
+
+
+def test_fillers_have_none_of_the_classes_and_are_as_many_as_asked_for(world):
+    videos = [montages.make_montage(world, "train", index) for index in range(6)]
+    for video in videos:
+        shown = set(video.sources[video.variants[video.filler]].tolist())
+        assert shown and not world.has[sorted(shown)].any() and shown <= set(world.fillers[0].tolist())
+    assert np.concatenate([video.filler for video in videos]).mean() == pytest.approx(TINY.filler, abs=0.15)
+
+
+def test_records_without_fillers_are_refused_in_one_line(world):
+    labels = [[int(world.label_ids[0])]] * len(world.ids)
+    with pytest.raises(UserError, match=r"--data: .* train"):
+        montages.World(TINY, montages.Sources(world.ids, labels, world.means), range(12))
+
+
+def test_a_scene_lasts_and_another_follows(world):
+    scenes = montages._scenes(world, np.random.default_rng(0), 0, 200)
+    changes = np.flatnonzero((scenes[1:] != scenes[:-1]).any(axis=1))
+    assert scenes.shape == (200, 1152) and np.diff(changes).min() >= 2 and np.diff(changes).max() <= 12 and len(changes) > 10
+
+
+def test_what_attention_is_measured_by():
+    filler = np.array([False, False, True, True])
+    seconds = np.array([[1], [0], [1], [0]], bool)
+    told = np.array([0.5, 0.5, 0.0, 0.0])[:, None, None]  # [T, F, M]
+    found = montage_attention.of_montage(told, np.ones((1, 1)), filler, seconds, [0])
+    assert found["frames"] == pytest.approx(0.5) and found["on_fillers"] == 0 and found["filler_auc"] == 1
+    assert found["class_auc"] == 0.5 and found["between_sets"] is None
+    even = np.full((4, 1, 2), 0.25)
+    even[:, 0] += np.array([[0.01, 0.01, -0.01, -0.01], [0.1, -0.1, 0, 0]]).T
+    found = montage_attention.of_montage(even, np.array([[0.1], [0.9]]), filler, seconds, [0])
+    assert found["class_auc"] == 1 and found["on_fillers"] == pytest.approx(0.98)
 
 
 def labels_of(world):

@@ -1,0 +1,228 @@
+"""What the systems that ranked above the four papers add, on montages: paired by seed, from the scores that montage.py kept.
+
+No network is trained here. Every row of benchmarks/montage.py is a base; what is fitted is fitted on the ratings of the held-out
+montages, which no base was trained on, and judged on the test part's. References are the rated montages: no source of theirs is
+in another part. The score of a video is the mean over its segments of the pre-trained model's logit.
+
+  smoothing and fusion   yt8m fuse: size-3 kernel, segment + video + mean of the video, five numbers for all classes
+  references             a logistic regression of 20 features of the pair: cosines to the class's rated segments, votes of the
+                         nearest, counts, the scores of the segment, its neighbours and its video (CCRL, step A)
+  references, trees      boosted trees of the same features
+  geometric, ranks       ensembles by the mean logarithm of probabilities, and by hyperbolic points of the rank
+
+  python benchmarks/beyond.py --work DIR --json FILE       of all seeds that are complete
+"""
+
+import collections
+import glob
+import json
+import os
+
+import montage
+import montage_measures
+import montage_runs
+import numpy as np
+import report
+import tensorflow as tf
+
+from yt8m.ensembles import fusion
+from yt8m.files import replacing, write_text
+from yt8m.metrics.segments import segment_metrics_from_pairs
+from yt8m.readers.records import decode_context, decode_video
+from yt8m.reranking import rankers, score_features
+from yt8m.reranking.references import Descriptors, References, unit
+from yt8m.segments import SEGMENT_SIZE, dequantise
+
+SINGLES = ("logistic", "attention", "multi-attention", "context-agnostic", "context-aware", "CNN", "DBoF", "gated DBoF",
+           "NetVLAD", "GRU", "NeXtVLAD", "NeXtVLAD, EM 2, prior", "BiGRU")  # fmt: skip
+PAPERS = ("agnostic + aware", "ensemble of three, mean", "ensemble of three, fitted", "ensemble of eight, mean",
+          "ensemble of eight, fitted", "student of the ensemble")  # fmt: skip
+# Whose scores are the videos', where it is not the row's own pre-training.
+START = dict.fromkeys(("context-agnostic", "context-aware"), "gated DBoF, pre-trained")
+POINTS = 6.06  # of hyperbolic ranks; the 9th place's
+ALL = "all kinds, mean"
+
+
+class Segments:
+    """Descriptors of the rated segments of a part.
+
+    Attributes:
+        means: float32 [n, 1152]; videos: str [n]; classes: int [n]; labels: [n].
+    """
+
+    def __init__(self, made, pattern, rated_pattern=None):
+        ratings, column = {}, {label: index for index, label in enumerate(made.segment_classes)}
+        for record in _records(rated_pattern or pattern):
+            video = decode_context(record)
+            rated = video.segments
+            ratings[video.id] = [
+                (start, column[label], score)
+                for start, label, score in zip(rated.start_times.tolist(), rated.labels.tolist(), rated.scores.tolist())
+            ]
+        means, videos, classes, labels = [], [], [], []
+        for record in _records(pattern):
+            video = decode_video(record, ("rgb", "audio"), (1024, 128))
+            frames = np.concatenate([video.frames["rgb"], video.frames["audio"]], axis=1)
+            for start, label, score in ratings[video.id]:
+                means.append(dequantise(frames[start : start + SEGMENT_SIZE]).mean(axis=0))
+                videos.append(video.id)
+                classes.append(label)
+                labels.append(score)
+        self.means, self.videos = np.array(means, np.float32), np.array(videos)
+        self.classes, self.labels = np.array(classes), np.array(labels)
+
+
+def _records(pattern):
+    for path in sorted(glob.glob(pattern)):
+        yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
+
+
+def similarities(work, made):
+    """{"held_out", "test": float32 [n, 12] of the rated pairs in a Part's order}; kept beside the montages."""
+    path = os.path.join(work, f"similarities-{made.key}.npz")
+    if not os.path.exists(path):
+        rated = Segments(made, made.rated_pattern)
+        center = rated.means.mean(axis=0)
+
+        def descriptors(means):
+            return Descriptors(unit(means[:, :1024], center[:1024]), unit(means[:, 1024:], center[1024:]))
+
+        columns = len(made.segment_classes)
+        references = References(descriptors(rated.means), rated.videos, rated.classes, rated.labels, columns)
+        found = {}
+        patterns = {"held_out": (made.held_out_pattern,), "test": (made.test_pattern, made.test_ratings_pattern)}
+        for name, of_part in patterns.items():
+            pairs = Segments(made, *of_part)
+            part = montage_measures.part_of(made, name)
+            assert np.array_equal(pairs.classes, part.columns) and np.array_equal(pairs.labels > 0, part.labels)
+            found[name] = references.features(descriptors(pairs.means), pairs.videos, pairs.classes)
+        with replacing(path) as file:
+            np.savez(file, **found)
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+class Base:
+    """A row's scores, and what is made of them.
+
+    Args:
+        parts: {"held_out", "test": Part}; scores, videos: {name: float [N, K] probabilities} of the row and of its pre-trained
+            model; near: similarities.
+    """
+
+    def __init__(self, parts, scores, videos, near):
+        self.parts, self.near, self.logits, self.terms, self.features = parts, near, {}, {}, {}
+        for name, part in parts.items():
+            x, v = montage_measures.logits(scores[name]), montage_measures.logits(videos[name])
+            firsts = np.array([part.first[id] for id in part.ids])
+            counts = np.diff(np.append(firsts, len(x)))
+            linked = np.repeat(np.arange(len(firsts)), counts)
+            linked = linked[1:] == linked[:-1]
+            of_videos = np.add.reduceat(v, firsts, axis=0) / counts[:, None].astype(np.float32)
+            pairs = part.rows, part.columns
+            terms = fusion.terms_of(x, firsts, linked, of_videos)
+            self.terms[name] = fusion.Terms(*(np.broadcast_to(of, x.shape)[pairs] for of in terms))
+            of_segments = score_features.of_segments(x, firsts, linked)[pairs]
+            video_features = np.repeat(score_features.of_videos(of_videos), counts, axis=0)[pairs]
+            self.logits[name] = x[pairs]
+            self.features[name] = np.concatenate([of_segments, video_features, near[name]], axis=1)
+
+    def map(self, of_pairs):
+        """MAP over the test part's rated pairs of scores [n]."""
+        part = self.parts["test"]
+        return segment_metrics_from_pairs(part.columns, of_pairs, part.labels, part.num_classes)["map"]
+
+    def variants(self, name):
+        """{row: MAP}: the base, and each of what is fitted on the held-out part."""
+        held_out = self.parts["held_out"]
+        fused, _ = fusion.fit(self.terms["held_out"], held_out.labels)
+        found = {name: self.map(self.logits["test"]), f"{name}, smoothing and fusion": self.map(fused.logits(self.terms["test"]))}
+        for method, said in (("logistic", "references"), ("trees", "references, trees")):
+            rank = rankers.fit(method, self.features["held_out"], held_out.labels, held_out.columns)
+            found[f"{name}, {said}"] = self.map(rank(self.features["test"]))
+        return found
+
+
+def hyperbolic(of_members):
+    """Sum over members of POINTS / (POINTS + rank of a class's segment), [N, K]."""
+    total = np.zeros(of_members[0].shape, np.float32)
+    for scores in of_members:
+        ranks = np.argsort(np.argsort(-scores, axis=0, kind="stable"), axis=0, kind="stable") + 1
+        total += POINTS / (POINTS + ranks)
+    return total / len(of_members)
+
+
+def of_seed(runs, near):
+    """{row: MAP}, {row: its base} and the members of the ensembles, of a seed."""
+    parts, found = {"held_out": runs.held_out, "test": runs.test}, {}
+    known = {name: runs.scores(name) for name in (*SINGLES, *PAPERS) if name in runs.rows}
+    videos = {}
+    for name in known:
+        start = START.get(name, montage.pretrained(name.split(",")[0]))
+        videos[name] = runs.scores(start) if start in runs.rows else known[name]
+    members = [name for name in SINGLES if name in known and name != "logistic"]
+
+    def mean(of):
+        return {part: np.mean([of[name][part] for name in members], axis=0) for part in parts}
+
+    known[ALL], videos[ALL] = mean(known), mean(videos)
+    bases = {}
+    for name in known:
+        variants = Base(parts, known[name], videos[name], near).variants(name)
+        found, bases = found | variants, bases | dict.fromkeys(list(variants)[1:], name)
+    base, test = Base(parts, known[ALL], videos[ALL], near), (runs.test.rows, runs.test.columns)
+    geometric = np.mean([np.log(np.clip(known[name]["test"], 1e-7, 1)) for name in members], axis=0)
+    found["all kinds, geometric"] = base.map(geometric[test])
+    found["all kinds, ranks"] = base.map(hyperbolic([known[name]["test"] for name in members])[test])
+    return found, {**bases, "all kinds, geometric": ALL, "all kinds, ranks": ALL}, members
+
+
+def table(values, bases):
+    """Rows of report.show.
+
+    Args:
+        values: {row: [MAP of each seed]}; bases: {row: what it is compared with}.
+    """
+    rows = []
+
+    def add(name, of, base, goal):
+        gains = [a - b for a, b in zip(of, values[base])] if base else []
+        said = f"MAP ({np.mean(gains):+.4f} ±{montage.error(gains) or 0:.4f})" if base else "MAP"
+        theirs = float(np.mean(values[base])) if base else None
+        row = report.row(
+            name, float(np.mean(of)), said, base, theirs, None, goal, montage.reached(goal, gains), montage.error(of)
+        )
+        more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
+        rows.append({**row, **more, "seeds": of})
+
+    for name, of in values.items():
+        add(name, of, bases.get(name, ""), "above" if name in bases else "")
+    best = max((name for name in values if name not in bases), key=lambda name: np.mean(values[name]))
+    add(f"{ALL}, references: the best recipe", values[f"{ALL}, references"], best, "above the best without")
+    return rows
+
+
+def main():
+    parser = report.arguments(__doc__)
+    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    made, version = montage_runs.newest(options.work)
+    near, values, members = similarities(options.work, made), collections.defaultdict(list), []
+    bases = {}
+    for seed in range(1, options.seeds + 1):
+        found, bases, members = of_seed(montage_runs.Runs(options.work, made, version, seed), near)
+        for name, value in found.items():
+            values[name].append(value)
+    complete = {name: of for name, of in values.items() if len(of) == options.seeds}
+    print(f"Members of '{ALL}': {', '.join(members)}.")
+    title = f"Beyond the papers, montages' test part, {options.seeds} seeds, scores of {version}"
+    report.show(title, table(complete, bases), options.json)
+    if options.json:
+        with open(options.json, encoding="utf-8") as file:
+            written = json.load(file)
+        write_text(options.json, json.dumps({**written, "version": version, "members": members}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Rated segments that pairs are compared with: how near a segment is to a class's positive and negative ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from yt8m.errors import UserError
+
+NEAREST, TOP, TEMPERATURE = 10, 5, 0.1  # references that vote, that are averaged, and the softmax over their cosines
+COSINES = ("mean positive", "mean negative", "top positive", "top negative")  # of each descriptor
+COUNTS = ("nearest positive share", "log positives", "log negatives", "logit of positives")
+
+
+class Descriptors(NamedTuple):
+    """Descriptors of segments, rows of unit length.
+
+    Attributes:
+        rgb, audio: float32 [n, D] each, of the mean frame less the mean over the references.
+        embedding: float32 [n, E], of a model that was not trained on ratings; None: there is no such model.
+    """
+
+    rgb: np.ndarray
+    audio: np.ndarray
+    embedding: np.ndarray | None = None
+
+    def rows(self, chosen):
+        """The Descriptors of some segments."""
+        return Descriptors(*(None if part is None else part[chosen] for part in self))
+
+    def kinds(self):
+        """{name: [n, .]} of those that there are."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
+
+
+def unit(vectors, mean=0.0):
+    """float32 [n, D]: vectors less a mean, of length 1; zeros stay zeros."""
+    x = np.asarray(vectors, np.float32) - np.asarray(mean, np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+
+class References:
+    """The rated segments of all classes.
+
+    A pair is never compared with segments of its own video: the same features come of a training pair and of one that has no
+    ratings around it.
+
+    Args:
+        descriptors: Descriptors of n rated segments, one for each rating.
+        videos: [n], what tells their videos apart.
+        classes: int [n].
+        labels: [n], positive where above 0.
+        num_classes: C.
+
+    Source: the design of the specification's section 2 after the 1st place (CCRL, arXiv 1911.08548).
+    """
+
+    def __init__(self, descriptors, videos, classes, labels, num_classes):
+        order = np.argsort(classes, kind="stable")
+        self._bounds = np.searchsorted(np.asarray(classes)[order], np.arange(num_classes + 1))
+        self._descriptors, self._videos = descriptors.rows(order), np.asarray(videos)[order]
+        self._positive = np.asarray(labels)[order] > 0
+        self.names = tuple(f"{name} {of}" for name in descriptors.kinds() for of in COSINES) + COUNTS
+
+    def features(self, descriptors, videos, classes):
+        """Features of pairs, float32 [n, len(names)], those of `names`; 0 where there is nothing to compare with.
+
+        Args:
+            descriptors: Descriptors of the pairs' segments, of the same kinds.
+            videos: [n], as those of the references.
+            classes: int [n].
+
+        Raises:
+            UserError: other kinds of descriptors than the references'.
+        """
+        if descriptors.kinds().keys() != self._descriptors.kinds().keys():
+            given, wanted = (", ".join(of.kinds()) for of in (descriptors, self._descriptors))
+            raise UserError(f"descriptors {given}: the references have {wanted}. Make both with the same model.")
+        found = np.zeros((len(classes), len(self.names)), np.float32)
+        for c in np.unique(classes):
+            rows = np.flatnonzero(classes == c)
+            found[rows] = self._of_class(descriptors.rows(rows), np.asarray(videos)[rows], c)
+        return found
+
+    def _of_class(self, descriptors, videos, c):
+        """[n, len(names)] of pairs of a class."""
+        here = slice(self._bounds[c], self._bounds[c + 1])
+        theirs, positive = self._descriptors.rows(here), self._positive[here]
+        other = videos[:, None] != self._videos[here][None, :]  # [n, R]
+        masks = other & positive, other & ~positive
+        cosines = {name: part @ theirs.kinds()[name].T for name, part in descriptors.kinds().items()}  # [n, R] each
+        columns = []
+        for of in cosines.values():
+            columns += [*(_mean(of, mask) for mask in masks), *(_top(of, mask) for mask in masks)]
+        columns.append(_share((cosines["rgb"] + cosines["audio"]) / 2, other, positive))
+        positives, negatives = (mask.sum(axis=1) for mask in masks)
+        share = (positives + 1) / (positives + negatives + 2)
+        columns += [np.log1p(positives), np.log1p(negatives), np.log(share) - np.log1p(-share)]
+        return np.stack(columns, axis=1)
+
+
+def _mean(cosines, mask):
+    """Mean over the references of a mask [n, R]: [n]."""
+    return (cosines * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
+
+
+def _top(cosines, mask):
+    """Mean over the TOP largest of a mask, or as many as there are: [n]."""
+    count = min(TOP, cosines.shape[1])
+    if not count:
+        return np.zeros(len(cosines), np.float32)
+    largest = -np.partition(np.where(mask, -cosines, np.inf), count - 1, axis=1)[:, :count]
+    there = np.isfinite(largest)
+    return np.where(there, largest, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+
+
+def _share(cosines, other, positive):
+    """Share of positives among the NEAREST references, the nearer ones with more weight: [n]."""
+    count = min(NEAREST, cosines.shape[1])
+    if not count:
+        return np.zeros(len(cosines), np.float32)
+    near = np.argpartition(np.where(other, -cosines, np.inf), count - 1, axis=1)[:, :count]  # [n, count]
+    there = np.take_along_axis(other, near, axis=1)
+    weights = np.exp((np.take_along_axis(cosines, near, axis=1) - 1) / TEMPERATURE) * there
+    return (weights * positive[near]).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-30)

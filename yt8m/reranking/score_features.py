@@ -1,0 +1,37 @@
+"""What the scores of segments and of videos say of a pair, beside its own score."""
+
+import numpy as np
+
+NAMES = ("score", "video's mean", "video's maximum", "less the mean", "neighbours' mean")
+VIDEO_NAMES = ("video score", "log rank of the class", "percentile of the video")
+
+
+def of_segments(logits, firsts, linked):
+    """Features of all segments and classes, float32 [n, C, 5], those of NAMES.
+
+    Args:
+        logits: float32 [n, C], video after video.
+        firsts: int [V], the first row of each video.
+        linked: bool [n - 1], whether a row's next is the segment after it in the same video.
+    """
+    counts = np.diff(np.append(firsts, len(logits)))
+    mean = np.repeat(np.add.reduceat(logits, firsts, axis=0) / counts[:, None].astype(np.float32), counts, axis=0)
+    most = np.repeat(np.maximum.reduceat(logits, firsts, axis=0), counts, axis=0)
+    sums, beside = np.zeros_like(logits), np.zeros((len(logits), 1), np.float32)
+    for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
+        sums[here] += linked[:, None] * logits[there]
+        beside[here, 0] += linked
+    neighbours = np.where(beside > 0, sums / np.maximum(beside, 1), logits)  # of a segment alone: its own
+    return np.stack([logits, mean, most, logits - mean, neighbours], axis=-1)
+
+
+def of_videos(logits):
+    """Features of all videos and classes, float32 [V, C, 3], those of VIDEO_NAMES.
+
+    Args:
+        logits: float32 [V, C].
+    """
+    ranks = np.argsort(np.argsort(-logits, axis=1, kind="stable"), axis=1, kind="stable") + 1  # 1: the video's best class
+    places = np.argsort(np.argsort(logits, axis=0, kind="stable"), axis=0, kind="stable")
+    percentiles = places / max(len(logits) - 1, 1)
+    return np.stack([logits, np.log(ranks), percentiles], axis=-1).astype(np.float32)
