@@ -89,9 +89,9 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
         optimizer.apply(gradients, model.trainable_variables)
         return loss, outcome.predictions, outcome.quantities
 
-    whole_step = _with_dense_labels(tf.function(step, jit_compile=True) if xla else step, model.outputs[0].shape[-1])
+    whole_step = _with_dense_labels(tf.function(step, jit_compile=True, autograph=False) if xla else step, model.outputs[0].shape[-1])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def counted_step(iterator):  # a function of its own: traced once, called from the loop's body and after it
         loss, shown, quantities = strategy.run(whole_step, args=(next(iterator),))
         loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
@@ -100,11 +100,12 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
                 counter.assign_add(1)
         return loss, *shown, quantities
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)  # whose rewriting of the model's code takes longer than to trace it
     def train_steps(iterator, count):
-        loss_sum = tf.constant(0.0)
-        for _ in tf.range(count - 1):
-            loss_sum += counted_step(iterator)[0]
+        def go_on(done, loss_sum):
+            return done + 1, loss_sum + counted_step(iterator)[0]
+
+        _, loss_sum = tf.while_loop(lambda done, _: done < count - 1, go_on, (0, 0.0))
         loss, *shown = counted_step(iterator)
         return loss_sum + loss, *tf.nest.map_structure(lambda values: strategy.experimental_local_results(values)[0], shown)
 
