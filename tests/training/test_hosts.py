@@ -148,10 +148,7 @@ def test_two_hosts_equal_one(data, alone, tmp_path, stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "stage, sign",
-    [("pretrain", "model.ckpt-3.index"), ("finetune", "model.ckpt-3.index"), ("em", "iteration-1/F1/model.ckpt-3.index")],
-)
+@pytest.mark.parametrize("stage, folder", [("pretrain", "."), ("finetune", "."), ("em", "iteration-1/F1")])
 def test_a_killed_pair_goes_on(data, alone, tmp_path, stage, folder):
     given = arguments(stage, data, tmp_path / "two", 4, alone["pretrain"])
     processes = start_pair(*given)
