@@ -125,6 +125,23 @@ def video_level_table(path=DOCS / "results" / "video_level.json"):
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def start_table():
+    """The rows of docs/results/start.json in Markdown: CPU seconds of each command beside those of less."""
+    rows = [("command", "CPU seconds", "beside", "its CPU seconds"), ["---"] * 4]
+    for row in _log("start")["rows"]:
+        rows.append((row["name"], f"{row['cpu']:.2f}", row["baseline"], f"{row['baseline_cpu']:.2f}"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def scaling_table():
+    """The rows of docs/results/scaling.json in Markdown, with the arithmetic of what is estimated."""
+    rows = [("", "value", "beside", "its value", "arithmetic"), ["---"] * 5]
+    for row in _log("scaling")["rows"]:
+        beside = f"{row['baseline_value']:,.3g} {row['unit']}" if row["baseline"] else ""
+        rows.append((row["name"], f"{row['value']:,.3g} {row['unit']}", row["baseline"], beside, row.get("arithmetic", "")))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def starter_table():
     """The rows of benchmarks/video_level_published.json in Markdown."""
     measures = ("gap", "hit_at_one", "perr", "map")
@@ -150,6 +167,9 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
 }
+for _name, _table in (("start", start_table), ("scaling", scaling_table)):
+    if (DOCS / "results" / f"{_name}.json").exists():
+        TABLES[_name] = (DOCS / "scaling.md", _table)
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)
     TABLES["montage time"] = (DOCS / "results.md", montage_time_table)

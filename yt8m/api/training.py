@@ -14,7 +14,7 @@ from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import resolve, sources, stages
 from yt8m.stages import by_name, em, report
 from yt8m.stages.start import remaining
-from yt8m.training import cleaning, restore, stopping
+from yt8m.training import cleaning, hosts, restore, stopping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,7 @@ def train(**given):
     check_backend("training")
     given, watching = _without_objects(given)
     given = flags.read(flags.TRAIN, given)
+    hosts.join()
     return _train_folds(given, watching) if given.pop("all_folds", False) else _train(given, watching)
 
 
@@ -94,7 +95,9 @@ def _train(given, watching):
         print(line, flush=True)
     if run.plan and given.get("start_new_model"):
         em.check(run.plan)
-        cleaning.remove_run(run.train_dir)
+        if hosts.is_chief():
+            cleaning.remove_run(run.train_dir)
+        hosts.wait()
     callbacks = (note, *watching)
     result = _run_em(run, sample, callbacks) if run.plan else _run_stages(run, sample, callbacks)
     note.on_epoch_end(0)

@@ -4,13 +4,11 @@ import contextlib
 import functools
 import hashlib
 import os
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from yt8m.arrays import read_array
@@ -18,7 +16,7 @@ from yt8m.errors import UserError
 from yt8m.files import replacing
 from yt8m.folders import cache_folder
 
-_BEFORE, _AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
+BEFORE, AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +41,43 @@ def index_shard(path):
         UserError: no such file, or no regular one; it is truncated or corrupt (says at which record and byte).
     """
     path = str(path)
-    try:
-        stat = tf.io.gfile.stat(path)
-    except tf.errors.OpError as error:
-        raise _unreadable(path, _first_line(error)) from error
-    if not is_remote(path) and not os.path.isfile(path):
-        raise UserError(f"cannot read shard {path}: it is a folder, a pipe or a device. Check the path: name TFRecord files.")
-    lengths = _lengths(path if is_remote(path) else os.path.abspath(path), stat.length, stat.mtime_nsec)
-    ends = np.cumsum(lengths + _BEFORE + _AFTER)
-    return ShardIndex(path, ends - lengths - _AFTER, lengths)
+    if is_remote(path):
+        from yt8m.readers import verification
+
+        length, changed = verification.file_facts(path)
+    else:
+        length, changed = version(path)
+        if not os.path.isfile(path):
+            raise UserError(f"cannot read shard {path}: it is a folder, a pipe or a device. Check the path: name TFRecord files.")
+        changed -= changed % 10**9  # to the second, as TensorFlow has it: indexes of before count
+    return _index_of(path, _lengths(path if is_remote(path) else os.path.abspath(path), length, changed))
+
+
+def index_by_headers(path):
+    """The ShardIndex of a local file from its records' headers, whose checksums are compared; those of the data are not.
+
+    Unlike index_shard it neither needs TensorFlow nor reads what is between the headers, and keeps nothing.
+
+    Raises:
+        UserError: no such file; a header is damaged, or the file ends within a record.
+    """
+    size, _ = version(path)
+    lengths, at = [], 0
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            header = file.read(BEFORE)
+            length = int.from_bytes(header[:8], "little")
+            if masked_crc32c(header[:8]) != int.from_bytes(header[8:], "little") or at + BEFORE + length + AFTER > size:
+                raise UserError(f"shard {path} is damaged at byte {at}, record {len(lengths)}. Fetch the file again.")
+            lengths.append(length)
+            at += BEFORE + length + AFTER
+    return _index_of(str(path), np.array(lengths, np.int64))
+
+
+def _index_of(path, lengths):
+    ends = np.cumsum(lengths + BEFORE + AFTER)
+    return ShardIndex(path, ends - lengths - AFTER, lengths)
 
 
 def is_remote(path):
@@ -70,15 +96,20 @@ def version(path):
     try:
         stat = os.stat(path)
     except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        raise unreadable(path, error.strerror) from error
     return stat.st_size, stat.st_mtime_ns
 
 
 class LocalShard:
-    """A memory-mapped shard: `record(i)` is a read-only uint8 view, valid as long as it is referenced."""
+    """A memory-mapped shard: `record(i)` is a read-only uint8 view, valid as long as it is referenced.
 
-    def __init__(self, path):
-        self.index = index_shard(path)
+    Args:
+        path: of a local file.
+        index: its ShardIndex; None: index_shard's.
+    """
+
+    def __init__(self, path, index=None):
+        self.index = index_shard(path) if index is None else index
         # np.memmap refuses empty files; slices of a plain array are made faster than its own
         self._data = np.asarray(np.memmap(path, np.uint8, "r")) if len(self.index) else np.zeros(0, np.uint8)
 
@@ -94,7 +125,9 @@ class RemoteShard:
     """A shard held in memory whole: over a network one long read is far cheaper than a read a record."""
 
     def __init__(self, path):
-        self._records = _streamed(path, tf.data.TFRecordDataset(path))
+        from yt8m.readers import verification
+
+        self._records = verification.records(path)
 
     def __len__(self):
         return len(self._records)
@@ -147,76 +180,9 @@ def _lengths(path, file_length, mtime):
 
 
 def _verified_lengths(path, file_length):
-    if not is_remote(path):
-        _check_headers(path, file_length)
-    lengths = _streamed(path, tf.data.TFRecordDataset(path).map(_length).batch(4096))
-    lengths = np.concatenate([np.zeros(0, np.int64), *lengths])
-    end = lengths.sum() + len(lengths) * (_BEFORE + _AFTER)
-    if end != file_length:  # TensorFlow takes the beginning of a length for the end of the file
-        raise UserError(_truncated(path, len(lengths), end))
-    return lengths
+    from yt8m.readers import verification  # which takes TensorFlow
 
-
-def _check_headers(path, file_length):
-    """Refuses a record that is longer than what is left of the file: TensorFlow's reader would ask for that much memory."""
-    at = record = 0
-    with open(path, "rb") as file:
-        while at + _BEFORE + _AFTER <= file_length:
-            file.seek(at)
-            header = file.read(_BEFORE)
-            if masked_crc32c(header[:8]) != int.from_bytes(header[8:], "little"):
-                return  # TensorFlow's reader stops there, and says so
-            length = int.from_bytes(header[:8], "little")
-            if length > file_length - at - _BEFORE - _AFTER:
-                raise UserError(_truncated(path, record, at))
-            at += length + _BEFORE + _AFTER
-            record += 1
-
-
-def _truncated(path, record, byte):
-    return f"shard {path} is truncated: it ends within record {record} (at byte {byte}). Fetch the file again."
-
-
-def _length(record):
-    return tf.cast(tf.strings.length(record), tf.int64)
-
-
-def _streamed(path, dataset):
-    """The elements of a dataset over one file, as a list; what is wrong with the file becomes one line."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1  # this may run inside another pipeline, whose threads are taken
-    try:
-        return list(dataset.with_options(options).as_numpy_iterator())
-    except tf.errors.DataLossError as error:
-        raise UserError(_damage(path, str(error))) from error
-    except tf.errors.OpError as error:
-        raise _unreadable(path, _first_line(error)) from error
-
-
-def _damage(path, message):
-    """One line from TensorFlow's "corrupted record at BYTE" or "truncated record at BYTE"."""
-    match = re.search(r"(truncated|corrupted) record at (\d+)", message)
-    if not match:
-        return f"shard {path} is damaged ({message.splitlines()[0]}). Fetch the file again."
-    byte, record = int(match[2]), _record_at(path, int(match[2]))
-    if match[1] == "truncated":
-        return _truncated(path, record, byte)
-    if record == 0 and byte == 0:
-        return f"shard {path} is no TFRecord file, or corrupt from its first byte. Check --..._data_pattern or fetch it again."
-    return f"shard {path} is corrupt: the checksum of record {record} (at byte {byte}) is wrong. Fetch the file again."
-
-
-def _record_at(path, byte):
-    """Number of the record that `byte` belongs to, when all the lengths before it are right."""
-    record, at = 0, 0
-    with tf.io.gfile.GFile(path, "rb") as file:
-        while True:
-            file.seek(at)
-            at += int.from_bytes(file.read(8), "little") + _BEFORE + _AFTER
-            if at > byte:
-                return record
-            record += 1
+    return verification.verified_lengths(path, file_length)
 
 
 def _load(cached, file_length):
@@ -227,7 +193,7 @@ def _load(cached, file_length):
         return None
     if lengths.ndim != 1 or lengths.dtype != np.int64 or (lengths < 0).any():
         return None
-    return lengths if lengths.sum() + len(lengths) * (_BEFORE + _AFTER) == file_length else None
+    return lengths if lengths.sum() + len(lengths) * (BEFORE + AFTER) == file_length else None
 
 
 def _save(cached, lengths):
@@ -236,9 +202,6 @@ def _save(cached, lengths):
         np.save(file, lengths)
 
 
-def _unreadable(path, reason):
+def unreadable(path, reason):
+    """The UserError of a shard that cannot be read, and why."""
     return UserError(f"cannot read shard {path}: {reason}. Check the path and its permissions.")
-
-
-def _first_line(error):
-    return str(error).splitlines()[0].rstrip(".")

@@ -4,12 +4,15 @@
 $XDG_CACHE_HOME/yt8m, else ~/.cache/yt8m. DIR/sample.json lists what is in the folder.
 """
 
+import collections
 import contextlib
 import csv
 import dataclasses
 import hashlib
 import json
+import os
 import time
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,10 +242,15 @@ def _build(folder, settings, size, progress):
 
 
 def _shards(world, split):
-    """Lists of MadeVideos, one a shard."""
-    count = world.settings.num_videos(split)
-    for start in range(0, count, _SHARD):
-        yield [make_video(world, split, index) for index in range(start, min(count, start + _SHARD))]
+    """Lists of MadeVideos, one a shard; the next one's are made meanwhile."""
+    count, ahead = world.settings.num_videos(split), collections.deque()
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets other threads on while it draws numbers
+        for start in range(0, count, _SHARD):
+            shard = range(start, min(count, start + _SHARD))
+            ahead.append([pool.submit(make_video, world, split, index) for index in shard])
+            if len(ahead) > 1:
+                yield [video.result() for video in ahead.popleft()]
+        yield from ([video.result() for video in videos] for videos in ahead)
 
 
 def _write_shards(folder, split, shard, videos):

@@ -5,12 +5,12 @@ import json
 import os
 
 from yt8m import config as configs
-from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers.patterns import match_files, shards
 from yt8m.stages import by_name, em_files, evaluate
 from yt8m.stages.estep import e_step
 from yt8m.stages.start import remaining
+from yt8m.training import hosts
 from yt8m.training.data import segment_spec
 
 
@@ -87,7 +87,7 @@ def em(plan, callbacks=()):
 
     In the end the train_dir holds the last iteration's F, as a run that eval.py and inference.py can be given. The algorithm's
     sets 1 and 2 of labels are those of eq. 19 and 18; here, as in the equations, set 1 is the one with the videos' labels as a
-    prior.
+    prior. Several hosts train together, share the E-step's shards out, and go by what the chief has written.
 
     Args:
         plan: Plan.
@@ -97,7 +97,7 @@ def em(plan, callbacks=()):
         The report, a list of dicts (one a trained model), or None when SIGTERM stopped it.
 
     Raises:
-        UserError: several hosts, no shards, or a train_dir that holds something else.
+        UserError: no shards, or a train_dir that holds something else.
     """
     check(plan)
     em_files.note_plan(plan)
@@ -117,9 +117,12 @@ def em(plan, callbacks=()):
         f = candidates[results.index(best)]
         for its_labels, result in zip(labels, results):
             rows.append({"iteration": iteration, **its_labels, **result, "kept": result is best})
-        em_files.write_report(plan, rows)
-    em_files.publish(plan, f.train_dir)  # what line 12 predicts with
-    em_files.show(rows)
+        if hosts.is_chief():
+            em_files.write_report(plan, rows)
+    if hosts.is_chief():
+        em_files.publish(plan, f.train_dir)  # what line 12 predicts with
+        em_files.show(rows)
+    hosts.wait()
     return rows
 
 
@@ -127,10 +130,8 @@ def check(plan):
     """Refuses what cannot be done, before anything is trained.
 
     Raises:
-        UserError: several hosts, or a pattern that names no shards, for training or for validation.
+        UserError: a pattern that names no shards, for training or for validation.
     """
-    if "TF_CONFIG" in os.environ:
-        raise UserError("--stage=em: runs on one host, with all its devices. Leave TF_CONFIG out.")
     for held_out in (False, True):
         shards(rated_fold(plan, held_out))
     match_files(plan.data_pattern, "train_data_pattern")
@@ -162,8 +163,7 @@ def train(plan, candidate, callbacks):
         if model is None:
             return None
         if stage.stage == "mstep" and stage is not candidate.stages[-1]:
-            after = validate(plan, model, candidate.model)["map"]
-            write_text(os.path.join(candidate.train_dir, em_files.AFTER_MSTEP), json.dumps(after) + "\n")
+            write(candidate, em_files.AFTER_MSTEP, validate(plan, model, candidate.model)["map"])
     metrics = validate(plan, model, candidate.model)
     result = {
         "name": candidate.name,
@@ -172,8 +172,15 @@ def train(plan, candidate, callbacks):
         "map": metrics["map"],
         "auc": metrics["auc"],
     }
-    write_text(os.path.join(candidate.train_dir, em_files.RESULT), json.dumps(result) + "\n")
-    return result
+    write(candidate, em_files.RESULT, result)
+    return em_files.read_result(candidate.train_dir)
+
+
+def write(candidate, name, value):
+    """Writes a JSON file of a candidate: of several hosts, which may differ in a last bit, the chief's, for which all wait."""
+    if hosts.is_chief():
+        write_text(os.path.join(candidate.train_dir, name), json.dumps(value) + "\n")
+    hosts.wait()
 
 
 def validate(plan, model, config):

@@ -16,7 +16,7 @@ from yt8m.readers.sidecars import SidecarHeader, open_sidecar, size_of, write_si
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages import evaluate
 from yt8m.stages.em_files import RESULT, read_labels
-from yt8m.training import restore
+from yt8m.training import hosts, restore
 from yt8m.training.data import frame_spec
 from yt8m.training.predict import make_predict, segment_scores
 
@@ -27,7 +27,8 @@ PRIORS = (True, False)  # whether the videos' labels are a prior: y1 (eq. 18), y
 def e_step(plan, run, folders):
     """Pseudo-labels for every segment of every video: a sidecar a shard, with and without the videos' labels as a prior.
 
-    y1 = 1[F(X) > delta] where the class is a label of the video (eq. 18), y2 = 1[F(X) > delta] (eq. 19).
+    y1 = 1[F(X) > delta] where the class is a label of the video (eq. 18), y2 = 1[F(X) > delta] (eq. 19). Several hosts share the
+    shards out, in one folder.
 
     Args:
         plan: em.Plan.
@@ -52,9 +53,11 @@ def e_step(plan, run, folders):
     files = match_files(plan.data_pattern, "train_data_pattern")
     model = f"{trained.config.model} of {trained.prefix}"
     print(f"E-step: the segments of {len(files)} shards by {model}, threshold {plan.threshold}")
-    for path in track(files, "Labelling", "shards"):
+    host, num_hosts = hosts.place()
+    for path in track(files[host::num_hosts], "Labelling", "shards"):
         if not all(is_annotated(folder, path, source) for folder, source in zip(folders, sources)):
             annotate(plan, trained, predict, path, folders, sources)
+    hosts.wait()
     results = [
         {"folder": os.path.relpath(folder, plan.train_dir), **summary(folder, files), **precision}
         for folder, precision in zip(folders, precisions(plan, trained))
@@ -64,8 +67,10 @@ def e_step(plan, run, folders):
             f"--em_threshold={plan.threshold}: no segment scores above it, so there is nothing to learn from. Use a lower one, "
             "or train the first model longer."
         )
-    write_text(result_file, json.dumps(results, indent=1) + "\n")
-    return results
+    if hosts.is_chief():
+        write_text(result_file, json.dumps(results, indent=1) + "\n")
+    hosts.wait()
+    return read_labels(result_file)
 
 
 def annotate(plan, trained, predict, path, folders, sources):

@@ -1,5 +1,6 @@
 """What a run on the built-in sample shows at its end: a table against chance and ceiling, a picture, what to run next."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -25,9 +26,8 @@ PICTURE = "where.png"
 
 def begin(train_dir):
     """Takes back the note that the run is finished."""
-    path = os.path.join(train_dir, FINISHED)
-    if os.path.exists(path):
-        os.unlink(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(train_dir, FINISHED))
 
 
 def finish(train_dir):

@@ -13,7 +13,7 @@ from yt8m.stages.objective import described, objective_of, with_loss_of
 from yt8m.stages.start import THIS_STAGE, bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import callbacks as named_callbacks
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import loop, stopping, traces
+from yt8m.training import hosts, loop, stopping, traces
 from yt8m.training.averages import averaged_weights, use_averages
 from yt8m.training.devices import choose_strategy, distribute, on_gpu
 
@@ -44,7 +44,7 @@ def run_stage(stage, model_config, spec, callbacks):
     kept_optimizer.check(start, stage, model_config, length, optimizer)
     callbacks = (*callbacks, *callbacks_of(stage, start, length))
     prepare_folder(stage)
-    checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir, strategy), model, optimizer, stage.keep_checkpoints)
+    checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir), model, optimizer, stage.keep_checkpoints)
     bring_to(start, stage, model, optimizer, checkpoints)
     configs.write_model_config(stage.train_dir, model_config)
     record.write(stage, made_with)
@@ -54,7 +54,7 @@ def run_stage(stage, model_config, spec, callbacks):
         judge_what_is_saved(checkpoints, actions)
     if length.total_steps is not None and first_step >= length.total_steps:
         print(f"{stage.stage}: step {first_step} of {length.total_steps} is there already.")
-        return as_kept(stage, model, optimizer, checkpoints)
+        return as_kept(stage, model, optimizer)
     print(
         f"{stage.stage}: {model_config.model} with {model.count_params():,} parameters, {replicas} device{'s'[: replicas - 1]}, "
         f"{length.batch_size} {unit(stage, spec)} a step, {described(stage, model_config)}, {model_config.precision}, from step "
@@ -74,7 +74,7 @@ def run_stage(stage, model_config, spec, callbacks):
         by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
         print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
-    return as_kept(stage, model, optimizer, checkpoints)
+    return as_kept(stage, model, optimizer)
 
 
 def callbacks_of(stage, start, length):
@@ -93,11 +93,15 @@ def judge_what_is_saved(checkpoints, actions):
             action(step)
 
 
-def as_kept(stage, model, optimizer, checkpoints):
-    """The model as whoever loads it gets it: with the averages of its weights, or those that were judged best."""
+def as_kept(stage, model, optimizer):
+    """The model as whoever loads it gets it: with the averages of its weights, or those that were judged best.
+
+    Of several hosts all have written by then what another may read.
+    """
+    hosts.wait()
     use_averages(model, optimizer)
     if keeps_best(stage):
-        ckpt.load_weights(model, ckpt.chosen(checkpoints.train_dir))
+        ckpt.load_weights(model, ckpt.chosen(stage.train_dir))
     return model
 
 
@@ -107,12 +111,10 @@ def uses_xla(stage, model, spec):
     return stage.xla == "on" or (stage.xla == "auto" and on_gpu() and suits)
 
 
-def process_folder(train_dir, strategy):
+def process_folder(train_dir):
     """Where this process writes its checkpoints: on several hosts all but the chief write to a folder that nobody reads."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not resolver.task_id:
-        return train_dir
-    return os.path.join(train_dir, f"worker-{resolver.task_id}")
+    index, _ = hosts.place()
+    return os.path.join(train_dir, f"worker-{index}") if index else train_dir
 
 
 def at_save_actions(stage, model_config, model, optimizer, checkpoints, objective, spec):

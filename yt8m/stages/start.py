@@ -18,7 +18,7 @@ import tensorflow as tf
 from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import cleaning
+from yt8m.training import cleaning, hosts
 from yt8m.training.devices import on_gpu
 from yt8m.training.optimizer_state import take_optimizer
 from yt8m.training.optimizers import learning_rate_multipliers, make_optimizer
@@ -63,9 +63,10 @@ def starting_point(stage):
 
 def prepare_folder(stage):
     """Readies the train_dir for a stage that can begin: empties it if that is to start anew, removes what killed runs left."""
-    if stage.start_new_model:
+    if stage.start_new_model and hosts.is_chief():
         cleaning.remove_run(stage.train_dir)
-    if "TF_CONFIG" not in os.environ:  # of several hosts another may be writing just now
+    hosts.wait()
+    if not hosts.several():  # of which another may be writing just now
         cleaning.remove_leftovers(stage.train_dir)
 
 
@@ -76,7 +77,7 @@ def whereabouts(stage):
         UserError: the train_dir holds a later stage, none of its checkpoints is whole, or several hosts were told to empty it.
     """
     if stage.start_new_model:
-        if "TF_CONFIG" in os.environ and os.path.exists(os.path.join(stage.train_dir, configs.MODEL_FILE)):
+        if hosts.several() and os.path.exists(os.path.join(stage.train_dir, configs.MODEL_FILE)):
             raise UserError(
                 f"--start_new_model: several hosts cannot empty --train_dir={stage.train_dir} together. Name a fresh one."
             )

@@ -110,7 +110,7 @@ class Checkpoints:
         kept = os.path.join(self.train_dir, config.STAGES[int(self.stage.numpy())], os.path.basename(prefix))
         if whole.fault(kept) is not None:
             self._start.write(kept)
-            copy_file(os.path.join(self.train_dir, config.MODEL_FILE), os.path.dirname(kept))
+            self._copy_flags(os.path.dirname(kept))
         if step is not None:
             self.step.assign(step)
         self.stage.assign(config.STAGES.index(stage))
@@ -132,15 +132,19 @@ class Checkpoints:
             best = None
         if best is None or (value < best["value"] if metric in LOWER_IS_BETTER else value > best["value"]):
             kept = os.path.basename(self._start.write(os.path.join(folder, f"{NAME}-{step}")))
-            flags = os.path.join(self.train_dir, config.MODEL_FILE)
-            if os.path.exists(flags):
-                copy_file(flags, folder)
+            self._copy_flags(folder)
             best = {"checkpoint": kept, "step": step, "metric": metric, "value": value}
         write_text(os.path.join(folder, BEST_FILE), json.dumps({**best, "judged": step}) + "\n")
         for path in glob.glob(os.path.join(glob.escape(folder), f"{NAME}-*")):
             if not os.path.basename(path).startswith(best["checkpoint"] + "."):
                 os.unlink(path)
         return best
+
+    def _copy_flags(self, folder):
+        """Copies model_flags.json beside kept weights; of several hosts the chief alone has one."""
+        flags = os.path.join(self.train_dir, config.MODEL_FILE)
+        if os.path.exists(flags):
+            copy_file(flags, folder)
 
     def best(self):
         """What keep_best last noted in this stage, or None."""

@@ -1,11 +1,9 @@
 """The devices that a run trains on, and the rows of a batch that each of them gets."""
 
-import json
-import os
-
 import tensorflow as tf
 
 from yt8m.errors import UserError
+from yt8m.training import hosts
 
 
 def on_gpu():
@@ -20,14 +18,10 @@ def choose_strategy(devices=0):
         devices: devices to use; 0 means every GPU, or one CPU. More than one without GPUs makes that many logical CPUs.
 
     Raises:
-        UserError: more devices asked for than there are.
+        UserError: more devices asked for than there are, or as hosts.place.
     """
-    if "TF_CONFIG" in os.environ:
-        try:
-            json.loads(os.environ["TF_CONFIG"])
-        except ValueError as error:
-            raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']}: not JSON ({error}).") from None
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    if hosts.several():
+        return hosts.strategy()
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and devices > len(gpus):
         raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs.")

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from yt8m.readers import pairs
+from yt8m.training import hosts
 from yt8m.training.progress import Progress, RatedPairs, VideoPredictions
 from yt8m.training.stopping import StopOnSignal
 
@@ -89,9 +90,10 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
         optimizer.apply(gradients, model.trainable_variables)
         return loss, outcome.predictions, outcome.quantities
 
-    whole_step = _with_dense_labels(tf.function(step, jit_compile=True) if xla else step, model.outputs[0].shape[-1])
+    compiled = tf.function(step, jit_compile=True, autograph=False) if xla else step
+    whole_step = _with_dense_labels(compiled, model.outputs[0].shape[-1])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def counted_step(iterator):  # a function of its own: traced once, called from the loop's body and after it
         loss, shown, quantities = strategy.run(whole_step, args=(next(iterator),))
         loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
@@ -100,11 +102,12 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
                 counter.assign_add(1)
         return loss, *shown, quantities
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)  # whose rewriting of the model's code takes longer than to trace it
     def train_steps(iterator, count):
-        loss_sum = tf.constant(0.0)
-        for _ in tf.range(count - 1):
-            loss_sum += counted_step(iterator)[0]
+        def go_on(done, loss_sum):
+            return done + 1, loss_sum + counted_step(iterator)[0]
+
+        _, loss_sum = tf.while_loop(lambda done, _: done < count - 1, go_on, (0, 0.0))
         loss, *shown = counted_step(iterator)
         return loss_sum + loss, *tf.nest.map_structure(lambda values: strategy.experimental_local_results(values)[0], shown)
 
@@ -145,12 +148,13 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
     callbacks.on_train_begin()
     total_steps, save_steps, log_steps = length.total_steps, length.save_steps, length.log_steps
     progress = Progress(optimizer, checkpoints, length, hooks.writer, RatedPairs() if hooks.rated else VideoPredictions())
-    saved, ended = int(checkpoints.stage_step.numpy()), False
+    saved, ended, asked = int(checkpoints.stage_step.numpy()), False, 0
     callbacks.on_epoch_begin(saved // save_steps)
     with StopOnSignal() as stop:
-        while not (ended or stop.asked or model.stop_training):
+        while not ended:
+            asked, model.stop_training = hosts.agree(stop.asked, model.stop_training)
             done = int(checkpoints.stage_step.numpy())
-            if total_steps is not None and done >= total_steps:
+            if asked or model.stop_training or (total_steps is not None and done >= total_steps):
                 break
             count = min(log_steps - done % log_steps, save_steps - done % save_steps, (total_steps or done + log_steps) - done)
             callbacks.on_train_batch_begin(done)
@@ -167,7 +171,8 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
                 save(checkpoints, hooks, callbacks, now // save_steps - 1, progress)
                 callbacks.on_epoch_begin(now // save_steps)
         now = int(checkpoints.stage_step.numpy())
-        cut_short = bool(stop.asked) and not ended and now != total_steps
+        stop.take(asked)
+        cut_short = bool(asked) and not ended and now != total_steps
         if now != saved:
             save(checkpoints, hooks, callbacks, saved // save_steps, progress, only_save=cut_short)
     callbacks.on_train_end()

@@ -19,11 +19,11 @@ class Predict:
     def __init__(self, model):
         self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times", "context_embedding"}
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def predict(batch):
             return model.predict_rated(batch)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def encode(frames, num_frames):
             return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
 
@@ -38,8 +38,10 @@ class Predict:
 
 
 def make_predict(model):
-    """A Predict: a compiled `batch dict -> float32 [rows, C]` in inference mode."""
-    return Predict(model)
+    """The model's Predict, a compiled `batch dict -> float32 [rows, C]` in inference mode: whoever asks again gets the same."""
+    if not hasattr(model, "_compiled_predict"):
+        model._compiled_predict = Predict(model)
+    return model._compiled_predict
 
 
 def segment_scores(model, predict, batch, expansion=0, chunk=2048, shifts=0):
