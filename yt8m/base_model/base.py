@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from yt8m.base_model.checks import check_sizes
-from yt8m.base_model.heads import head_class
+from yt8m.base_model.heads import head_class, head_policy
 from yt8m.base_model.parts import Part
 from yt8m.errors import UserError
 from yt8m.readers.spec import RatedSegments
@@ -128,7 +128,8 @@ class BaseModel(keras.Model):
 
     def head(self):
         """The classifier that video_level_classifier_model and head_options stand for."""
-        return head_class(self.video_level_classifier_model)(self.num_classes, name="head", **(self.head_options or {}))
+        layer = head_class(self.video_level_classifier_model)
+        return layer(self.num_classes, name="head", dtype=head_policy(), **(self.head_options or {}))
 
     def get_config(self):
         arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}
