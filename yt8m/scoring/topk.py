@@ -109,10 +109,11 @@ class TopSegments:
         return self._entries[c][: self._filled[c]]
 
     def _make_room(self, c, count):
-        """Makes the array of class c long enough for `count` entries: twice as long as it was, so that it is seldom copied."""
-        old = self._entries[c]
+        """Makes the array of class c long enough for `count` entries: twice as long as it was, and beyond half its bound that."""
+        old, bound = self._entries[c], self.capacity + self._slack
         if count > len(old):
-            self._entries[c] = np.empty(min(max(count, 2 * len(old)), self.capacity + self._slack), np.uint64)
+            length = max(count, 2 * len(old))
+            self._entries[c] = np.empty(bound if length > bound // 2 else length, np.uint64)
             self._entries[c][: self._filled[c]] = old[: self._filled[c]]
 
     def _keep_best(self, c, entries):
