@@ -40,6 +40,7 @@ class NetVladModel(FrameModel):
     Source: paper 003, section 4.1; variants, batch norms and initial values from the code of Miech et al. (2017).
     """
 
+    GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "netvlad", 3
     SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 512}}
 
