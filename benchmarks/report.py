@@ -72,12 +72,20 @@ def show(title, rows, path=None):
         )
     Console(width=140).print(table)
     if path:
-        write_text(path, json.dumps({"machine": machine(), "rows": rows}, indent=1))
+        write(rows, path)
+
+
+def write(rows, path):
+    """Writes the rows, and what they were measured on, as JSON (whole or not at all)."""
+    write_text(path, json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
 def machine():
     """What the figures were measured on."""
+    from yt8m.recipes.precision import cpu
+
     return {
+        "cpu": cpu(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "cores": os.cpu_count(),

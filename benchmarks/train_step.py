@@ -1,8 +1,14 @@
-"""What a training step costs: every model, at its paper's sizes, batch 32 of 150 frames, 1,000 classes.
+"""What a training step costs: every model, at its paper's sizes, batch 32 of 150 frames, 1,000 classes, in each precision.
 
-Each model runs in a process of its own: milliseconds a step (the fastest of the steps after the first), parameters, and the
-process's peak memory beside that of one that only imports TensorFlow and the package. Goal: NeXtVLAD (paper 002) and NetVLAD
-with 64 clusters under 2 GB. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has 0.9 G weights.
+Each model and precision runs in a process of its own, one after the other: milliseconds a step and of CPU, all cores'
+together (the fastest of the steps after the first), parameters, and the process's peak memory beside that of one that only
+imports TensorFlow and the package. Beside them stands what the machine could do: the operations of the step's products (two
+for a multiplication and an addition, counted in an eager step), and the rate of one large product, 4,800 x 1,152 by 1,152 x
+4,096, in the precision's type, the fastest of some before and after the steps. The share is what the products would take at
+that rate of the step's CPU time: other work on the machine makes a step take longer, but hardly its CPU time. Goals: NeXtVLAD
+(paper 002) and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD,
+gated DBoF, Transformer and multi-attention. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has
+0.9 G weights. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
 """
 
 import resource
@@ -33,65 +39,186 @@ SETTINGS = {
     "SharedGateMoeModel": {},
 }
 UNDER_2_GB = ("NetVladModel", "NeXtVladModel")
+PRECISIONS = ("float32", "mixed_bfloat16")
+SHARES = {"DbofModel": 0.8, "GatedDbofModel": 0.8}  # of the float32 rate; the others: 0.65
+HALF_SHARES = dict.fromkeys(("NeXtVladModel", "GatedDbofModel", "TransformerModel", "MultiAttentionModel"), 0.45)
+PRODUCT = (4800, 1152, 4096)
 
 
-def measure(name, steps):
+def measure(name, steps, precision="float32"):
     """Trains a model for some steps; returns its figures."""
+    import keras
     import numpy as np
     import tensorflow as tf
 
-    from yt8m import losses, models
+    from yt8m import models
+
+    figures = {}
+    if name:
+        keras.config.set_dtype_policy(precision)
+        batch = make_batch(models.model_class(name))
+        model = models.build_model(name, CLASSES, **SETTINGS[name])
+        step = training_step(model)
+        batches, one = iter(tf.data.Dataset.from_tensors(batch).repeat()), tf.constant(1)
+        before, took, after = matrix_rate(precision), fastest(lambda: step(batches, one), steps), matrix_rate(precision)
+        trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+        figures = {"ms": took[0] * 1000, "cpu_ms": took[1] * 1000, "parameters": model.count_params(), "trainable": trainable}
+        figures |= {"rate": max(before[0], after[0]), "cpu_rate": max(before[1], after[1])}
+        figures["gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # an eager step needs more
+        if precision == "float32":
+            figures["operations"] = operations(model, batch)
+    return {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, **figures}
+
+
+def make_batch(kind):
+    """A batch for a class of models, as the reader gives it."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (BATCH, FRAMES, 1152), np.uint8)
+    batch = {
+        "frames": frames,
+        "num_frames": np.full(BATCH, FRAMES, np.int32),
+        "features": rng.normal(size=(BATCH, 1152)).astype(np.float32),
+        "labels": (rng.random((BATCH, CLASSES)) < 0.003).astype(np.float32),
+        "label_weights": np.ones((BATCH, CLASSES), np.float32),
+    }
+    if kind.HAS_ENCODERS:  # a rated segment of each video
+        rows = {"segment_rows": np.arange(BATCH, dtype=np.int32), "start_times": np.zeros(BATCH, np.int32)}
+        batch |= rows | {"context_frames": frames, "context_num_frames": np.full(BATCH, FRAMES, np.int32)}
+        batch |= {"frames": frames[:, :11], "num_frames": np.full(BATCH, 11, np.int32)}
+    return batch
+
+
+def training_step(model):
+    """The loop's compiled step, as training on one CPU or GPU has it."""
+    import tensorflow as tf
+
+    from yt8m import losses
     from yt8m.training import loop
     from yt8m.training.objectives import Objective
     from yt8m.training.optimizers import make_optimizer
 
-    figures = {}
-    if name:
-        rng = np.random.default_rng(0)
-        frames = rng.integers(0, 256, (BATCH, FRAMES, 1152), np.uint8)
-        batch = {
-            "frames": frames,
-            "num_frames": np.full(BATCH, FRAMES, np.int32),
-            "features": rng.normal(size=(BATCH, 1152)).astype(np.float32),
-            "labels": (rng.random((BATCH, CLASSES)) < 0.003).astype(np.float32),
-            "label_weights": np.ones((BATCH, CLASSES), np.float32),
-        }
-        if models.model_class(name).HAS_ENCODERS:  # a rated segment of each video
-            rows = {"segment_rows": np.arange(BATCH, dtype=np.int32), "start_times": np.zeros(BATCH, np.int32)}
-            batch |= rows | {"context_frames": frames, "context_num_frames": np.full(BATCH, FRAMES, np.int32)}
-            batch |= {"frames": frames[:, :11], "num_frames": np.full(BATCH, 11, np.int32)}
-        model = models.build_model(name, CLASSES, **SETTINGS[name])
-        optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
-        optimizer.build(model.trainable_variables)
-        step = loop.make_train_steps(
-            tf.distribute.get_strategy(), model, optimizer, Objective(losses.CrossEntropyLoss()), 1.0, False, (tf.Variable(0),)
-        )
-        batches, seconds = iter(tf.data.Dataset.from_tensors(batch).repeat()), []
-        for _ in range(steps + 1):
-            start = time.monotonic()
-            step(batches, tf.constant(1))
-            seconds.append(time.monotonic() - start)
-        trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-        figures = {"ms": min(seconds[1:]) * 1000, "parameters": model.count_params(), "trainable": trainable}
-    return {**figures, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
+    optimizer.build(model.trainable_variables)
+    objective, strategy = Objective(losses.CrossEntropyLoss()), tf.distribute.get_strategy()
+    return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, False, (tf.Variable(0),))
+
+
+def fastest(call, repeats):
+    """Seconds of a call and CPU seconds of it, all cores' together: the least of each, the first call left out."""
+    seconds, used = [], []
+    for _ in range(repeats + 1):
+        start, started = time.perf_counter(), time.process_time()
+        call()
+        seconds.append(time.perf_counter() - start)
+        used.append(time.process_time() - started)
+    return min(seconds[1:]), min(used[1:])
+
+
+def matrix_rate(precision, repeats=6):
+    """Operations a second, and a CPU second, of one large product in the precision's type, the fastest of some."""
+    import tensorflow as tf
+
+    rows, inner, columns = PRODUCT
+    dtype = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
+    left, right = (tf.cast(tf.random.normal(shape), dtype) for shape in ((rows, inner), (inner, columns)))
+    product = tf.function(lambda: tf.matmul(left, right))
+    return [2 * rows * inner * columns / seconds for seconds in fastest(lambda: product().numpy(), repeats)]
+
+
+def operations(model, batch):
+    """Multiplications and additions in the products of a step, forwards and backwards, from an eager one."""
+    import numpy as np
+    import tensorflow as tf
+    from tensorflow.python.framework import op_callbacks
+
+    from yt8m import losses
+    from yt8m.training.objectives import Objective
+
+    total = 0
+
+    def count(op_type, inputs, attrs, outputs, op_name=None, graph=None):
+        nonlocal total
+        attrs, op_type = dict(zip(attrs[::2], attrs[1::2])), tf.compat.as_str(op_type)
+        if op_type in ("MatMul", "BatchMatMulV2"):
+            transposed = attrs.get("transpose_a", attrs.get("adj_x"))
+            total += 2 * int(np.prod(outputs[0].shape)) * inputs[0].shape[-2 if transposed else -1]
+        elif op_type == "Einsum":
+            labels = tf.compat.as_str(attrs["equation"]).split("->")[0].split(",")
+            sizes = {label: size for part, values in zip(labels, inputs) for label, size in zip(part, values.shape)}
+            total += (2 if len(labels) == 2 else 0) * int(np.prod(list(sizes.values())))
+        elif op_type.startswith("Conv2D"):
+            _, kernel, image = _convolution(op_type, inputs, outputs)
+            total += 2 * int(np.prod(image[:-1])) * int(np.prod(kernel))
+
+    variables = [variable.value for variable in model.trainable_variables]
+    op_callbacks.add_op_callback(count)
+    try:
+        with tf.GradientTape() as tape:
+            outcome = Objective(losses.CrossEntropyLoss())(model, {name: tf.constant(values) for name, values in batch.items()})
+            loss = tf.add_n([tf.reduce_mean(term) for term in outcome.terms])
+        tape.gradient(loss, variables)
+    finally:
+        op_callbacks.remove_op_callback(count)
+    return total
+
+
+def _convolution(op_type, inputs, outputs):
+    """(input, kernel, output) shapes of a convolution or of one of its gradients."""
+    if op_type == "Conv2D":
+        return inputs[0].shape, inputs[1].shape, outputs[0].shape
+    if op_type == "Conv2DBackpropInput":
+        return outputs[0].shape, inputs[1].shape, inputs[2].shape
+    return inputs[0].shape, outputs[0].shape, inputs[2].shape
+
+
+def rows_of(name, precision, figures, imported):
+    """A model's rows in one precision: its step, its share of the matrix rate, its memory.
+
+    Args:
+        name, precision: which.
+        figures: {precision: what `measure` returned}, float32's first where it was measured.
+        imported: GB of a process that imports only.
+    """
+    ours, operations = figures[precision], next((f["operations"] for f in figures.values() if "operations" in f), None)
+    label, half = f"{name}, {precision}", precision != "float32"
+    beside = {}
+    if half and "float32" in figures:
+        full = figures["float32"]["cpu_ms"]
+        beside = dict(baseline="float32", baseline_value=full, ratio=full / ours["cpu_ms"])
+    facts = {"model": name, "precision": precision, "operations": operations, **ours}
+    rows = [
+        report.row(f"{label}: a step", ours["ms"], "ms"),
+        report.row(f"{label}: its CPU time", ours["cpu_ms"], "ms", **beside),
+    ]
+    if operations:
+        facts["share"] = operations / (ours["cpu_ms"] / 1000) / ours["cpu_rate"]
+        goal = HALF_SHARES.get(name) if half else SHARES.get(name, 0.65)
+        wanted = dict(goal=f"at least {goal:.0%}", met=facts["share"] >= goal) if goal else {}
+        rows.append(report.row(f"{label}: share of the matrix rate", 100 * facts["share"], "%", **wanted))
+    wanted = dict(goal="under 2 GB", met=ours["gb"] < 2) if name in UNDER_2_GB else {}
+    memory = dict(baseline="imports alone", baseline_value=imported, ratio=ours["gb"] / imported)
+    rows.append(report.row(f"{label}: peak memory", ours["gb"], "GB", **memory, **wanted))
+    rows[1] |= facts
+    return rows
 
 
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--models", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     options = parser.parse_args()
     imported = report.in_a_process("train_step", "measure", None, 0)["gb"]
     rows = [report.row("importing TensorFlow and the package", imported, "GB")]
     for name in options.models:
-        figures = report.in_a_process("train_step", "measure", name, 2 if options.quick else 4)
-        size = f"{figures['parameters'] / 1e6:.1f} M parameters, {figures['trainable'] / 1e6:.1f} M trained"
-        rows.append(report.row(f"{name}: {size}", figures["ms"], "ms/step"))
-        goal, met = ("under 2 GB", figures["gb"] < 2) if name in UNDER_2_GB else ("", None)
-        memory = report.row(
-            f"{name}: peak memory", figures["gb"], "GB", "imports alone", imported, figures["gb"] / imported, goal, met
-        )
-        rows.append(memory)
-        print(f"{name}: {size}, {figures['ms']:.0f} ms a step, {figures['gb']:.2f} GB", flush=True)
+        figures = {}
+        for precision in sorted(options.precisions):  # float32 counts the operations
+            figures[precision] = report.in_a_process("train_step", "measure", name, 2 if options.quick else 4, precision)
+            rows += rows_of(name, precision, figures, imported)
+            print(*(f"{row['name']} {row['value']:.3g} {row['unit']}" for row in rows[-4:]), sep="; ", flush=True)
+        if options.json:
+            report.write(rows, options.json)
     report.show(f"A training step, batch {BATCH} of {FRAMES} frames, {CLASSES} classes", rows, options.json)
 
 

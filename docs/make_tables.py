@@ -110,6 +110,23 @@ def montage_time_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def speed_table():
+    """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory."""
+    columns = ("model", "million weights", "GFLOP a step", "float32: ms of CPU", "share", "GB", "bfloat16: ms of CPU", "share",
+               "GB", "faster")  # fmt: skip
+    rows, steps = [columns, ["---"] * len(columns)], {}
+    for row in _log("train_step")["rows"]:
+        if "precision" in row:
+            steps.setdefault(row["model"], {})[row["precision"]] = row
+    for name, by_precision in steps.items():
+        full, half = by_precision["float32"], by_precision["mixed_bfloat16"]
+        cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}"]
+        for row in (full, half):
+            cells += [f"{row['cpu_ms']:.0f}", f"{row['share']:.0%}", f"{row['gb']:.1f}"]
+        rows.append((f"`{name}`", *cells, f"{full['cpu_ms'] / half['cpu_ms']:.2f} x"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _log(name):
     return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -166,6 +183,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
+    "speed": (DOCS / "speed.md", speed_table),
 }
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):
     if (DOCS / "results" / f"{_name}.json").exists():

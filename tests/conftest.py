@@ -18,6 +18,7 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("YT8M_CACHE", str(tmp_path_factory.mktemp("cache")))
         environment.setenv("YT8M_STATE", str(tmp_path_factory.mktemp("state")))
+        environment.setenv("YT8M_PRECISION", "float32")  # whatever the CPU that tests run on multiplies faster
         yield
 
 

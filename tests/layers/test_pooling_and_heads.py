@@ -1,5 +1,6 @@
 """Attention pooling, context gating and the heads against plain numpy."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
 from yt8m.layers.experts import LogisticHead, MixtureOfExperts
 from yt8m.layers.gating import ContextGating
+from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
 
 
 def sigmoid(x):
@@ -143,6 +145,32 @@ def test_the_gate_leaves_masked_rows_out_of_its_statistics():
         layer(np.where(mask[:, :, None], x, np.float32(filler)), mask=mask, training=True)
         moved.append(np.array(layer.norm.moving_mean))
     np.testing.assert_allclose(*moved, atol=1e-6)
+
+
+HEADS = (
+    (LogisticHead, {}),
+    (MixtureOfExperts, {"num_mixtures": 3}),
+    (MixtureOfExperts, {"low_rank_gates": 4, "probability_gating": True, "remove_diagonal": True}),
+    (MixtureOfExperts, {"probability_gating": True, "gating_rank": 2, "remove_diagonal": True}),
+    (SharedGateMixtureOfExperts, {"dropout": 0.0}),
+)
+
+
+@pytest.mark.parametrize("kind, arguments", HEADS)
+def test_products_in_bfloat16_and_everything_else_in_float32(kind, arguments):
+    x = harness.random_floats(64, 32)
+    full = built(kind(20, **arguments), {"x": x})
+    half = built(kind(20, **arguments, dtype="mixed_bfloat16"), {"x": x})
+    half.set_weights(full.get_weights())
+    products = [layer for layer in half._flatten_layers() if isinstance(layer, keras.layers.Dense)]
+    assert products and {layer.compute_dtype for layer in products} == {"bfloat16"}
+    assert {weight.dtype for weight in half.weights} == {"float32"}
+    expected, probabilities = np.array(full(x)), half(x)
+    assert keras.backend.standardize_dtype(probabilities.dtype) == "float32"
+    np.testing.assert_allclose(probabilities, expected, atol=0.02)  # logits have 8 bits, and a probability's slope is under 1/4
+    rounded = keras.ops.cast(keras.ops.cast(probabilities, "bfloat16"), "float32")
+    assert np.mean(np.array(rounded) != np.array(probabilities)) > 0.9  # a sigmoid or a sum in bfloat16 would be rounded
+    assert (np.array(probabilities) != expected).any()
 
 
 @pytest.mark.parametrize(

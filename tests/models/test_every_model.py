@@ -20,6 +20,7 @@ NOT_RANDOM = {
 }  # fmt: skip
 # The others pool frames as a set.
 ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}
+SMALL_HEADS = [cases.ModelCase(name, {}) for name in ("LogisticModel", "SharedGateMoeModel", "FrameLevelLogisticModel")]
 each = pytest.mark.parametrize("case", cases.MODELS, ids=cases.case_id)
 
 
@@ -125,6 +126,17 @@ def test_bfloat16_is_close_to_float32(case, models):
     predictions = harness.predict(half, batch)
     assert predictions.dtype == np.float32
     np.testing.assert_allclose(predictions, harness.predict(model, batch), atol=0.03)
+    assert half.get_layer("head").compute_dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "bfloat16", "float64"])
+def test_heads_of_other_policies_are_float32(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        heads = [case.build().get_layer("head") for case in SMALL_HEADS]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {(head.compute_dtype, head.variable_dtype) for head in heads} == {("float32", "float32")}
 
 
 @each

@@ -105,12 +105,18 @@ def test_nothing_added_gives_empty_lists():
         assert indices.shape == scores.shape == (0,)
 
 
-def test_memory_does_not_grow():
-    top = TopSegments(3, 100, slack=50)
-    size = top._entries.nbytes
-    assert size == 8 * 3 * 150
-    top.update(draw(5000, 3, 1, seed=0), 0)
-    assert top._entries.nbytes == size
+def test_memory_grows_with_what_is_kept_and_has_a_bound():
+    top, first = TopSegments(3, 1000, slack=50), 0
+    for size in (1, 20, 300, 4000):
+        top.update(draw(size, 3, 1, seed=0), first)
+        first += size
+        kept = sum(len(indices) for indices, _ in top.result())
+        assert 8 * kept <= sum(entries.nbytes for entries in top._entries) <= 8 * min(4 * kept, 3 * 1050)
+
+
+def test_memory_of_a_full_submission_is_below_a_gigabyte():
+    top = TopSegments(1000, 100_000)
+    assert 8 * top.num_classes * (top.capacity + top._slack) < 0.9e9 and not sum(entries.nbytes for entries in top._entries)
 
 
 def test_double_precision_is_compared_as_single():

@@ -11,7 +11,7 @@ from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import from_files
 from yt8m.readers.failures import errors_as_user_errors
-from yt8m.recipes import resolve, sources, stages
+from yt8m.recipes import precision, resolve, sources, stages
 from yt8m.stages import by_name, em, report
 from yt8m.stages.start import remaining
 from yt8m.training import cleaning, hosts, restore, stopping
@@ -91,8 +91,9 @@ def _train(given, watching):
     note = _Note(run.train_dir, given.get("train_data_pattern"), run.model, latest=not given.get("train_dir"))
     if not given.get("train_dir"):
         print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
-    for line in stages.without_effect(given, sample):
-        print(line, flush=True)
+    for line in (precision.choose(given, run.model.model, base, sample).line, *stages.without_effect(given, sample)):
+        if line:
+            print(line, flush=True)
     if run.plan and given.get("start_new_model"):
         em.check(run.plan)
         if hosts.is_chief():

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from yt8m.base_model.checks import check_sizes
-from yt8m.base_model.heads import head_class
+from yt8m.base_model.heads import head_class, head_policy
 from yt8m.base_model.parts import Part
 from yt8m.errors import UserError
 from yt8m.readers.spec import RatedSegments
@@ -62,6 +62,7 @@ class BaseModel(keras.Model):
     # As the segment encoder of ContextAwareModel: the layer whose output before its activation is the segment's vector; None: the
     # embedding is.
     SEGMENT_LAYER = None
+    GAINS_BY_BFLOAT16 = False  # benchmarks/train_step.py showed its step to be faster on a CPU that multiplies bfloat16 faster
     RECIPE = "starter"  # which training recipe it has on named data
     SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
     # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the
@@ -129,7 +130,8 @@ class BaseModel(keras.Model):
 
     def head(self):
         """The classifier that video_level_classifier_model and head_options stand for."""
-        return head_class(self.video_level_classifier_model)(self.num_classes, name="head", **(self.head_options or {}))
+        layer = head_class(self.video_level_classifier_model)
+        return layer(self.num_classes, name="head", dtype=head_policy(), **(self.head_options or {}))
 
     def get_config(self):
         arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}

@@ -1,6 +1,9 @@
 """Models of frames: which of them a training step sees, what the network makes of them, and a classifier."""
 
+import itertools
+
 import keras
+from keras import ops
 
 from yt8m.base_model.base import BaseModel
 from yt8m.base_model.parts import Graph
@@ -105,6 +108,11 @@ class FrameModel(BaseModel):
         if self.video_prediction == "segments_mean":
             return SegmentSplit(name=name)(inputs["frames"], inputs["num_frames"])
         return inputs["frames"], inputs["num_frames"]
+
+    def features_of(self, frames):
+        """The features of frames, [B, T, size] each: cut by one operation, whose gradient is one concatenation."""
+        ends = list(itertools.accumulate(self.feature_sizes))
+        return ops.split(frames, ends[:-1], axis=-1) if len(ends) > 1 else [frames]
 
     def seed_of_inference(self):
         """Seed of FrameSampling in inference; None: it draws nothing there."""

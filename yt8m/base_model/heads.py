@@ -2,6 +2,8 @@
 
 import inspect
 
+import keras
+
 from yt8m.errors import UserError
 from yt8m.layers.experts import LogisticHead, MixtureOfExperts
 from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
@@ -18,6 +20,15 @@ def head_class(name):
     if name not in HEADS:
         raise UserError(f"video_level_classifier_model={name!r}: use one of {', '.join(sorted(HEADS))}.")
     return HEADS[name]
+
+
+def head_policy():
+    """Name of the dtype policy that a model's head has: mixed_bfloat16 where that is in force, else float32.
+
+    It is about the products: a head's softmax, sigmoid and sums are float32. Logits in float16 could overflow.
+    """
+    policy = keras.config.dtype_policy().name
+    return policy if policy == "mixed_bfloat16" else "float32"
 
 
 def layer_arguments(layer):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from yt8m.base_model.base import BaseModel
-from yt8m.base_model.heads import layer_arguments
+from yt8m.base_model.heads import head_policy, layer_arguments
 from yt8m.base_model.parts import Graph
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import LogisticHead
@@ -34,7 +34,8 @@ class VideoModel(BaseModel):
         return Graph({"features": features}, self.head()(vector), vector)
 
     def head(self):
-        return self.HEAD(self.num_classes, name="head", **{name: getattr(self, name) for name in layer_arguments(self.HEAD)})
+        arguments = {name: getattr(self, name) for name in layer_arguments(self.HEAD)}
+        return self.HEAD(self.num_classes, name="head", dtype=head_policy(), **arguments)
 
     def window_inputs(self, frames, num_frames):
         return {"features": mean_features(frames, num_frames)}

@@ -52,6 +52,7 @@ class MultiAttentionModel(FrameModel):
     """
 
     HEAD_DEFAULTS = {"MoeModel": {"probability_gating": True}}
+    GAINS_BY_BFLOAT16 = True
     RECIPE = "attention"
     SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}}  # its videos are short
 
@@ -91,13 +92,12 @@ class MultiAttentionModel(FrameModel):
         if self.noise:
             frames = layers.GaussianNoise(self.noise, name="noise")(frames)
         frames = layers.BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
-        pooled, weights, start = [], [], 0
-        for index, (size, *sizes) in enumerate(zip(self.feature_sizes, self.reduced_sizes, self.attention_sizes)):
+        pooled, weights = [], []
+        for index, (feature, *sizes) in enumerate(zip(self.features_of(frames), self.reduced_sizes, self.attention_sizes)):
             pool = GatedAttentionPooling(*sizes, self.num_sets, self.attention_name, **norm, name=f"pooling_{index}")
-            vectors, attention = pool(frames[:, :, start : start + size], mask=mask)  # [B, M, size], [B, T, M]
+            vectors, attention = pool(feature, mask=mask)  # [B, M, size], [B, T, M]
             pooled.append(vectors)
             weights.append(attention)
-            start += size
         x = layers.Dense(self.hidden_size, use_bias=False, name="hidden")(ops.concatenate(pooled, axis=-1))
         x = layers.BatchNormalization(**norm, name="hidden_norm")(x)
         return ContextGating(**norm, name="hidden_gating")(x), ops.stack(weights, axis=2)

@@ -119,6 +119,7 @@ class GatedDbofModel(FrameModel):
     Source: paper 002, sections 3.1, 3.2 and figure 1, table 1; biases, dropout, momentum and epsilon from the authors' code.
     """
 
+    GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "ceshine", 3
     SAMPLE = {"hyperparameters": {"cluster_size": 1024, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}}
 

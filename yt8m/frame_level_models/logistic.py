@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from yt8m.base_model import FrameModel
+from yt8m.base_model.heads import head_policy
 from yt8m.layers.experts import LogisticHead
 from yt8m.registry import register
 
@@ -34,4 +35,4 @@ class FrameLevelLogisticModel(FrameModel):
         return ops.sum(frames, axis=1) / ops.expand_dims(count, 1)  # padding is 0
 
     def head(self):
-        return LogisticHead(self.num_classes, self.l2_penalty, name="head")
+        return LogisticHead(self.num_classes, self.l2_penalty, dtype=head_policy(), name="head")

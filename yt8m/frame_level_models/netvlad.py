@@ -40,6 +40,7 @@ class NetVladModel(FrameModel):
     Source: paper 003, section 4.1; variants, batch norms and initial values from the code of Miech et al. (2017).
     """
 
+    GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "netvlad", 3
     SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 512}}
 
@@ -91,14 +92,12 @@ class NetVladModel(FrameModel):
     def _vlad(self, frames, mask, norm):
         """Every feature's NetVLAD, concatenated: [B, K * D], or [B, K * sum of the reduced sizes]."""
         variant = "lightvlad" if self.lightvlad else "vlagd" if self.vlagd else "netvlad"
-        described, start = [], 0
-        for index, size in enumerate(self.feature_sizes):
-            feature = frames[:, :, start : start + size]
+        described = []
+        for index, feature in enumerate(self.features_of(frames)):
             if self.reduced_sizes is not None:
                 feature = layers.Dense(self.reduced_sizes[index], use_bias=False, name=f"reduce_{index}")(feature)
             vlad = NetVlad(self.cluster_size, variant, use_batch_norm=self.add_batch_norm, **norm, name=f"vlad_{index}")
             described.append(vlad(feature, mask=mask))
-            start += size
         return described[0] if len(described) == 1 else ops.concatenate(described, axis=-1)
 
 

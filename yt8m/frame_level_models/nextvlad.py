@@ -50,6 +50,7 @@ class NeXtVladModel(FrameModel):
         clusters, alpha, momentum and epsilon from the code of paper 002.
     """
 
+    GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "ceshine", 3
     SAMPLE = {
         "hyperparameters": {"cluster_size": 16, "other_cluster_size": 8, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}

@@ -74,6 +74,7 @@ class TransformerModel(SequenceModel):
         by_segment = model.segment_probabilities({"frames": frames, "num_frames": num_frames})
     """
 
+    GAINS_BY_BFLOAT16 = True
     SAMPLE = {"base_learning_rate": 2.5e-4}
 
     ARGUMENTS = {

@@ -62,10 +62,9 @@ class GatedAttentionPooling(layers.Layer):
 
     def call(self, x, mask=None, training=None):
         h = self.norm(self.reduce(x), mask=mask, training=training)
-        value = ops.tanh(ops.einsum("bth,ham->btam", h, self.value_kernel))
-        gate = ops.sigmoid(ops.einsum("bth,ham->btam", h, self.gate_kernel))
-        scores = ops.cast(value * gate * self.score_kernel, "float32")
-        scores = ops.sum(scores, axis=2)  # [B, T, M]
+        value = ops.tanh(ops.cast(ops.einsum("bth,ham->btam", h, self.value_kernel), "float32"))
+        gate = ops.sigmoid(ops.cast(ops.einsum("bth,ham->btam", h, self.gate_kernel), "float32"))
+        scores = ops.sum(value * gate * ops.cast(self.score_kernel, "float32"), axis=2)  # [B, T, M]
         mask = None if mask is None else mask[:, :, None]
         weights = ATTENTIONS[self.attention](scores, axis=1, mask=mask)
         return ops.einsum("btm,btf->bmf", ops.cast(weights, x.dtype), x), weights

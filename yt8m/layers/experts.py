@@ -23,8 +23,9 @@ class LogisticHead(layers.Layer):
         num_classes: C.
         l2_penalty: slim's scale, see slim_l2.
 
-    Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy. The mask is
-        there for callers that do not know which head they have: a logistic regression takes no statistics.
+    Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy. With another
+        `dtype` the product is of its type, the sigmoid float32. The mask is there for callers that do not know which head
+        they have: a logistic regression takes no statistics.
     Source: LogisticModel of the starter code.
     """
 
@@ -69,7 +70,8 @@ class MixtureOfExperts(layers.Layer):
         momentum, epsilon: of the gate's batch norm.
 
     Shapes: x [..., F], mask bool [...] or None (what the batch norm's statistics leave out) -> float32 [..., C];
-        float32 inside by default, whatever the global dtype policy.
+        float32 inside by default, whatever the global dtype policy. With another `dtype` the products are of its type; softmax,
+        sigmoids, batch norm and the sum over the experts float32.
     Raises:
         UserError: an unknown gating_input, fewer than one expert, a rank below 1, or remove_diagonal with gating_input="input".
     Source: MoeModel of the starter code; the gate is Miech et al. (2017), whose code has low_rank_gates too;
@@ -138,9 +140,7 @@ class MixtureOfExperts(layers.Layer):
                     self._gating_kernel("gating_kernel_in", rows, self.gating_rank),
                     self._gating_kernel("gating_kernel_out", self.gating_rank, self.num_classes),
                 ]
-            self.norm = layers.BatchNormalization(
-                momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm"
-            )
+            self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype="float32", name="norm")
             self.norm.build((*input_shape[:-1], self.num_classes))
 
     def call(self, x, mask=None, training=None):
@@ -152,7 +152,7 @@ class MixtureOfExperts(layers.Layer):
         probabilities = ops.sum(ops.softmax(gates, axis=-1)[..., :-1] * ops.sigmoid(experts), axis=-1)
         if self.probability_gating:
             gate = self.norm(self._gating_logits(x, probabilities), mask=mask, training=training)
-            probabilities = probabilities * ops.sigmoid(ops.cast(gate, "float32"))
+            probabilities = probabilities * ops.sigmoid(gate)
         return probabilities
 
     def _gating_logits(self, x, probabilities):
@@ -163,7 +163,7 @@ class MixtureOfExperts(layers.Layer):
         if self.remove_diagonal:
             first, last = self.gating_kernels[0], self.gating_kernels[-1]
             diagonal = ops.diagonal(first) if self.gating_rank is None else ops.sum(first * ops.transpose(last), axis=1)
-            logits = logits - diagonal * source
+            logits = ops.cast(logits, "float32") - ops.cast(diagonal, "float32") * ops.cast(source, "float32")
         return logits
 
     def compute_mask(self, inputs, previous_mask=None):

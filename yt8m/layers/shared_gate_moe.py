@@ -25,7 +25,8 @@ class SharedGateMixtureOfExperts(layers.Layer):
         momentum, epsilon: of the batch norms (`expert_norm`, `gate_norm`).
 
     Shapes: x [..., F], mask bool [...] or None (what the batch norms' statistics leave out) -> float32 [..., C];
-        float32 inside by default, whatever the global dtype policy.
+        float32 inside by default, whatever the global dtype policy. With another `dtype` the products are of its type;
+        softmax, sigmoid and the sum over the experts float32.
     Raises:
         UserError: fewer than one expert, or a dropout outside [0, 1).
     Source: paper 002, section 3.4 and figure 5; dropout, momentum and epsilon from the authors' code.

@@ -5,6 +5,7 @@ from yt8m import models
 from yt8m.errors import UserError
 from yt8m.flags.model import STARTER
 from yt8m.recipes import checks, defaults
+from yt8m.recipes import precision as precisions
 from yt8m.recipes.sources import backbone, class_names, named_segment_label_ids, names_and_sizes, num_classes
 
 FEATURES = {"rgb": 1024, "audio": 128}  # of YouTube-8M's frames
@@ -52,7 +53,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         label_loss=given.get("label_loss", base_or("label_loss", "CrossEntropyLoss")),
         loss_options=_loss_options(given, base),
         loss_by_stage="label_loss" not in given and base_or("loss_by_stage", True),
-        precision=given.get("precision") or (base.precision if base else default_precision()),
+        precision=precisions.choose(given, name, base, sample).precision,
         sample=sample.size if sample else None,
         class_names=classes,
         backbone=backbone(given, base),
@@ -92,13 +93,6 @@ def hyperparameters(given):
     if "sample_random_frames" in chosen:
         chosen["sampling"] = "random" if chosen.pop("sample_random_frames") else "sequence"
     return {**chosen, **given.get("hyperparameters", {})}
-
-
-def default_precision():
-    """mixed_bfloat16 where TensorFlow sees a GPU, else float32."""
-    import tensorflow as tf
-
-    return "mixed_bfloat16" if tf.config.list_physical_devices("GPU") else "float32"
 
 
 def _of_base(base):
