@@ -1,7 +1,9 @@
 """Models of one vector a video; frame-level models end in their layers, under the same names."""
 
+import itertools
+
 import keras
-from keras import layers
+from keras import layers, ops
 
 from yt8m.base_model import VideoModel
 from yt8m.base_model.base import BaseModel
@@ -23,12 +25,12 @@ class LogisticModel(VideoModel):
     Args:
         num_classes: C.
         feature_sizes: values of each feature; D is their sum.
-        l2_penalty: as in LogisticHead.
+        l2_penalty, initial_probability: as in LogisticHead.
         normalize: L2-normalise the features first, as the starter code does.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C].
     Raises:
-        UserError: sizes that are not positive.
+        UserError: sizes that are not positive, or as LogisticHead.
     Source: the starter code (google/youtube-8m), video_level_models.py.
     """
 
@@ -96,6 +98,7 @@ class MlpModel(VideoModel):
         input_dropout, hidden_dropout: share of the features and of a hidden layer's outputs that a training step does not see.
         momentum, epsilon: of the batch norms.
         normalize: L2-normalise the features first, as the starter code does.
+        normalize_each: then each feature by its own norm, and not by that of all values.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer.
 
@@ -116,6 +119,7 @@ class MlpModel(VideoModel):
         "momentum": 0.99,
         "epsilon": 1e-3,
         "normalize": True,
+        "normalize_each": False,
         "video_level_classifier_model": "LogisticModel",
         "head_options": None,
     }
@@ -127,7 +131,7 @@ class MlpModel(VideoModel):
 
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
-        x = l2_normalize(features) if self.normalize else features
+        x = self.normalized(features)
         x = layers.Dropout(self.input_dropout, name="input_dropout")(x)
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         for number in range(1, self.num_layers + 1):
@@ -139,6 +143,13 @@ class MlpModel(VideoModel):
                 x = ContextGating(name=f"gating_{number}", **norm)(x)
             x = layers.Dropout(self.hidden_dropout, name=f"dropout_{number}")(x)
         return Graph({"features": features}, self.head()(x), x)
+
+    def normalized(self, features):
+        """Features [B, D], of length 1 together or each."""
+        if not (self.normalize and self.normalize_each):
+            return l2_normalize(features) if self.normalize else features
+        parts = ops.split(features, list(itertools.accumulate(self.feature_sizes[:-1])), axis=-1)
+        return ops.concatenate([l2_normalize(part) for part in parts], axis=-1)
 
     def head(self):
         return BaseModel.head(self)

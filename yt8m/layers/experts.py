@@ -1,5 +1,7 @@
 """Classifier heads: features to probabilities of the classes."""
 
+import math
+
 import keras
 from keras import initializers, layers, ops, regularizers
 
@@ -22,20 +24,31 @@ class LogisticHead(layers.Layer):
     Args:
         num_classes: C.
         l2_penalty: slim's scale, see slim_l2.
+        initial_probability: of each class before training, by the biases. The starter's .5 is far from the share of videos that
+            have a class: the first steps are about nothing else, and their gradients are what Adam scales by for long.
 
     Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy. The mask is
         there for callers that do not know which head they have: a logistic regression takes no statistics.
-    Source: LogisticModel of the starter code.
+    Raises:
+        UserError: an initial_probability that is not between 0 and 1.
+    Source: LogisticModel of the starter code; the biases as in Lin et al. 2017, "Focal loss for dense object detection", 3.3.
     """
 
-    def __init__(self, num_classes, l2_penalty=1e-8, dtype="float32", **kwargs):
+    def __init__(self, num_classes, l2_penalty=1e-8, initial_probability=0.5, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
+        if not 0 < initial_probability < 1:
+            raise UserError(f"initial_probability={initial_probability}: use a share between 0 and 1, such as 0.001.")
         self.num_classes = num_classes
         self.l2_penalty = l2_penalty
+        self.initial_probability = initial_probability
 
     def build(self, input_shape):
         self.dense = layers.Dense(
-            self.num_classes, kernel_regularizer=slim_l2(self.l2_penalty), dtype=self.dtype_policy, name="dense"
+            self.num_classes,
+            kernel_regularizer=slim_l2(self.l2_penalty),
+            bias_initializer=initializers.Constant(math.log(self.initial_probability / (1.0 - self.initial_probability))),
+            dtype=self.dtype_policy,
+            name="dense",
         )
         self.dense.build(input_shape)
 
@@ -46,7 +59,12 @@ class LogisticHead(layers.Layer):
         return previous_mask
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes, "l2_penalty": self.l2_penalty}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "l2_penalty": self.l2_penalty,
+            "initial_probability": self.initial_probability,
+        }
 
 
 @register("layer")
