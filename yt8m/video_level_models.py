@@ -48,7 +48,7 @@ class MoeModel(VideoModel):
         num_classes: C.
         feature_sizes: values of each feature; D is their sum.
         num_mixtures, l2_penalty, low_rank_gates, probability_gating, gating_input, remove_diagonal, gating_rank,
-            momentum, epsilon: as in MixtureOfExperts.
+            initial_probability, momentum, epsilon: as in MixtureOfExperts.
         normalize: L2-normalise the features first, as the starter code does.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C].
