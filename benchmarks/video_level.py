@@ -69,7 +69,7 @@ ROWS = {
     "recipe, logistic head": ablation(
         {"video_level_classifier_model": "LogisticModel", "head_options": {"initial_probability": 0.001}}
     ),
-    "recipe, features normalised together": ablation({"normalize_each": False}),
+    "recipe, features normalised together": ablation({"feature_lengths": None}),
     "recipe, batch norm's averages over 100 steps": ablation({"momentum": 0.99}),
     "recipe, biases from 0": ablation({"head_options": EXPERTS}),
 }

@@ -10,6 +10,7 @@ from yt8m.base_model.base import BaseModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
 from yt8m.base_model.heads import layer_arguments
 from yt8m.base_model.parts import Graph
+from yt8m.errors import UserError
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import LogisticHead, MixtureOfExperts
 from yt8m.layers.gating import ContextGating
@@ -98,13 +99,15 @@ class MlpModel(VideoModel):
         input_dropout, hidden_dropout: share of the features and of a hidden layer's outputs that a training step does not see.
         momentum, epsilon: of the batch norms.
         normalize: L2-normalise the features first, as the starter code does.
-        normalize_each: then each feature by its own norm, and not by that of all values.
+        feature_lengths: what each feature is brought to on its own then, in the order of feature_sizes; None: all values together
+            to 1. Features that are normalised together count by how long they happen to be.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C]; embed -> [B, H].
     Raises:
-        UserError: sizes that are not positive, shares outside [0, 1), or an unknown activation.
+        UserError: sizes that are not positive, shares outside [0, 1), an unknown activation, or feature_lengths that
+            are not positive or not one a feature.
     Source: the dense layers of the 21st place's network, with batch norm and swish; dropout and gating as in the frame-level
         models of papers 001 and 002. Sizes are ours.
     """
@@ -119,7 +122,7 @@ class MlpModel(VideoModel):
         "momentum": 0.99,
         "epsilon": 1e-3,
         "normalize": True,
-        "normalize_each": False,
+        "feature_lengths": None,
         "video_level_classifier_model": "LogisticModel",
         "head_options": None,
     }
@@ -128,6 +131,11 @@ class MlpModel(VideoModel):
         check_positive(self, "hidden_size", "num_layers")
         check_choice("activation", self.activation, ("relu", "swish"))
         check_share(self, "input_dropout", "hidden_dropout")
+        lengths = self.feature_lengths
+        if lengths is not None and (len(lengths) != len(self.feature_sizes) or min(lengths) <= 0):
+            raise UserError(
+                f"feature_lengths={lengths}: use a positive length for each of the {len(self.feature_sizes)} features."
+            )
 
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
@@ -145,11 +153,11 @@ class MlpModel(VideoModel):
         return Graph({"features": features}, self.head()(x), x)
 
     def normalized(self, features):
-        """Features [B, D], of length 1 together or each."""
-        if not (self.normalize and self.normalize_each):
+        """Features [B, D], of length 1 together or of their feature_lengths."""
+        if not (self.normalize and self.feature_lengths):
             return l2_normalize(features) if self.normalize else features
         parts = ops.split(features, list(itertools.accumulate(self.feature_sizes[:-1])), axis=-1)
-        return ops.concatenate([l2_normalize(part) for part in parts], axis=-1)
+        return ops.concatenate([length * l2_normalize(part) for length, part in zip(self.feature_lengths, parts)], axis=-1)
 
     def head(self):
         return BaseModel.head(self)
