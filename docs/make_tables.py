@@ -149,6 +149,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
+    "video_level": (DOCS / "results.md", video_level_table),
 }
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)
