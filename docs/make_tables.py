@@ -184,6 +184,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
     "speed": (DOCS / "speed.md", speed_table),
+    "video_level": (DOCS / "results.md", video_level_table),
 }
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):
     if (DOCS / "results" / f"{_name}.json").exists():

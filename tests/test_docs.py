@@ -19,7 +19,7 @@ def script(name):
 
 
 def test_every_table_is_looked_at():
-    assert {"recipes", "methods", "audioset", "audioset_published", "localization", "starter"} <= set(
+    assert {"recipes", "methods", "audioset", "audioset_published", "localization", "starter", "video_level"} <= set(
         script("make_tables").TABLES
     )
 

@@ -1,7 +1,9 @@
 """Models of one vector a video; frame-level models end in their layers, under the same names."""
 
+import itertools
+
 import keras
-from keras import layers
+from keras import layers, ops
 
 from yt8m.base_model import VideoModel
 from yt8m.base_model.base import BaseModel
@@ -25,12 +27,12 @@ class LogisticModel(VideoModel):
     Args:
         num_classes: C.
         feature_sizes: values of each feature; D is their sum.
-        l2_penalty: as in LogisticHead.
+        l2_penalty, initial_probability: as in LogisticHead.
         normalize: L2-normalise the features first, as the starter code does.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C].
     Raises:
-        UserError: sizes that are not positive.
+        UserError: sizes that are not positive, or as LogisticHead.
     Source: the starter code (google/youtube-8m), video_level_models.py.
     """
 
@@ -48,7 +50,7 @@ class MoeModel(VideoModel):
         num_classes: C.
         feature_sizes: values of each feature; D is their sum.
         num_mixtures, l2_penalty, low_rank_gates, probability_gating, gating_input, remove_diagonal, gating_rank,
-            momentum, epsilon: as in MixtureOfExperts.
+            initial_probability, momentum, epsilon: as in MixtureOfExperts.
         normalize: L2-normalise the features first, as the starter code does.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C].
@@ -98,12 +100,15 @@ class MlpModel(VideoModel):
         input_dropout, hidden_dropout: share of the features and of a hidden layer's outputs that a training step does not see.
         momentum, epsilon: of the batch norms.
         normalize: L2-normalise the features first, as the starter code does.
+        feature_lengths: what each feature is brought to on its own then, in the order of feature_sizes; None: all values together
+            to 1. Features that are normalised together count by how long they happen to be.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer.
 
     Shapes: {features float32 [B, D]} -> float32 [B, C]; embed -> [B, H].
     Raises:
-        UserError: sizes that are not positive, shares outside [0, 1), or an unknown activation.
+        UserError: sizes that are not positive, shares outside [0, 1), an unknown activation, or feature_lengths that
+            are not positive or not one a feature.
     Source: the dense layers of the 21st place's network, with batch norm and swish; dropout and gating as in the frame-level
         models of papers 001 and 002. Sizes are ours.
     """
@@ -118,6 +123,7 @@ class MlpModel(VideoModel):
         "momentum": 0.99,
         "epsilon": 1e-3,
         "normalize": True,
+        "feature_lengths": None,
         "video_level_classifier_model": "LogisticModel",
         "head_options": None,
     }
@@ -126,10 +132,15 @@ class MlpModel(VideoModel):
         check_positive(self, "hidden_size", "num_layers")
         check_choice("activation", self.activation, ("relu", "swish"))
         check_share(self, "input_dropout", "hidden_dropout")
+        lengths = self.feature_lengths
+        if lengths is not None and (len(lengths) != len(self.feature_sizes) or min(lengths) <= 0):
+            raise UserError(
+                f"feature_lengths={lengths}: use a positive length for each of the {len(self.feature_sizes)} features."
+            )
 
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
-        x = l2_normalize(features) if self.normalize else features
+        x = self.normalized(features)
         x = layers.Dropout(self.input_dropout, name="input_dropout")(x)
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         for number in range(1, self.num_layers + 1):
@@ -141,6 +152,13 @@ class MlpModel(VideoModel):
                 x = ContextGating(name=f"gating_{number}", **norm)(x)
             x = layers.Dropout(self.hidden_dropout, name=f"dropout_{number}")(x)
         return Graph({"features": features}, self.head()(x), x)
+
+    def normalized(self, features):
+        """Features [B, D], of length 1 together or of their feature_lengths."""
+        if not (self.normalize and self.feature_lengths):
+            return l2_normalize(features) if self.normalize else features
+        parts = ops.split(features, list(itertools.accumulate(self.feature_sizes[:-1])), axis=-1)
+        return ops.concatenate([length * l2_normalize(part) for length, part in zip(self.feature_lengths, parts)], axis=-1)
 
     def head(self):
         return BaseModel.head(self)

@@ -84,6 +84,17 @@ def test_what_was_run_is_not_run_again_and_means_are_of_members(bench, shards, m
     assert trained[-1] == ("good", "fold0", 1) and len(trained) == 7, "another version of the code runs anew"
 
 
+def test_the_goal_is_met_beyond_two_standard_errors_only(bench, shards, monkeypatch, tmp_path):
+    rows, folds = {"audioset": type(bench.ROWS["audioset"])()}, [bench.Fold(number, shards) for number in (0, 1)]
+    monkeypatch.setattr(bench, "ROWS", rows)
+    for maps, met in (((0.36, 0.37), True), ((0.34, 0.38), False), ((0.3, 0.31), False)):
+        runs = bench.Bench(tmp_path)
+        for fold, value in zip(folds, maps):
+            kept = dict.fromkeys(("auc", "d_prime", "gap", "seconds", "parameters"), 1)
+            runs.results.append({"row": "audioset", **fold.facts, "seed": 1, "map": value, **kept})
+        assert bench.rows_of(runs, ["audioset"], folds, [1])[0]["met"] is met
+
+
 def test_a_fold_is_what_training_does_not_see(bench, shards):
     folds = [bench.Fold(number, shards) for number in range(8)]
     assert [fold.judged for fold in folds] == shards
@@ -103,6 +114,7 @@ def test_a_row_is_trained_and_judged(bench, shards, monkeypatch, tmp_path):
 
 def test_every_row_is_one_that_can_be_run(bench):
     """Its flags are known, its hyper-parameters the model's, and what it names are rows that are compared before it."""
+    assert set(bench.TABLE) <= set(bench.ROWS) - set(bench.CANDIDATES)
     for row in bench.ROWS.values():
         assert {row.baseline, *row.members, *row.teachers} - {""} <= set(bench.ROWS)
         if row.members:

@@ -91,6 +91,16 @@ def test_logistic_head():
     assert float(layer.losses[0]) == pytest.approx(0.005 * (kernel**2).sum(), rel=1e-5)
 
 
+def test_heads_begin_with_the_probability_asked_for():
+    zeros = np.zeros((3, 16), np.float32)
+    np.testing.assert_allclose(LogisticHead(7, initial_probability=0.01)(zeros), 0.01, rtol=1e-5)
+    np.testing.assert_array_equal(LogisticHead(7)(zeros), 0.5)
+    experts = MixtureOfExperts(7, num_mixtures=3, initial_probability=0.01)(zeros)
+    np.testing.assert_allclose(experts, 0.0075, rtol=1e-5, err_msg="three experts and one that says 0, gates alike")
+    with pytest.raises(UserError, match="initial_probability=1: use a share between 0 and 1"):
+        LogisticHead(7, initial_probability=1)
+
+
 def mixture(layer, x):
     """The starter code's arithmetic: one example and class at a time."""
     gates, experts, bias = np.array(layer.gates.kernel), np.array(layer.experts.kernel), np.array(layer.experts.bias)

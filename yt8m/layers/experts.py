@@ -1,5 +1,7 @@
 """Classifier heads: features to probabilities of the classes."""
 
+import math
+
 import keras
 from keras import initializers, layers, ops, regularizers
 
@@ -14,6 +16,17 @@ def slim_l2(penalty):
     return regularizers.L2(penalty / 2) if penalty else None
 
 
+def bias_of(probability):
+    """Initializer of biases whose sigmoid is `probability`.
+
+    Raises:
+        UserError: it is not between 0 and 1.
+    """
+    if not 0 < probability < 1:
+        raise UserError(f"initial_probability={probability}: use a share between 0 and 1, such as 0.001.")
+    return initializers.Constant(math.log(probability / (1.0 - probability)))
+
+
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
 class LogisticHead(layers.Layer):
@@ -22,21 +35,31 @@ class LogisticHead(layers.Layer):
     Args:
         num_classes: C.
         l2_penalty: slim's scale, see slim_l2.
+        initial_probability: of each class before training, by the biases. The starter's .5 is far from the share of videos that
+            have a class: the first steps are about nothing else, and their gradients are what Adam scales by for long.
 
     Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy. With another
         `dtype` the product is of its type, the sigmoid float32. The mask is there for callers that do not know which head
         they have: a logistic regression takes no statistics.
-    Source: LogisticModel of the starter code.
+    Raises:
+        UserError: an initial_probability that is not between 0 and 1.
+    Source: LogisticModel of the starter code; the biases as in Lin et al. 2017, "Focal loss for dense object detection", 3.3.
     """
 
-    def __init__(self, num_classes, l2_penalty=1e-8, dtype="float32", **kwargs):
+    def __init__(self, num_classes, l2_penalty=1e-8, initial_probability=0.5, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
         self.num_classes = num_classes
         self.l2_penalty = l2_penalty
+        self.initial_probability = initial_probability
+        self.bias_initializer = bias_of(initial_probability)
 
     def build(self, input_shape):
         self.dense = layers.Dense(
-            self.num_classes, kernel_regularizer=slim_l2(self.l2_penalty), dtype=self.dtype_policy, name="dense"
+            self.num_classes,
+            kernel_regularizer=slim_l2(self.l2_penalty),
+            bias_initializer=self.bias_initializer,
+            dtype=self.dtype_policy,
+            name="dense",
         )
         self.dense.build(input_shape)
 
@@ -47,7 +70,12 @@ class LogisticHead(layers.Layer):
         return previous_mask
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes, "l2_penalty": self.l2_penalty}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "l2_penalty": self.l2_penalty,
+            "initial_probability": self.initial_probability,
+        }
 
 
 @register("layer")
@@ -62,6 +90,7 @@ class MixtureOfExperts(layers.Layer):
         num_classes: C.
         num_mixtures: experts a class, without the dummy.
         l2_penalty: on G and E, slim's scale, see slim_l2.
+        initial_probability: of each expert before training, by the biases b, as in LogisticHead.
         low_rank_gates: rank of G, a product of two matrices then; None: full.
         probability_gating: whether p is gated.
         gating_input: what the gate of p looks at: "probabilities" (p) or "input" (x; W_g is [F, C] then).
@@ -73,7 +102,8 @@ class MixtureOfExperts(layers.Layer):
         float32 inside by default, whatever the global dtype policy. With another `dtype` the products are of its type; softmax,
         sigmoids, batch norm and the sum over the experts float32.
     Raises:
-        UserError: an unknown gating_input, fewer than one expert, a rank below 1, or remove_diagonal with gating_input="input".
+        UserError: an unknown gating_input, fewer than one expert, a rank below 1, remove_diagonal with gating_input="input",
+            or an initial_probability that is not between 0 and 1.
     Source: MoeModel of the starter code; the gate is Miech et al. (2017), whose code has low_rank_gates too;
         gating_rank is ours.
     """
@@ -90,6 +120,7 @@ class MixtureOfExperts(layers.Layer):
         gating_rank=None,
         momentum=0.99,
         epsilon=1e-3,
+        initial_probability=0.5,
         dtype="float32",
         **kwargs,
     ):
@@ -111,12 +142,19 @@ class MixtureOfExperts(layers.Layer):
         self.gating_input = gating_input
         self.remove_diagonal = remove_diagonal
         self.gating_rank = gating_rank
+        self.initial_probability = initial_probability
+        self.bias_initializer = bias_of(initial_probability)
         self.momentum = momentum
         self.epsilon = epsilon
 
     def _dense(self, name, units, use_bias, input_shape):
         dense = layers.Dense(
-            units, use_bias=use_bias, kernel_regularizer=slim_l2(self.l2_penalty), dtype=self.dtype_policy, name=name
+            units,
+            use_bias=use_bias,
+            kernel_regularizer=slim_l2(self.l2_penalty),
+            bias_initializer=self.bias_initializer,
+            dtype=self.dtype_policy,
+            name=name,
         )
         dense.build(input_shape)
         return dense
@@ -178,6 +216,7 @@ class MixtureOfExperts(layers.Layer):
             "num_classes": self.num_classes,
             "num_mixtures": self.num_mixtures,
             "l2_penalty": self.l2_penalty,
+            "initial_probability": self.initial_probability,
             "low_rank_gates": self.low_rank_gates,
             "probability_gating": self.probability_gating,
             "gating_input": self.gating_input,
