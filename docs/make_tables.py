@@ -136,8 +136,8 @@ def video_level_table(path=DOCS / "results" / "video_level.json"):
     measures = ("gap", "hit_at_one", "perr", "map")
     rows = [("row", "GAP@20", "Hit@1", "PERR", "MAP", "weights", "compared with", "difference in GAP"), ["---"] * 8]
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
-        gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
-        values = [_number(row["gap"], row["spread"]), *(_number(row[measure]) for measure in measures[1:])]
+        gain = _number(row["gain"], row["gain_spread"], sign="+", places=4) if row["baseline"] else ""
+        values = [_number(row["gap"], row["spread"], places=4), *(_number(row[measure]) for measure in measures[1:])]
         rows.append((row["name"], *values, f"{row['parameters'] / 1e6:.1f} M", row["baseline"], gain))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -170,10 +170,10 @@ def starter_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _number(value, spread=None, sign=""):
+def _number(value, spread=None, sign="", places=3):
     """.889 ± .005"""
-    digits = f"{value:{sign}.3f}".replace("0.", ".", 1)
-    return digits if spread is None else f"{digits} ± {spread:.3f}".replace("± 0.", "± .")
+    digits = f"{value:{sign}.{places}f}".replace("0.", ".", 1)
+    return digits if spread is None else f"{digits} ± {spread:.{places}f}".replace("± 0.", "± .")
 
 
 TABLES = {  # what is between a page's markers -> (the page, the function that makes it)

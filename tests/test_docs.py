@@ -58,5 +58,5 @@ def test_the_table_of_video_level_models_is_the_log(tmp_path):
     ]
     (tmp_path / "log.json").write_text(json.dumps({"rows": rows}))
     lines = script("make_tables").video_level_table(tmp_path / "log.json").splitlines()
-    assert lines[2] == "| recipe | .700 ± .002 | .790 | .660 | .310 | 22.3 M | plain | +.010 ± .001 |"
-    assert lines[3] == "| plain | .700 | .790 | .660 | .310 | 22.3 M |  |  |"
+    assert lines[2] == "| recipe | .7000 ± .0020 | .790 | .660 | .310 | 22.3 M | plain | +.0104 ± .0010 |"
+    assert lines[3] == "| plain | .7000 | .790 | .660 | .310 | 22.3 M |  |  |"
