@@ -48,4 +48,7 @@ def test_it_runs_without_tensorflow(tmp_path):
     subprocess.run(command, cwd=FOLDER, env=environment, check=True)
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     assert [row["unit"] for row in rows] == ["GFLOP/s", "GB/s", "ms/step", "ms/step"]
-    assert 0 < rows[2]["baseline_value"] < rows[2]["value"] and rows[2]["ratio"] < 1
+    for row in rows[2:]:  # the floor is from rates of the same run, which other work may have disturbed: no more is certain
+        assert min(row["value"], row["baseline_value"]) > 0 and row["ratio"] == pytest.approx(
+            row["baseline_value"] / row["value"]
+        )
