@@ -136,7 +136,7 @@ class Base:
         return segment_metrics_from_pairs(part.columns, of_pairs, part.labels, part.num_classes)["map"]
 
     def variants(self, name):
-        """{row: MAP}: the base, and each of what is fitted on the held-out part; and the logits [n] of the one with references."""
+        """{row: MAP}: the base, and each of what is fitted on the held-out part; and the logits [n] with references."""
         held_out = self.parts["held_out"]
         fused, _ = fusion.fit(self.terms["held_out"], held_out.labels)
         found = {name: self.map(self.logits["test"]), f"{name}, smoothing and fusion": self.map(fused.logits(self.terms["test"]))}

@@ -352,7 +352,8 @@ def main():
         with open(options.json, encoding="utf-8") as file:
             written = json.load(file)
         settings = dataclasses.asdict(settings_of(options))
-        write_text(options.json, json.dumps({**written, "version": version, "settings": settings, "facts": facts}, indent=1))
+        more = {"version": version, "settings": settings, "facts": facts, "measured": montage_statistics.MEASURED}
+        write_text(options.json, json.dumps({**written, **more}, indent=1))
 
 
 if __name__ == "__main__":

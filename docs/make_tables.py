@@ -78,14 +78,14 @@ def published_audioset_table():
 
 def montage_table():
     """The rows of docs/results/montage.json in Markdown: each beside what it is compared with."""
-    columns = ("row", "MAP", "all segments", "compared with", "difference", "order", "million parameters", "minutes")
+    columns = ("row", "MAP", "all segments", "compared with", "difference", "order", "million parameters", "CPU minutes")
     rows, shown = [columns, ["---"] * len(columns)], set()
     for row in _log("montage")["rows"]:
         measures, facts = row.get("measures", {}), ["", "", ""]
         if measures and row["name"] not in shown:
-            parameters, seconds = (measures.get(key) for key in ("parameters", "seconds"))
+            parameters, seconds = (measures.get(key) for key in ("parameters", "cpu_seconds"))
             facts = [_number(measures["map_all"]), f"{parameters / 1e6:.2f}" if parameters else "",
-                     f"{seconds / 60:.0f}" if seconds else ""]  # fmt: skip
+                     f"{seconds / 60:.1f}" if seconds else ""]  # fmt: skip
         shown.add(row["name"])
         gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
         order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
@@ -107,6 +107,41 @@ def montage_time_table():
             cells += [_number(measures["localization"][key]) for key in places]
             cells += [_number(measures["attention"][key]) if "attention" in measures else "" for key in places]
             rows.append((row["name"], *cells))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def montage_facts_table():
+    """What the montages are like beside the real data, from docs/results/montage.json."""
+    rows = [("statistic", "montages", "measured on real data"), ["---"] * 3]
+    log = _log("montage")
+    for name, value in log["facts"]["statistics"].items():
+        real = log["measured"].get(name)
+        rows.append((name, f"{value:.3g}", "" if real is None else f"{real:.3g}"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def montage_attention_table():
+    """The rows of docs/results/montage_attention.json in Markdown: a line a model."""
+    by_row, names = {}, {}
+    for row in _log("montage_attention")["rows"]:
+        by_row.setdefault(row["row"], {})[row["measure"]] = row
+        names[row["measure"]] = row["name"].split(": ")[1]
+    rows = [("row", *names.values()), ["---"] * (1 + len(names))]
+    for name, of_row in by_row.items():
+        cells = [_number(of_row[key]["value"], of_row[key]["spread"]) if key in of_row else "" for key in names]
+        rows.append((name, *cells))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def beyond_table():
+    """The rows of docs/results/beyond.json in Markdown: each beside its base."""
+    rows = [("row", "MAP", "beside", "its MAP", "difference", "above"), ["---"] * 6]
+    for row in _log("beyond")["rows"]:
+        beside = ["", "", "", ""]
+        if row["baseline"]:
+            gain = _number(row["gain"], row["gain_spread"], sign="+")
+            beside = [row["baseline"], _number(row["baseline_value"]), gain, "yes" if row["met"] else "**no**"]
+        rows.append((row["name"], _number(row["value"], row["spread"]), *beside))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -192,6 +227,9 @@ for _name, _table in (("start", start_table), ("scaling", scaling_table)):
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)
     TABLES["montage time"] = (DOCS / "results.md", montage_time_table)
+    TABLES["montage facts"] = (DOCS / "results.md", montage_facts_table)
+    TABLES["montage attention"] = (DOCS / "results.md", montage_attention_table)
+    TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
 
 
 def page(name):
