@@ -1,5 +1,6 @@
 """`yt8m rerank`: against everything computed at once, and what it refuses."""
 
+import functools
 import json
 import os
 
@@ -157,7 +158,8 @@ def test_what_is_no_candidate_follows_in_the_order_before(parts, given, tmp_path
 
 
 @pytest.mark.parametrize("method", flags.METHODS)
-def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
+def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, monkeypatch, method):
+    monkeypatch.setattr(rankers, "fit", functools.partial(rankers.fit, num_trees=20))
     report = api.rerank(**given, method=method, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
     before, after = (row.figures.map for row in report.rows)
     assert after > before + 0.15
@@ -197,6 +199,7 @@ def test_without_scikit_learn(given, tmp_path, monkeypatch):
         ({"scores": ""}, "--scores is missing"),
         ({"data_pattern": ""}, "--data_pattern is missing"),
         ({"references": ""}, "--references is missing"),
+        ({"fit_on": ""}, "--fit_on is missing"),
         ({"fit_scores": ""}, "--fit_scores is missing"),
         ({"video_scores": "x"}, "--video_scores without --fit_video_scores"),
         ({"fit_video_scores": "x"}, "--fit_video_scores without --video_scores"),
@@ -214,9 +217,7 @@ def test_without_scikit_learn(given, tmp_path, monkeypatch):
 )
 def test_bad_flags(given, tmp_path, change, message):
     with pytest.raises(UserError, match=message) as error:
-        api.rerank(**{**given, "output_file": tmp_path / "out.csv", "scores_output": tmp_path / "new", **change}) if (
-            change != {"output_file": ""}
-        ) else api.rerank(**{**given, **change})
+        api.rerank(**{**given, "output_file": tmp_path / "out.csv", **change})
     assert "\n" not in str(error.value) and os.listdir(tmp_path) == []
 
 
@@ -235,6 +236,9 @@ def test_stores_and_shards_that_do_not_go_together(parts, given, tmp_path):
     strange = str(tmp_path / "strange")
     with create_store(strange, StoreConfig("segments", LABELS)).writer("test0000.tfrecord") as shard:
         shard.add(np.array(["nobody"]), np.array([0]), np.full((1, 3), 0.5))
+    empty = str(tmp_path / "empty")
+    with create_store(empty, StoreConfig("segments", LABELS)).writer("test0000.tfrecord"):
+        pass
     unrated = write_frame_shards(tmp_path, [[Video("unrated", {"rgb": np.zeros((5, 16), np.uint8)}, np.array([1]))]], "unrated")
     (tmp_path / "ids.csv").write_text("Index\n30\n5\n")
     for change, message in [
@@ -252,14 +256,14 @@ def test_stores_and_shards_that_do_not_go_together(parts, given, tmp_path):
         ({"fit_on": unrated}, "--fit_on='.*': no rating of the 3 classes"),
         ({"eval_data_pattern": fit.pattern}, "--eval_data_pattern: .* rated segments are not in"),
         ({"scores": late}, "has 38 frames, none in the segment at 500 s"),
+        ({"scores": empty}, "empty: no segment in its shards"),
         ({"scores": strange}, "video nobody is not in"),
         ({"scores_output": fit.folder}, "is read from"),
     ]:
         with pytest.raises(UserError, match=message) as error:
             api.rerank(**{**given, "output_file": tmp_path / "out.csv", **change})
         assert "\n" not in str(error.value)
-        if "eval_data_pattern" not in change:
-            assert not os.path.exists(tmp_path / "out.csv")
+        assert not os.path.exists(tmp_path / "out.csv")
 
 
 def test_ratings_of_one_kind(parts, given, tmp_path):

@@ -73,12 +73,13 @@ def run(job):
     _check_segments(job, stores, theirs)
     frames = ShardFrames(job.data_pattern, job.features, stores.shards)
     _check_output(job, stores, theirs)
-    judged = _ratings(job, stores) if job.eval_data_pattern else None
+    ratings = _ratings(job, stores) if job.eval_data_pattern else None
     references, rank = _fit(job, theirs)
     reranker = Reranker(StoreFeatures(stores, job.candidates), references, frames, rank)
+    report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, stores, theirs) if job.scores_output else None)
-    return _report(job, reranker, judged) if judged else None
+    return _shown(job, report, ratings) if ratings else None
 
 
 def _check_segments(job, *both):
@@ -133,6 +134,7 @@ def _output_store(job, stores, theirs):
     folders = [folder for of in (stores, theirs) for folder in (of.folder, of.video_folder)]
     made_by = [open_store(folder).config.run if folder else None for folder in folders]
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "references", "fit_on")}
+    rerank["features"] = list(job.features.names)
     run = {"rerank": rerank, **dict(zip(("segments", "videos", "fit_segments", "fit_videos"), made_by))}
     config = stores.store.config
     return create_store(job.scores_output, StoreConfig("segments", tuple(stores.label_ids), config.dtype, SEGMENT_SIZE, run))
@@ -152,7 +154,7 @@ def _write(job, reranker, store):
 
 
 def _report(job, reranker, ratings):
-    """Prints and writes the Report on rated pairs, and of the written lists."""
+    """The Report on rated pairs."""
     stores = reranker.features.stores
 
     def of_part(part, rows, classes):
@@ -161,10 +163,14 @@ def _report(job, reranker, ratings):
     classes, scores, (before, after) = stores.of_pairs(ratings, "eval_data_pattern", of_part)
     title = f"MAP and AUC over {len(classes):,} rated pairs of {job.eval_data_pattern}"
     ways = [("segments' scores", before), (f"re-ranked, {job.method}", after)]
-    report = compare(title, ways, classes, scores, len(stores.label_ids))
+    warning = judged_shards_warning(job.fit_on, job.eval_data_pattern, "The ranker was")
+    return compare(title, ways, classes, scores, len(stores.label_ids))._replace(warning=warning)
+
+
+def _shown(job, report, ratings):
+    """The Report with the MAP of the written lists, printed and written."""
     if job.output_file:
         ranked = submission.read_submission(job.output_file)
         report = report._replace(full_lists=segment_average_precisions(ranked, ratings, job.max_pred).mean)
-    report = report._replace(warning=judged_shards_warning(job.fit_on, job.eval_data_pattern, "The ranker was"))
     report.show(job.report_output)
     return report

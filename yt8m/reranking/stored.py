@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 
 from yt8m.ensembles import fusion
+from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
 from yt8m.reranking.references import Descriptors, References, unit
@@ -38,7 +39,11 @@ class RatedReferences:
             videos: str [m], ids.
             classes: int [m], 0 to C - 1.
         """
-        return self._references.features(self._descriptors(means).rows(places), videos, classes)
+        described, features = self._descriptors(means), np.zeros((len(classes), len(self._references.names)), np.float32)
+        order = np.argsort(classes, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(classes[order])) + 1):  # descriptors of a class's pairs at a time
+            features[rows] = self._references.features(described.rows(places[rows]), videos[rows], classes[rows])
+        return features
 
     def _descriptors(self, means):
         parts = np.split(means, [self._rgb_size], axis=1), np.split(self._mean, [self._rgb_size])
@@ -58,6 +63,9 @@ class StoreFeatures:
     Attributes:
         stores.
         num_rows: segments of the store.
+
+    Raises:
+        UserError: a store without segments, or one of videos that lacks some.
     """
 
     def __init__(self, stores, num_candidates=0):
@@ -73,6 +81,8 @@ class StoreFeatures:
                 self.num_rows += len(x)
                 num_videos += len(part.firsts)
                 videos.append(self._of_videos(part, x))
+        if not videos:
+            raise UserError(f"{stores.folder}: no segment in its shards. Score the shards again, or name another store.")
         self._videos = score_features.VideoFeatures(np.concatenate(videos))
         self._candidates = _keys(best) if best else None
 
