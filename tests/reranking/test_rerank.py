@@ -173,8 +173,8 @@ def test_the_report_is_of_what_is_written(parts, given, tmp_path, capsys):
     output = {"output_file": tmp_path / "out.csv", "eval_data_pattern": parts[1].pattern}
     report = api.rerank(**given, **output, candidates=10)
     assert abs(report.full_lists - report.rows[1].figures.map) < 1e-6 and not report.warning
-    own = {"scores": parts[0].folder, "data_pattern": parts[0].pattern, "eval_data_pattern": parts[0].pattern}
-    assert "elsewhere expect less" in api.rerank(**given | own).warning
+    same = {"scores": parts[0].folder, "data_pattern": parts[0].pattern, "eval_data_pattern": parts[0].pattern}
+    assert "elsewhere expect less" in api.rerank(**given | same).warning
 
 
 def test_a_part_of_the_classes(parts, given, tmp_path):
