@@ -1,4 +1,4 @@
-"""Package definition: `pip install -e .`, extras `test`, `docs`, `gpu`, `hub`, `beam`, `onnx` and `video`."""
+"""Package definition: `pip install -e .`, extras `test`, `docs`, `gpu`, `hub`, `beam`, `onnx`, `rerank` and `video`."""
 
 import pathlib
 import re
@@ -36,6 +36,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
         "onnx": ["onnxruntime>=1.20"],
+        "rerank": ["scikit-learn>=1.5"],
         "video": ["av>=14.1"],
         "docs": ["mkdocs>=1.6.1,<2", "mkdocstrings[python]>=1,<2"],
         "test": [

@@ -20,6 +20,7 @@ _PUBLIC = {
     "inference": "yt8m.api",
     "load": "yt8m.api",
     "model_names": "yt8m.models",
+    "rerank": "yt8m.api",
     "timeline": "yt8m.api",
     "Timeline": "yt8m.timelines.timeline",
     "train": "yt8m.api",

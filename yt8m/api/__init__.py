@@ -11,6 +11,7 @@ from yt8m.api.exporting import export_model
 from yt8m.api.features import extract_features
 from yt8m.api.fusing import fuse
 from yt8m.api.loading import load
+from yt8m.api.reranking import rerank
 from yt8m.api.scoring import inference
 from yt8m.api.timelines import timeline
 from yt8m.api.training import TrainingResult, train
@@ -27,6 +28,7 @@ __all__ = [
     "fuse",
     "inference",
     "load",
+    "rerank",
     "timeline",
     "train",
     "write_card",

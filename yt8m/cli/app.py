@@ -17,7 +17,7 @@ GROUPS = {
     "Learn": {"train": "train", "average": "average", "pseudo-labels": "pseudo_labels"},
     "Score": {"eval": "eval", "inference": "inference", "segment-eval": "segment_eval"},
     "Look": {"timeline": "timeline", "compare": "compare"},
-    "Combine and scale": {"ensemble": "ensemble", "fuse": "fuse", "beam": "beam"},
+    "Combine and scale": {"ensemble": "ensemble", "fuse": "fuse", "rerank": "rerank", "beam": "beam"},
     "Use elsewhere": {"export": "export", "card": "card"},
     "Data": {"features": "features", "sample": "sample", "weights": "weights"},
 }

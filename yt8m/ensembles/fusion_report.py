@@ -84,6 +84,19 @@ def report(title, classes, labels, terms, fusion, has_videos, num_classes):
     ways.append(("scores minus that mean: where in it", terms.segment - terms.mean))
     if has_videos:
         ways.append(("videos' scores alone", terms.video))
+    return compare(title, ways, classes, labels, num_classes)
+
+
+def compare(title, ways, classes, labels, num_classes):
+    """The Report of ways to rank rated pairs.
+
+    Args:
+        title: of it.
+        ways: (name, scores [n]) of each, the base first.
+        classes: int [n].
+        labels: [n], positive where above 0.
+        num_classes: C.
+    """
     rows, first = [], None
     for name, scores in ways:
         measured = segment_metrics_from_pairs(classes, scores, labels, num_classes)

@@ -1,6 +1,6 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
-from yt8m.flags import averaging, candidates, card, fusion, model, output, scoring, timeline
+from yt8m.flags import averaging, candidates, card, fusion, model, output, reranking, scoring, timeline
 from yt8m.flags.data import FEATURES as DATA_FEATURES
 from yt8m.flags.data import data
 from yt8m.flags.features import FEATURES
@@ -18,6 +18,7 @@ __all__ = [
     "FEATURES",
     "FUSE",
     "INFERENCE",
+    "RERANK",
     "SAMPLE",
     "SEGMENT_EVAL",
     "TIMELINE",
@@ -59,4 +60,11 @@ SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, outp
 EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)
 CARD = (card.CARD, card.JUDGING, output.TRAINED)
 FUSE = (fusion.SCORES, fusion.FITTING, fusion.OUTPUT, candidates.FILTERS)
+RERANK = (
+    reranking.LEARNING,
+    reranking.SCORES,
+    reranking.FRAMES,
+    reranking.JUDGING,
+    reranking.OUTPUT,
+)
 AVERAGE = (averaging.AVERAGING,)

@@ -3,12 +3,20 @@
 Source: the specification's section 2, step A, after arXiv 1911.08548 (of which the code was never published).
 """
 
+import importlib.util
+
 import numpy as np
 
 from yt8m.errors import UserError
 
 METHODS = ("logistic", "trees")
 WEIGHT_BOUNDS = 0.5, 2.0
+
+
+def check_installed():
+    """Raises UserError where scikit-learn is not installed."""
+    if importlib.util.find_spec("sklearn") is None:
+        raise UserError("Ranking pairs needs scikit-learn. Install it: pip install 'yt8m[rerank]'")
 
 
 def class_weights(classes):
@@ -39,13 +47,12 @@ def fit(method, features, labels, classes, seed=1, depth=3, num_trees=300, learn
         raise UserError(
             f"{len(positive)} ratings, {positive.sum()} of them positive: nothing to learn from. Name shards with both."
         )
-    try:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ImportError as error:
-        raise UserError("Ranking pairs needs scikit-learn: pip install scikit-learn") from error
+    check_installed()
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     weights = class_weights(classes)
     if method == "logistic":
         model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))

@@ -31,7 +31,24 @@ def of_videos(logits):
     Args:
         logits: float32 [V, C].
     """
-    ranks = np.argsort(np.argsort(-logits, axis=1, kind="stable"), axis=1, kind="stable") + 1  # 1: the video's best class
-    places = np.argsort(np.argsort(logits, axis=0, kind="stable"), axis=0, kind="stable")
-    percentiles = places / max(len(logits) - 1, 1)
-    return np.stack([logits, np.log(ranks), percentiles], axis=-1).astype(np.float32)
+    return VideoFeatures(logits).of(slice(None))
+
+
+class VideoFeatures:
+    """The same of some videos at a time; kept are two numbers for each (video, class).
+
+    Args:
+        logits: float32 [V, C].
+    """
+
+    def __init__(self, logits):
+        self._logits, self._percentiles = logits, np.zeros(logits.shape, np.float32)
+        places = np.arange(len(logits)) / max(len(logits) - 1, 1)
+        for c in range(logits.shape[1]):
+            self._percentiles[np.argsort(logits[:, c], kind="stable"), c] = places
+
+    def of(self, videos):
+        """float32 [n, C, 3] of videos, int [n] or a slice."""
+        logits = self._logits[videos]
+        ranks = np.argsort(np.argsort(-logits, axis=1, kind="stable"), axis=1, kind="stable") + 1  # 1: the video's best class
+        return np.stack([logits, np.log(ranks), self._percentiles[videos]], axis=-1).astype(np.float32)

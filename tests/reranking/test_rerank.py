@@ -1,0 +1,276 @@
+"""`yt8m rerank`: against everything computed at once, and what it refuses."""
+
+import functools
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tests import commands
+from tests.testing import FEATURE_SIZES, make_segments, write_frame_shards
+from yt8m import UserError, api
+from yt8m.ensembles import fused, fusion
+from yt8m.flags import reranking as flags
+from yt8m.readers.records import Video
+from yt8m.readers.stores import StoreConfig, create_store, open_store
+from yt8m.reranking import rankers, score_features
+from yt8m.reranking.references import Descriptors, References, unit
+from yt8m.scoring.submission import read_submission
+from yt8m.segments import dequantise
+
+LABELS, SEGMENTS, FRAMES = (30, 4, 17), 8, 38  # the last segment of a video has three frames
+SIZES = {"feature_sizes": FEATURE_SIZES}
+
+
+class Part:
+    """Shards of rated videos, and what random models say of them.
+
+    A segment has the classes that `there` says, each with a direction in its frames; every segment is rated for one class.
+
+    Attributes:
+        videos: str [V]; there: bool [N, C]; means: float32 [N, D]; classes, labels: [N] of the rated pairs, a row each.
+        scores: float [N, C]; video_scores: [V, C]; pattern, folder, video_folder: where it all is.
+    """
+
+    def __init__(self, folder, name, num_videos, seed):
+        rng = np.random.default_rng(seed)
+        directions = np.random.default_rng(0).normal(size=(len(LABELS), sum(FEATURE_SIZES)))
+        self.videos = [f"{name}{v:03d}" for v in range(num_videos)]
+        count = num_videos * SEGMENTS
+        self.there, self.classes = rng.random((count, len(LABELS))) < 0.4, rng.integers(0, len(LABELS), count)
+        self.labels = self.there[np.arange(count), self.classes].astype(np.float32)
+        records, means = [], []
+        for v, video in enumerate(self.videos):
+            rows = v * SEGMENTS + np.arange(FRAMES) // 5
+            signal = 128 + 12 * self.there[rows] @ directions + rng.normal(size=(FRAMES, sum(FEATURE_SIZES))) * 25
+            frames = np.clip(signal, 0, 255).astype(np.uint8)
+            means += [dequantise(frames[s : s + 5]).mean(axis=0) for s in range(0, FRAMES, 5)]
+            mine = slice(v * SEGMENTS, (v + 1) * SEGMENTS)
+            ratings = [(5 * s, LABELS[c], y) for s, (c, y) in enumerate(zip(self.classes[mine], self.labels[mine]))]
+            rgb, audio = np.split(frames, [FEATURE_SIZES[0]], axis=1)
+            records.append(Video(video, {"rgb": rgb, "audio": audio}, np.array([30]), make_segments(ratings)))
+        self.means = np.array(means, np.float32)
+        half = num_videos // 2
+        self.pattern = write_frame_shards(folder, [records[:half], records[half:]], name)
+        self.scores, self.video_scores = rng.random((count, len(LABELS))), rng.random((num_videos, len(LABELS)))
+        self.folder, self.video_folder = str(folder / f"{name}_segments"), str(folder / f"{name}_videos")
+        self._write(self.folder, name, "segments", half)
+        self._write(self.video_folder, name, "videos", half)
+
+    def _write(self, folder, name, kind, half):
+        store = create_store(folder, StoreConfig(kind, LABELS))
+        for number, videos in enumerate((slice(half), slice(half, None))):
+            ids = np.array(self.videos[videos])
+            with store.writer(f"{name}{number:04d}.tfrecord") as shard:
+                if kind == "videos":
+                    shard.add(ids, None, self.video_scores[videos])
+                else:
+                    starts = np.tile(np.arange(SEGMENTS) * 5, len(ids))
+                    scores = self.scores.reshape(-1, SEGMENTS, len(LABELS))[videos].reshape(-1, len(LABELS))
+                    shard.add(np.repeat(ids, SEGMENTS), starts, scores)
+
+    def names(self):
+        return [f"{video}:{5 * s}" for video in self.videos for s in range(SEGMENTS)]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    return Part(folder, "fit", 30, 1), Part(folder, "test", 12, 2)
+
+
+@pytest.fixture
+def given(parts):
+    """What is named in each call."""
+    fit, test = parts
+    rated = {"references": fit.pattern, "fit_on": fit.pattern, "fit_scores": fit.folder}
+    return {**rated, "scores": test.folder, "data_pattern": test.pattern, **SIZES}
+
+
+def stored_logits(probabilities):
+    return fusion.logits(np.rint(np.float32(probabilities) * np.float32(9999)) / np.float32(9999), "uint16")
+
+
+def all_features(fit, part, with_videos):
+    """float32 [N, C, 20] of a part, everything at once."""
+    x = stored_logits(part.scores)
+    firsts = np.arange(0, len(x), SEGMENTS)
+    linked = np.arange(1, len(x)) % SEGMENTS != 0
+    of_videos = stored_logits(part.video_scores) if with_videos else x.reshape(-1, SEGMENTS, len(LABELS)).mean(axis=1)
+    videos = np.repeat(score_features.of_videos(of_videos), SEGMENTS, axis=0)
+    center, cut = fit.means.mean(axis=0), FEATURE_SIZES[0]
+
+    def described(means):
+        return Descriptors(unit(means[:, :cut], center[:cut]), unit(means[:, cut:], center[cut:]))
+
+    rated = np.repeat(fit.videos, SEGMENTS), fit.classes, fit.labels
+    references = References(described(fit.means), *rated, len(LABELS))
+    ids = np.repeat(part.videos, SEGMENTS)
+    near = [references.features(described(part.means), ids, np.full(len(x), c)) for c in range(len(LABELS))]
+    return np.concatenate([score_features.of_segments(x, firsts, linked), videos, np.stack(near, axis=1)], axis=-1)
+
+
+def expected_logits(fit, test, method="logistic", with_videos=False):
+    """float32 [N, C] of all pairs of the test part."""
+    rated = all_features(fit, fit, with_videos)[np.arange(len(fit.classes)), fit.classes]
+    rank = rankers.fit(method, rated, fit.labels, fit.classes)
+    features = all_features(fit, test, with_videos)
+    return rank(features.reshape(-1, features.shape[-1])).reshape(features.shape[:2])
+
+
+@pytest.mark.parametrize("with_videos", [False, True])
+def test_scores_are_those_of_everything_at_once(parts, given, tmp_path, monkeypatch, with_videos):
+    """Whatever is read at a time; written as a store, as lists, and by the command."""
+    monkeypatch.setattr(fused, "ROWS_AT_A_TIME", 3 * SEGMENTS)
+    fit, test = parts
+    if with_videos:
+        given |= {"fit_video_scores": fit.video_folder, "video_scores": test.video_folder}
+    output = {"scores_output": tmp_path / "new", "output_file": tmp_path / "out.csv"}
+    assert api.rerank(**given, **output) is None
+    expected = expected_logits(fit, test, with_videos=with_videos)
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected)), atol=2e-4)
+    for (label, listed), column in zip(read_submission(tmp_path / "out.csv"), expected.T):
+        assert label in LABELS and sorted(listed.tolist()) == sorted(test.names())
+        assert np.diff(column[[test.names().index(name) for name in listed.tolist()]]).max() < 1e-3
+    arguments = [f"--{name}={value}" for name, value in given.items() if name != "feature_sizes"]
+    again = tmp_path / "again.csv"
+    assert commands.run("rerank", *arguments, "--feature_sizes=16,8", f"--output_file={again}") is None
+    assert again.read_bytes() == (tmp_path / "out.csv").read_bytes()
+
+
+def test_what_is_no_candidate_follows_in_the_order_before(parts, given, tmp_path):
+    fit, test = parts
+    output = {"scores_output": tmp_path / "new", "output_file": tmp_path / "out.csv"}
+    api.rerank(**given, **output, candidates=10)
+    expected, before = expected_logits(fit, test), np.rint(np.float32(test.scores) * np.float32(9999))
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    for c, (_, listed) in enumerate(read_submission(tmp_path / "out.csv")):
+        order = [test.names().index(name) for name in listed.tolist()]
+        base = np.argsort(-before[:, c], kind="stable")
+        assert sorted(order[:10]) == sorted(base[:10].tolist()) and order[10:] == base[10:].tolist()
+        assert np.diff(expected[order[:10], c]).max() < 1e-3
+        assert found[base[:10], c].min() >= 0.5 > found[base[10:], c].max()
+        np.testing.assert_allclose(found[base[10:], c], before[base[10:], c] / 9999 / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", flags.METHODS)
+def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, monkeypatch, method):
+    monkeypatch.setattr(rankers, "fit", functools.partial(rankers.fit, num_trees=20))
+    report = api.rerank(**given, method=method, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
+    before, after = (row.figures.map for row in report.rows)
+    assert after > before + 0.15
+    printed = capsys.readouterr().out
+    assert f"Fitted {method} on 240 rated pairs" in printed and "240 references" in printed
+    assert json.loads((tmp_path / "report.json").read_text())["rows"][1]["map"] == after
+
+
+def test_the_report_is_of_what_is_written(parts, given, tmp_path, capsys):
+    """Also of pairs that are no candidates; the lists hold all segments, so that their MAP is the pairs'."""
+    output = {"output_file": tmp_path / "out.csv", "eval_data_pattern": parts[1].pattern}
+    report = api.rerank(**given, **output, candidates=10)
+    assert abs(report.full_lists - report.rows[1].figures.map) < 1e-6 and not report.warning
+    same = {"scores": parts[0].folder, "data_pattern": parts[0].pattern, "eval_data_pattern": parts[0].pattern}
+    assert "elsewhere expect less" in api.rerank(**given | same).warning
+
+
+def test_a_part_of_the_classes(parts, given, tmp_path):
+    (tmp_path / "ids.csv").write_text("Index\n17\n30\n")
+    api.rerank(**given, segment_label_ids_file=tmp_path / "ids.csv", scores_output=tmp_path / "new")
+    assert open_store(tmp_path / "new").config.label_ids == (17, 30)
+
+
+def test_flags_offer_what_there_is():
+    assert flags.METHODS == rankers.METHODS
+
+
+def test_without_scikit_learn(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(rankers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'yt8m\[rerank\]'"):
+        api.rerank(**given, output_file=tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"scores": ""}, "--scores is missing"),
+        ({"data_pattern": ""}, "--data_pattern is missing"),
+        ({"references": ""}, "--references is missing"),
+        ({"fit_on": ""}, "--fit_on is missing"),
+        ({"fit_scores": ""}, "--fit_scores is missing"),
+        ({"video_scores": "x"}, "--video_scores without --fit_video_scores"),
+        ({"fit_video_scores": "x"}, "--fit_video_scores without --video_scores"),
+        ({"candidates": 0}, "--candidates=0: must be above 0"),
+        ({"method": "forest"}, "--method=forest: use one of logistic, trees"),
+        ({"report_output": "x"}, "--report_output needs --eval_data_pattern"),
+        ({"output_file": ""}, "nothing to make"),
+        ({"feature_names": "rgb", "feature_sizes": "16"}, "--feature_names=rgb: segments are compared by two features"),
+        ({"feature_sizes": "16"}, "--feature_sizes=16: segments are compared by two features"),
+        ({"feature_sizes": "16,9"}, "has 8 bytes a frame in `audio`, not 9"),
+        ({"feature_names": "rgb,sound"}, "has no feature `sound`"),
+        ({"references": "nowhere*"}, "no file matches --references='nowhere"),
+        ({"data_pattern": "nowhere*"}, "no file matches --data_pattern='nowhere"),
+    ],
+)
+def test_bad_flags(given, tmp_path, change, message):
+    with pytest.raises(UserError, match=message) as error:
+        api.rerank(**{**given, "output_file": tmp_path / "out.csv", **change})
+    assert "\n" not in str(error.value) and os.listdir(tmp_path) == []
+
+
+def test_stores_and_shards_that_do_not_go_together(parts, given, tmp_path):
+    fit, test = parts
+    few, long = str(tmp_path / "few"), str(tmp_path / "long")
+    for folder, config, videos, starts in (
+        (few, StoreConfig("segments", LABELS[:2]), fit.videos, 0),
+        (long, StoreConfig("segments", LABELS, segment_size=10), test.videos, 0),
+    ):
+        with create_store(folder, config).writer("test0000.tfrecord") as shard:
+            shard.add(np.array(videos[:1]), np.array([starts]), np.full((1, len(config.label_ids)), 0.5))
+    late = str(tmp_path / "late")
+    with create_store(late, StoreConfig("segments", LABELS)).writer("test0000.tfrecord") as shard:
+        shard.add(np.array(test.videos[:1]), np.array([500]), np.full((1, 3), 0.5))
+    strange = str(tmp_path / "strange")
+    with create_store(strange, StoreConfig("segments", LABELS)).writer("test0000.tfrecord") as shard:
+        shard.add(np.array(["nobody"]), np.array([0]), np.full((1, 3), 0.5))
+    empty = str(tmp_path / "empty")
+    with create_store(empty, StoreConfig("segments", LABELS)).writer("test0000.tfrecord"):
+        pass
+    unrated = write_frame_shards(tmp_path, [[Video("unrated", {"rgb": np.zeros((5, 16), np.uint8)}, np.array([1]))]], "unrated")
+    (tmp_path / "ids.csv").write_text("Index\n30\n5\n")
+    for change, message in [
+        ({"scores": test.video_folder}, "--scores=.* holds scores of videos"),
+        ({"fit_scores": fit.video_folder}, "--fit_scores=.* holds scores of videos.*--fit_video_scores"),
+        ({"video_scores": test.folder, "fit_video_scores": fit.video_folder}, "--video_scores=.* holds scores of segments"),
+        ({"video_scores": test.video_folder, "fit_video_scores": fit.folder}, "--fit_video_scores=.* holds scores of segments"),
+        ({"video_scores": fit.video_folder, "fit_video_scores": fit.video_folder}, "--video_scores=.*: no scores of"),
+        ({"fit_scores": few}, "few: no scores of 1 of the 3 classes"),
+        ({"segment_label_ids_file": tmp_path / "ids.csv"}, "no scores of 1 of the 2 classes"),
+        ({"scores": long}, "segments of 10 s, ratings are of 5 s"),
+        ({"fit_scores": test.folder}, "--fit_on: 240 rated segments are not in"),
+        ({"data_pattern": fit.pattern}, "no file test0000.tfrecord, a shard of the store of scores"),
+        ({"references": unrated}, "--references='.*': no rating of the 3 classes"),
+        ({"fit_on": unrated}, "--fit_on='.*': no rating of the 3 classes"),
+        ({"eval_data_pattern": fit.pattern}, "--eval_data_pattern: .* rated segments are not in"),
+        ({"scores": late}, "has 38 frames, none in the segment at 500 s"),
+        ({"scores": empty}, "empty: no segment in its shards"),
+        ({"scores": strange}, "video nobody is not in"),
+        ({"scores_output": fit.folder}, "is read from"),
+    ]:
+        with pytest.raises(UserError, match=message) as error:
+            api.rerank(**{**given, "output_file": tmp_path / "out.csv", **change})
+        assert "\n" not in str(error.value)
+        assert not os.path.exists(tmp_path / "out.csv")
+
+
+def test_ratings_of_one_kind(parts, given, tmp_path):
+    fit, _ = parts
+    frames = {"rgb": np.zeros((FRAMES, 16), np.uint8), "audio": np.zeros((FRAMES, 8), np.uint8)}
+    rated = Video(fit.videos[0], frames, np.array([30]), make_segments([(0, 30, 1.0), (5, 30, 1.0)]))
+    pattern = write_frame_shards(tmp_path, [[rated]], "sure")
+    with pytest.raises(UserError, match="2 ratings, 2 of them positive"):
+        api.rerank(**{**given, "fit_on": pattern}, scores_output=tmp_path / "new")
+    assert not os.path.exists(tmp_path / "new")
