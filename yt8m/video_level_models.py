@@ -8,7 +8,7 @@ from keras import layers, ops
 from yt8m.base_model import VideoModel
 from yt8m.base_model.base import BaseModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
-from yt8m.base_model.heads import layer_arguments
+from yt8m.base_model.heads import head_policy, layer_arguments
 from yt8m.base_model.parts import Graph
 from yt8m.errors import UserError
 from yt8m.layers.dequantize import l2_normalize
@@ -214,4 +214,4 @@ class SoftmaxMlpModel(VideoModel):
         return Graph({"features": features}, self.head()(x), x)
 
     def head(self):
-        return SoftmaxHead(self.num_classes, self.dustbin, self.l2_penalty, name="head")
+        return SoftmaxHead(self.num_classes, self.dustbin, self.l2_penalty, dtype=head_policy(), name="head")

@@ -27,7 +27,7 @@ def test_an_error_ends_the_processes():
     with pytest.raises(ValueError, match="three"):
         list(results(fail_three, [3, 4], 2, killed))
     for process in set(multiprocessing.active_children()) - set(before):
-        process.join(10)
+        process.join(60)
         assert not process.is_alive()
 
 

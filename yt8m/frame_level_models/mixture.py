@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
+from yt8m.base_model.heads import head_policy
 from yt8m.base_model.parts import Graph
 from yt8m.errors import UserError
 from yt8m.layers.bottleneck_gating import BottleneckGating
@@ -134,8 +135,8 @@ class MixtureModel(FrameModel):
     def logits(self, hidden, name):
         """Logits of the classes, float32 [B, C]."""
         penalty = slim_l2(self.l2_penalty)
-        dense = layers.Dense(self.num_classes, kernel_regularizer=penalty, bias_regularizer=penalty, dtype="float32", name=name)
-        return dense(ops.cast(hidden, "float32"))
+        options = {"kernel_regularizer": penalty, "bias_regularizer": penalty, "dtype": head_policy()}
+        return ops.cast(layers.Dense(self.num_classes, **options, name=name)(hidden), "float32")
 
     def _mixed(self, logits, mean, name):
         """[B, N, C] -> [B, C]; one member alone has no gate."""

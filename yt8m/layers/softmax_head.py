@@ -17,7 +17,8 @@ class SoftmaxHead(layers.Layer):
         dustbin: whether there is the column; without it the classes' probabilities sum to 1.
         l2_penalty: slim's scale, see slim_l2, on the kernel and the bias.
 
-    Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy.
+    Shapes: x [..., F] -> float32 [..., C]; float32 inside by default, whatever the global dtype policy. With another
+        `dtype` the product is of its type, the softmax float32.
     Source: the 21st place of 2019; there rated negatives are sent to the first class, which is spoilt by it. The dustbin is ours.
     """
 
