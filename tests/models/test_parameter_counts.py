@@ -86,10 +86,10 @@ def count(num_classes, **options):
     [
         (1000, {"num_branches": 1, "reduction": 8}, 83_025_140),
         (3862, {"num_branches": 1}, 88_364_834),
-        (3862, {"num_branches": 1, "reduction": 8, "cluster_size": 112}, 78_643_170),
+        (3862, {"num_branches": 1, "cluster_size": 112}, 78_643_170),
         (3862, {}, 265_100_265),
         (1000, {}, 247_507_551),
-        (3862, {"cluster_size": 112, "reduction": 8}, 235_935_273),
+        (3862, {"cluster_size": 112}, 235_935_273),
     ],
 )
 def test_mixtures_at_their_published_sizes(num_classes, options, expected):
