@@ -10,7 +10,7 @@ from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
 from yt8m.ensembles.measures import HALF_RANK, HyperbolicRanks, LogProbabilities, Probabilities, Ranks
 from yt8m.ensembles.members import MemberStores
-from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_best
+from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_blocks
 from yt8m.errors import UserError
 from yt8m.folders import short_names
 from yt8m.metrics.segments import Ratings
@@ -42,12 +42,8 @@ def of_stores(args, ids):
         comparison.show(_compared_stores(args, members, measure, weights, without), args.report_output)
     store = ensemble_store(members, weights, args.scores_output, args.method) if args.scores_output else None
     blocks = averaged_blocks(members, measure, weights, store)
-    if args.output_file:
-        count = write_best(blocks, members.label_ids, args.output_file, args.max_pred)
-        print(f"Wrote {args.output_file}: the best of {count:,} segments for {len(members.label_ids)} classes.")
-    elif store:
-        for _ in blocks:
-            pass
+    if args.output_file or store:
+        write_blocks(blocks, members.label_ids, args.output_file, args.max_pred)
     if store:
         what = "geometric mean" if args.method == "geometric" else "mean"
         print(f"Wrote {args.scores_output}: the {what} of {len(args.members)} members, {len(members.shards)} shards.")

@@ -6,7 +6,7 @@ from yt8m.ensembles import fusion as fusions
 from yt8m.ensembles.command import judged_shards_warning, ratings_of
 from yt8m.ensembles.fused import FusedStores, fused_blocks, fused_store
 from yt8m.ensembles.fusion_report import report
-from yt8m.ensembles.stores import write_best
+from yt8m.ensembles.stores import write_blocks
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.scoring import submission
@@ -90,12 +90,8 @@ def _write(job, stores, fusion):
     blocks = fused_blocks(stores, fusion, store)
     if job.output_file and job.proposed:
         _write_candidates(job, stores, blocks)
-    elif job.output_file:
-        count = write_best(blocks, stores.label_ids, job.output_file, job.max_pred)
-        print(f"Wrote {job.output_file}: the best of {count:,} segments for {len(stores.label_ids)} classes.")
     else:
-        for _ in blocks:
-            pass
+        write_blocks(blocks, stores.label_ids, job.output_file, job.max_pred)
     if store:
         print(f"Wrote {job.scores_output}: fused scores, {len(stores.shards)} shards.")
 

@@ -45,6 +45,16 @@ def ensemble_store(members, weights, folder, method="mean"):
     return create_store(folder, StoreConfig(members.kind, tuple(members.label_ids), first.dtype, members.segment_size, run))
 
 
+def write_blocks(blocks, label_ids, path, max_pred):
+    """Writes a submission as write_best does, and says so; without a path the blocks are only run through, for their store."""
+    if not path:
+        for _ in blocks:
+            pass
+        return
+    count = write_best(blocks, label_ids, path, max_pred)
+    print(f"Wrote {path}: the best of {count:,} segments for {len(label_ids)} classes.")
+
+
 def write_best(blocks, label_ids, path, max_pred):
     """Writes a submission: for each class the segments of the highest scores, ties in the order of the rows.
 

@@ -9,7 +9,7 @@ from yt8m.ensembles import fusion
 from yt8m.ensembles.command import judged_shards_warning, ratings_of
 from yt8m.ensembles.fused import FusedStores
 from yt8m.ensembles.fusion_report import compare
-from yt8m.ensembles.stores import write_best
+from yt8m.ensembles.stores import write_blocks
 from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
@@ -143,12 +143,7 @@ def _output_store(job, stores, theirs):
 def _write(job, reranker, store):
     """Writes the scores as a store, as a submission, or as both."""
     stores, blocks = reranker.features.stores, reranker.blocks(store)
-    if job.output_file:
-        count = write_best(blocks, stores.label_ids, job.output_file, job.max_pred)
-        print(f"Wrote {job.output_file}: the best of {count:,} segments for {len(stores.label_ids)} classes.")
-    else:
-        for _ in blocks:
-            pass
+    write_blocks(blocks, stores.label_ids, job.output_file, job.max_pred)
     if store:
         print(f"Wrote {job.scores_output}: re-ranked scores, {len(stores.shards)} shards.")
 
