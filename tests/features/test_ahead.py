@@ -138,7 +138,11 @@ def test_ctrl_c_ends_the_process(clip):
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from yt8m.features import extraction, sketch\n"
-        "sketch.Sketch.video = lambda *arguments: print('working', flush=True) or time.sleep(60)\n"
+        "def video(*arguments):\n"
+        "    print('working', flush=True)\n"
+        "    while True:\n"  # a signal that comes just before a long sleep would not wake it
+        "        time.sleep(0.01)\n"
+        "sketch.Sketch.video = video\n"
         "extraction.extract(sys.argv[1], sketch.Sketch(), extraction.Settings())\n"
     )
     command = [sys.executable, "-c", code, clip]
