@@ -91,7 +91,8 @@ def slow(*args, **kwargs):
         file.write(b"half")
         file.flush()
         print("writing", flush=True)
-        time.sleep(60)
+        while True:  # a signal that comes just before a long sleep would not wake it
+            time.sleep(0.01)
 
 {module}.{function} = slow
 app.run({command!r}, sys.argv[1:], {command!r})
