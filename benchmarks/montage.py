@@ -188,6 +188,17 @@ def sets(runs):
         yield name, "multi-attention", ""
 
 
+def precision(runs):
+    """The same trainings with products in bfloat16, as --precision=auto has them on CPUs that multiply it faster."""
+    keys, bfloat16 = ("attention", "multi-attention", "gated DBoF"), {"precision": "mixed_bfloat16"}
+    both_stages(runs, *keys)
+    for key in keys:
+        name = f"{key}, bfloat16"
+        runs.train(pretrained(name), key, "pretrain", hyperparameters=bfloat16)
+        runs.train(name, key, start=pretrained(name), hyperparameters=bfloat16)
+        yield name, key, "not below"
+
+
 GROUPS = {
     "phases": phases,
     "context": context,
@@ -200,6 +211,7 @@ GROUPS = {
     "student": student,
     "start_times": start_times,
     "sets": sets,
+    "precision": precision,
     "sequences": sequences,
 }
 KEPT = {  # runs whose checkpoints later groups start from

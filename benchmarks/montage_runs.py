@@ -85,7 +85,7 @@ class Runs:
 
     # ------------------------------------------------------------ training
 
-    def model(self, key, **hyperparameters):
+    def model(self, key, precision="float32", **hyperparameters):
         """ModelConfig of a model of montage_rows.MODELS; it sees as many frames beside a segment as in its paper."""
         name, values = montage_rows.MODELS[key]
         return config.ModelConfig(
@@ -93,6 +93,7 @@ class Runs:
             {**values, **hyperparameters},
             num_classes=self.made.num_classes,
             segment_expansion=registry.get("model", name).SEGMENT_EXPANSION,
+            precision=precision,
         )
 
     def stage(self, key, stage, folder, **changes):
@@ -114,7 +115,7 @@ class Runs:
             key: of montage_rows.MODELS.
             stage: of the training.
             start: name of the run it starts from.
-            hyperparameters: beside the key's.
+            hyperparameters: beside the key's; precision too, where it is not float32.
             checkpoints: {"context_checkpoint" or "segment_checkpoint": name of a run}.
             **changes: of the TrainConfig.
         """
