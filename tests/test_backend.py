@@ -46,12 +46,13 @@ def test_functions_refuse_another_backend_and_models_do_not():
     assert int(params) > 0 and "training needs Keras's TensorFlow backend" in line
 
 
-@pytest.mark.parametrize("level", [None, "2", "3"])
+@pytest.mark.parametrize("level", [None, *(pytest.param(level, marks=pytest.mark.slow) for level in "23")])
 def test_tensorflow_starts_without_notes(level):
     done = python("-c", BUILD, TF_CPP_MIN_LOG_LEVEL=level)
     assert done.returncode == 0 and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_notes_that_were_asked_for_are_shown():
     assert python("-c", BUILD, TF_CPP_MIN_LOG_LEVEL="0").stderr
 

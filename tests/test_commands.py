@@ -271,6 +271,7 @@ def test_segments_of_named_classes_without_a_file(data, tmp_path, capsys, classe
     assert "Fetching" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_audioset(tmp_path, capsys):
     """README's line for AudioSet, with segments."""
     flags = ("--feature_names=audio_embedding", "--feature_sizes=128", "--id_feature=video_id", "--num_classes=527")
@@ -296,8 +297,15 @@ def test_audioset(tmp_path, capsys):
     assert commands.run("segment_eval_inference", *named) is None
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("loss", ["CrossEntropyLoss", "HingeLoss", "SoftmaxLoss"])
+@pytest.mark.parametrize(
+    "loss, precision",
+    [
+        ("CrossEntropyLoss", "mixed_bfloat16"),
+        ("CrossEntropyLoss", "mixed_float16"),
+        ("HingeLoss", "mixed_bfloat16"),
+        ("SoftmaxLoss", "mixed_float16"),
+    ],
+)
 def test_mixed_precision_and_losses(data, tmp_path, precision, loss):
     assert (
         commands.run(
@@ -378,6 +386,7 @@ def test_defaults_join_up(newcomer, capsys):
     assert "step 3 of 3 is there already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_defaults_with_a_video_level_model(newcomer, capsys):
     assert commands.run("train", "--max_steps=3") is None
     assert "LogisticModel, fine-tuned" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import harness
@@ -90,9 +91,11 @@ def test_examples_are_short():
     assert all(len(EXAMPLES[example].splitlines()) <= 40 for example in (MODEL, LOSS))
 
 
+@pytest.mark.slow
 def test_the_new_model(tmp_path):
     in_a_process("check_model", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_new_loss(tmp_path):
     in_a_process("check_loss", tmp_path)

@@ -58,6 +58,7 @@ def test_configs_are_in_the_wheel(installed):
     }
 
 
+@pytest.mark.slow
 def test_the_segment_classes_are_in_the_wheel(installed):
     code = "from yt8m.readers import labels; print(len(labels.default_segment_label_ids(3862)), labels.SEGMENT_LABEL_IDS_FILE)"
     environment = {**os.environ, "PYTHONPATH": str(installed), "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -5,10 +5,13 @@ import json
 import pathlib
 import re
 
+import pytest
+
 DOC = pathlib.Path(__file__).parent.parent / "docs" / "own_features.md"
 WHOLE, TINY = "120, 40, 512, 200", "30, 20, 512, 2"
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path, monkeypatch):
     example = re.search(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)[1]
     assert example.count(WHOLE) == 1

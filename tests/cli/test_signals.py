@@ -120,7 +120,10 @@ def trained(pattern, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command, stubbed, number, by", CASES, ids=[f"{case[0]} {case[3]}" for case in CASES])
+@pytest.mark.parametrize(
+    "command, stubbed, number, by",
+    [pytest.param(*case, id=f"{case[0]} {case[3]}", marks=[] if case[0] == "inference" else pytest.mark.slow) for case in CASES],
+)
 def test_other_commands_end_with_one_line(pattern, trained, tmp_path, command, stubbed, number, by):
     (tmp_path / "ids.csv").write_text("Index\n1\n2\n")
     names = {"pattern": pattern, "trained": trained, "tmp": tmp_path}

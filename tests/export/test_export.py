@@ -303,6 +303,7 @@ def flags_of(data):
     )
 
 
+@pytest.mark.slow
 def test_the_command_writes_files_a_table_and_json(data, flags_of, tmp_path, capsys):
     run = write_run(tmp_path / "run", expansion=1, precision="mixed_bfloat16")
     assert commands.run("export_model", f"--train_dir={run}", "--top_k=4", *flags_of) is None

@@ -33,6 +33,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_path_from_clips_to_batches(folder):
     flags = commands.given("train", f"--flagfile={folder}/dataset.flags")
     names = {name: flags[name] for name in ("feature_names", "feature_sizes", "num_classes")}

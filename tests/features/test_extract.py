@@ -261,6 +261,7 @@ def test_whitening_is_fitted_once(clips, tmp_path, monkeypatch):
         extract.run(Job(str(clips), folder, whitening=str(tmp_path / "other.npz")))
 
 
+@pytest.mark.slow
 def test_kill_minus_nine_between_parts_changes_nothing(clips, features, tmp_path):
     """A process that takes its time for each file is killed when it has two, and the same command goes on."""
     job = Job(str(clips / "videos.csv"), str(tmp_path / "features"), segments_csv=str(clips / "segments.csv"))

@@ -69,6 +69,7 @@ def embeddings(values, weights):
     return values.numpy()
 
 
+@pytest.mark.slow
 def test_vggish_against_tensorflows_operations(folder, weights):
     network = vggish.load_network(weight_file(folder / "vggish_model.ckpt"))
     assert network.count_params() == 72_141_184

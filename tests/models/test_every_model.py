@@ -12,6 +12,7 @@ from tests import cases, harness
 from yt8m.base_model import model_inputs
 from yt8m.losses import CrossEntropyLoss
 from yt8m.models import hyperparameters
+from yt8m.training.optimizers import Adam
 
 # Every training step is the same then.
 NOT_RANDOM = {
@@ -148,7 +149,7 @@ def test_training_lowers_the_loss(case):
     labels = np.zeros((3, harness.CLASSES), "float32")
     labels[[0, 1, 2], [1, 3, 3]] = 1
     cross_entropy = CrossEntropyLoss()
-    model.compile(keras.optimizers.Adam(0.03), loss=lambda y, p: cross_entropy(p, y), run_eagerly=True)
+    model.compile(Adam(0.03), loss=lambda y, p: cross_entropy(p, y), run_eagerly=True)
     losses = []
     for _ in range(6):
         model.reset_metrics()  # older Keras gives the mean since the last reset

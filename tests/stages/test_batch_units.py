@@ -105,6 +105,7 @@ def test_batches_of_all_sizes_take_one_graph(data, tmp_path, monkeypatch):
     assert len(traced) <= 2  # of the last step of a stretch, and of those before it
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_counted_videos(data, tmp_path):
     assert train(data, tmp_path, *TRANSFORMER, "--max_steps=2", "--batch_unit=segments") is None
     path = tmp_path / "train_flags.json"

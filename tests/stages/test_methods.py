@@ -76,6 +76,7 @@ def logged(folder, tag):
     return values
 
 
+@pytest.mark.slow
 def test_fold_keeps_the_best_checkpoint(data, pretrained, tmp_path, capsys):
     assert finetune(data, pretrained, tmp_path / "run", "--folds=3", "--fold=1", "--best_metric=auc", steps=10) is None
     judged = logged(tmp_path / "run", "fold/auc")
@@ -99,6 +100,7 @@ def rated_pairs(shard):
         yield {(5 * (number % 2), 1), (5, 2), (0, number % CLASSES)}
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_judging_judges_when_it_goes_on(data, pretrained, tmp_path, capsys):
     assert finetune(data, pretrained, tmp_path / "run", "--folds=3") is None
     path = tmp_path / "run" / "best" / "best.json"
@@ -136,6 +138,7 @@ def test_distillation(data, pretrained, store, tmp_path):
     assert np.array(trained.model(batch))[:, [3, 5]].mean() > 0.3
 
 
+@pytest.mark.slow
 def test_blended_pseudo_labels(data, pretrained, tmp_path):
     """With pseudo-labels that contradict the ratings in almost every row, the model believes these."""
     for shard in range(SHARDS):
@@ -176,6 +179,7 @@ def test_augmented_fine_tuning_goes_on_as_if_never_stopped(data, tmp_path, model
         np.testing.assert_array_equal(value, weights[1][path], err_msg=path)
 
 
+@pytest.mark.slow
 def test_sampled_negatives_teach_unrated_classes(data, pretrained, tmp_path):
     """Class 4 is no label and has no rating in most rows: eq. 2 lowers it, cross entropy over rated pairs does not."""
     means = []

@@ -46,6 +46,7 @@ def test_a_stage_chooses_its_loss_and_says_so(data, tmp_path, capsys):
     assert read_model_config(str(tmp_path)).label_loss == "CrossEntropyLoss"
 
 
+@pytest.mark.slow
 def test_a_loss_that_was_asked_for_stays_in_the_next_stage(data, tmp_path, capsys):
     assert train(data, tmp_path, *GATED, "--label_loss=HingeLoss") is None
     assert train(data, tmp_path, "--stage=finetune") is None
@@ -53,6 +54,7 @@ def test_a_loss_that_was_asked_for_stays_in_the_next_stage(data, tmp_path, capsy
     assert not read_model_config(str(tmp_path)).loss_by_stage
 
 
+@pytest.mark.slow
 def test_the_model_flags_of_an_earlier_version_mean_the_loss_that_they_name(data, tmp_path, capsys):
     assert train(data, tmp_path, *GATED, "--label_loss=CrossEntropyLoss") is None
     for name in ("model_flags.json", "train_flags.json"):

@@ -58,6 +58,7 @@ def test_context_model_end_to_end(pattern, tmp_path):
         evaluate.evaluate_videos(trained.model, trained.config, pattern)
 
 
+@pytest.mark.slow
 def test_shared_encoder_is_trained_once(pattern, tmp_path, capsys):
     options = {**CONTEXT, "segment_options": CONTEXT["context_options"]}
     pretrain(*configs("ContextAwareModel", options, pattern, tmp_path, "pretrain", 2))
@@ -85,6 +86,7 @@ def test_encoders_that_were_trained_elsewhere(pattern, tmp_path):
         finetune(config.dataclasses.replace(run, **parts), model)
 
 
+@pytest.mark.slow
 def test_sequence_model_learns_from_rated_segments(pattern, tmp_path):
     options = {"num_blocks": 1, "feed_forward_size": 8}
     pretrain(*configs("TransformerModel", options, pattern, tmp_path, "pretrain", 3))

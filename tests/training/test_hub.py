@@ -82,6 +82,7 @@ def test_hub_paths_are_folders(run, repositories):
         yt8m.load("hf://me/other")
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_hub(run, repositories, tmp_path):
     videos = [make_video(f"v{i}", 9, labels=[i % 7], ratings=[(0, i % 7, 1.0)]) for i in range(4)]
     flags = ("--stage=finetune", "--init_checkpoint=hf://me/exported", "--max_steps=1", "--batch_size=4")

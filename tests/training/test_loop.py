@@ -173,6 +173,7 @@ def check_devices():
             assert np.abs(a - start).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_several_devices_in_a_process_of_their_own(pattern, tmp_path):
     process = commands.start(
         "train",

@@ -29,6 +29,7 @@ def run(shards, tmp_path_factory):
     return yt8m.train(model="GatedDbofModel", train_data_pattern=shards, **options, **steps, **TINY).train_dir
 
 
+@pytest.mark.slow
 def test_the_weights_are_the_plain_mean_and_batch_norms_are_estimated_anew(run, shards, tmp_path, capsys):
     averaged = yt8m.average_checkpoints(train_dir=run, output_dir=tmp_path / "mean")
     assert "The mean of 4 checkpoints of finetune, steps 1, 2, 3, 4; 5 or more are better." in capsys.readouterr().out
