@@ -41,6 +41,9 @@ def methods_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+STAGES = ("pre-trained", "fine-tuned")
+
+
 def localization_table():
     """The rows of docs/results/localization.json in Markdown: each model after both stages."""
     values = {
@@ -49,7 +52,20 @@ def localization_table():
     }
     rows = [("model", "pre-trained on whole videos", "fine-tuned on rated segments"), ["---"] * 3]
     for name in dict.fromkeys(name.split(",")[0] for name in values if "," in name):
-        rows.append((name, values[f"{name}, pre-trained"], values[f"{name}, fine-tuned"]))
+        rows.append((name, *(values[f"{name}, {stage}"] for stage in STAGES)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def precision_table():
+    """The rows of docs/results/localization_precision.json in Markdown: a model after both stages in each precision."""
+    log = json.loads((DOCS / "results" / "localization_precision.json").read_text(encoding="utf-8"))
+    values = {row["name"]: row for row in log["rows"]}
+    rows = [("model", "pre-trained", "fine-tuned", "difference", "s of CPU a run"), ["---"] * 5]
+    for label in [name.removesuffix(", fine-tuned") for name in values if name.endswith(", fine-tuned")]:
+        stages = [_number(values[f"{label}, {stage}"]["value"], values[f"{label}, {stage}"]["spread"]) for stage in STAGES]
+        of_label = [row for name, row in values.items() if name.startswith(f"{label}: difference")]
+        difference = "".join(_number(row["value"], row["spread"], sign="+") for row in of_label)
+        rows.append((label, *stages, difference, f"{values[f'{label}: a run']['value']:.0f}"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -219,6 +235,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
     "speed": (DOCS / "speed.md", speed_table),
+    "precision": (DOCS / "speed.md", precision_table),
     "video_level": (DOCS / "results.md", video_level_table),
 }
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):

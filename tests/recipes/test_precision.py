@@ -131,11 +131,6 @@ def test_hosts_agree_and_devices_are_made_before_anything_is_computed(machine, m
     assert precision.choose(given, MODEL).precision == "float32" and not measured
 
 
-def test_the_samples_figures_are_of_float32(machine):
-    measured = machine(9)
-    assert precision.choose({}, MODEL, sample=object()).precision == "float32" and not measured
-
-
 def test_a_gpu_needs_no_measurement(machine, monkeypatch):
     measured = machine(0.1)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])

@@ -91,7 +91,7 @@ def _train(given, watching):
     note = _Note(run.train_dir, given.get("train_data_pattern"), run.model, latest=not given.get("train_dir"))
     if not given.get("train_dir"):
         print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
-    for line in (precision.choose(given, run.model.model, base, sample).line, *stages.without_effect(given, sample)):
+    for line in (precision.choose(given, run.model.model, base).line, *stages.without_effect(given, sample)):
         if line:
             print(line, flush=True)
     if run.plan and given.get("start_new_model"):

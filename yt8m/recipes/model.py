@@ -53,7 +53,7 @@ def model_config(given, base=None, sample=None, label_ids=None):
         label_loss=given.get("label_loss", base_or("label_loss", "CrossEntropyLoss")),
         loss_options=_loss_options(given, base),
         loss_by_stage="label_loss" not in given and base_or("loss_by_stage", True),
-        precision=precisions.choose(given, name, base, sample).precision,
+        precision=precisions.choose(given, name, base).precision,
         sample=sample.size if sample else None,
         class_names=classes,
         backbone=backbone(given, base),

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
     line: str = ""
 
 
-def choose(given, model, base=None, sample=None):
+def choose(given, model, base=None):
     """The precision of a run.
 
     A run that goes on keeps what it began with, wherever it goes on, so that it goes on with the same numbers.
@@ -39,7 +39,6 @@ def choose(given, model, base=None, sample=None):
         given: {flag: value}.
         model: name of the model.
         base: ModelConfig that the run goes on from, or None.
-        sample: the built-in Sample, or None with named data.
 
     Raises:
         UserError: YT8M_PRECISION is no precision, or the model is unknown.
@@ -49,11 +48,11 @@ def choose(given, model, base=None, sample=None):
     base = base or _begun_em(given)
     if base:
         return Choice(base.precision)
-    precision, reason = _of_machine(given, models.model_class(model), sample)
+    precision, reason = _of_machine(given, models.model_class(model))
     return Choice(precision, f"--precision=auto: {precision}, since {reason}.")
 
 
-def _of_machine(given, model, sample):
+def _of_machine(given, model):
     """(precision, why) of a run that begins here."""
     import tensorflow as tf
 
@@ -64,8 +63,6 @@ def _of_machine(given, model, sample):
         return precision, f"{VARIABLE} says so"
     if tf.config.list_physical_devices("GPU"):
         return BFLOAT16, "TensorFlow sees a GPU"
-    if sample:
-        return SINGLE, "what the pages say of the built-in sample is of float32"
     if "TF_CONFIG" in os.environ:
         return SINGLE, "several hosts train, which must agree"
     if given.get("devices", 0) > 1:  # TensorFlow makes several of one CPU only before it has computed anything
