@@ -54,6 +54,7 @@ class MultiAttentionModel(FrameModel):
     HEAD_DEFAULTS = {"MoeModel": {"probability_gating": True}}
     GAINS_BY_BFLOAT16 = True
     RECIPE = "attention"
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}}  # its videos are short
 
     ARGUMENTS = {

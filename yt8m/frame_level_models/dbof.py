@@ -44,6 +44,7 @@ class DbofModel(FrameModel):
     """
 
     EARLIER_DEFAULTS = {"activation": "relu6"}
+    POOLS_FRAMES = True
     HEAD_DEFAULTS = {}
     ARGUMENTS = {
         **FrameModel.SAMPLING,
@@ -121,6 +122,7 @@ class GatedDbofModel(FrameModel):
 
     GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "ceshine", 3
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"cluster_size": 1024, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}}
 
     HEAD_DEFAULTS = {}

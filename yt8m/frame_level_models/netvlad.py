@@ -42,6 +42,7 @@ class NetVladModel(FrameModel):
 
     GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "netvlad", 3
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 512}}
 
     HEAD_DEFAULTS = {}

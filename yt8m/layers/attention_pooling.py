@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.frame_pool import FramePool
 from yt8m.layers.sparsemax import masked_softmax, sparsemax
 from yt8m.registry import register
 
@@ -12,7 +13,7 @@ ATTENTIONS = {"softmax": masked_softmax, "sparsemax": sparsemax}
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class GatedAttentionPooling(layers.Layer):
+class GatedAttentionPooling(FramePool):
     """M weighted means of the frames, each with weights of its own that the frames themselves decide.
 
     h = BN(x W_dr); a = (tanh(h V) * sigmoid(h U)) w; weights = softmax or sparsemax of a over the real frames;
@@ -60,11 +61,14 @@ class GatedAttentionPooling(layers.Layer):
             name="score_kernel", shape=(size, sets), initializer=initializers.RandomNormal(stddev=size**-0.5)
         )
 
-    def call(self, x, mask=None, training=None):
+    def describe(self, x, mask=None, training=None):
         h = self.norm(self.reduce(x), mask=mask, training=training)
         value = ops.tanh(ops.cast(ops.einsum("bth,ham->btam", h, self.value_kernel), "float32"))
         gate = ops.sigmoid(ops.cast(ops.einsum("bth,ham->btam", h, self.gate_kernel), "float32"))
-        scores = ops.sum(value * gate * ops.cast(self.score_kernel, "float32"), axis=2)  # [B, T, M]
+        return x, ops.sum(value * gate * ops.cast(self.score_kernel, "float32"), axis=2)  # [B, T, M]
+
+    def pool(self, described, mask=None, training=None):
+        x, scores = described
         mask = None if mask is None else mask[:, :, None]
         weights = ATTENTIONS[self.attention](scores, axis=1, mask=mask)
         return ops.einsum("btm,btf->bmf", ops.cast(weights, x.dtype), x), weights

@@ -1,9 +1,10 @@
 """Maximum and mean over the real frames."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from yt8m.errors import UserError
+from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
 
 METHODS = ("max", "average", "both")
@@ -11,7 +12,7 @@ METHODS = ("max", "average", "both")
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class FramePooling(layers.Layer):
+class FramePooling(FramePool):
     """The maximum, the mean, or both of each feature over the frames that the mask calls real.
 
     Args:
@@ -30,8 +31,11 @@ class FramePooling(layers.Layer):
             raise UserError(f"method={method!r}: use one of {', '.join(METHODS)}.")
         self.method = method
 
-    def call(self, x, mask=None):
-        pooled = []
+    def describe(self, x, mask=None, training=None):
+        return (x,)
+
+    def pool(self, described, mask=None, training=None):
+        (x,), pooled = described, []
         if self.method != "average":
             pooled.append(_masked_max(x, mask))
         if self.method != "max":
