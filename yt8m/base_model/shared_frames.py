@@ -68,10 +68,13 @@ class _Describe(layers.Layer):
 
     def __init__(self, pool, **kwargs):
         super().__init__(dtype=pool.dtype_policy, **kwargs)
-        self._pool = pool
+        self._pool, self.supports_masking = pool, True
 
     def call(self, x):
         return self._pool.describe(x, training=False)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
 
 
 class _Pool(layers.Layer):

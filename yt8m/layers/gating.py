@@ -6,6 +6,11 @@ from keras import layers, ops
 from yt8m.registry import register
 
 
+def gated(x, logits):
+    """x * sigmoid(logits), in the type of x; the sigmoid is float32, which a CPU computes several times faster than bfloat16."""
+    return x * ops.cast(ops.sigmoid(ops.cast(logits, "float32")), x.dtype)
+
+
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
 class ContextGating(layers.Layer):
@@ -40,7 +45,7 @@ class ContextGating(layers.Layer):
         logits = self.gate(x)
         if self.use_batch_norm:
             logits = self.norm(logits, training=training)
-        return x * ops.sigmoid(logits)
+        return gated(x, logits)
 
     def get_config(self):
         return {

@@ -1,9 +1,10 @@
 """Squeeze-and-excitation context gating (paper 002)."""
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from yt8m.errors import UserError
+from yt8m.layers.gating import gated
 from yt8m.registry import register
 
 
@@ -49,7 +50,7 @@ class SEContextGating(layers.Layer):
 
     def call(self, x, mask=None, training=None):
         hidden = self.reduce(self.input_norm(x, mask=mask, training=training))
-        return x * ops.sigmoid(self.expand(self.hidden_norm(hidden, mask=mask, training=training)))
+        return gated(x, self.expand(self.hidden_norm(hidden, mask=mask, training=training)))
 
     def compute_mask(self, inputs, previous_mask=None):
         return previous_mask

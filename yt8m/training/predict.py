@@ -8,7 +8,6 @@ import tensorflow as tf
 from yt8m.base_model import Windows
 from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
 
-
 _FRAMES_AT_A_TIME = 2048
 
 
