@@ -56,7 +56,7 @@ def _halves(graph):
     pooled = [_Pool(pool, name=f"{pool.name}_pooled")(of_pool, mask) for pool, of_pool in zip(pools, inputs)]
     rest = keras.Model([_first(pool.output) for pool in pools], graph.output)
     describer = keras.Model([graph.get_layer(name).output for name in ("dequantize", "mask")], keras.tree.flatten(parts))
-    return describer, keras.Model([*sum(inputs, []), mask], rest(pooled))
+    return describer, keras.Model([*keras.tree.flatten(inputs), mask], rest(pooled))
 
 
 def _first(outputs):

@@ -7,6 +7,7 @@ from yt8m.base_model import FrameModel, Graph, model_inputs
 from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.frame_places import FramePlaces
 from yt8m.layers.gating import ContextGating
 from yt8m.registry import register
@@ -92,7 +93,7 @@ class MultiAttentionModel(FrameModel):
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         if self.noise:
             frames = layers.GaussianNoise(self.noise, name="noise")(frames)
-        frames = layers.BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
+        frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         pooled, weights = [], []
         for index, (feature, *sizes) in enumerate(zip(self.features_of(frames), self.reduced_sizes, self.attention_sizes)):
             pool = GatedAttentionPooling(*sizes, self.num_sets, self.attention_name, **norm, name=f"pooling_{index}")
@@ -100,7 +101,7 @@ class MultiAttentionModel(FrameModel):
             pooled.append(vectors)
             weights.append(attention)
         x = layers.Dense(self.hidden_size, use_bias=False, name="hidden")(ops.concatenate(pooled, axis=-1))
-        x = layers.BatchNormalization(**norm, name="hidden_norm")(x)
+        x = BatchNormalization(**norm, name="hidden_norm")(x)
         return ContextGating(**norm, name="hidden_gating")(x), ops.stack(weights, axis=2)
 
     def set_probabilities(self, inputs):

@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.frame_pool import FramePool
 from yt8m.layers.sparsemax import masked_softmax, sparsemax
 from yt8m.registry import register
@@ -51,7 +52,7 @@ class GatedAttentionPooling(FramePool):
         reduced, size, sets = self.reduced_size, self.attention_size, self.num_sets
         self.reduce = layers.Dense(reduced, use_bias=False, dtype=self.dtype_policy, name="reduce")
         self.reduce.build(input_shape)
-        self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
+        self.norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
         self.norm.build((*input_shape[:-1], reduced))
         # Keras takes the first axes of a 3-D kernel for those of a convolution: the deviations are given instead.
         for name in ("value_kernel", "gate_kernel"):

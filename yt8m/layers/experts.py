@@ -7,6 +7,7 @@ import keras
 from keras import initializers, layers, ops, regularizers
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.registry import register
 
 GATING_INPUTS = ("probabilities", "input")
@@ -190,7 +191,7 @@ class MixtureOfExperts(layers.Layer):
                     self._gating_kernel("gating_kernel_in", rows, self.gating_rank),
                     self._gating_kernel("gating_kernel_out", self.gating_rank, self.num_classes),
                 ]
-            self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype="float32", name="norm")
+            self.norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype="float32", name="norm")
             self.norm.build((*input_shape[:-1], self.num_classes))
 
     def call(self, x, mask=None, training=None):

@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.registry import register
 
 
@@ -36,9 +37,7 @@ class ContextGating(layers.Layer):
         self.gate = layers.Dense(size, use_bias=not self.use_batch_norm, dtype=self.dtype_policy, name="gate")
         self.gate.build(input_shape)
         if self.use_batch_norm:
-            self.norm = layers.BatchNormalization(
-                momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm"
-            )
+            self.norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
             self.norm.build(input_shape)
 
     def call(self, x, training=None):

@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
@@ -73,7 +74,7 @@ class NetVlad(FramePool):
         )
         self.assignment.build(input_shape)
         if self.use_batch_norm:
-            self.assignment_norm = layers.BatchNormalization(
+            self.assignment_norm = BatchNormalization(
                 momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="assignment_norm"
             )
             self.assignment_norm.build((*input_shape[:-1], clusters))

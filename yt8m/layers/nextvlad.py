@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
@@ -115,7 +116,7 @@ class NeXtVlad(FramePool):
         return dense
 
     def _norm(self, name, input_shape):
-        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
+        norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
         norm.build(input_shape)
         return norm
 

@@ -60,6 +60,17 @@ def _masked_max(x, mask):
 def _masked_mean(x, mask):
     if mask is None:
         return ops.mean(x, axis=1)
-    total = ops.einsum("bt,btf->bf", ops.cast(mask, x.dtype), x)
+    total = _sum_of_frames(x, ops.cast(mask, x.dtype))
     count = ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
     return ops.cast(ops.cast(total, "float32") / ops.maximum(count, 1.0), x.dtype)
+
+
+@ops.custom_gradient
+def _sum_of_frames(x, weights):
+    """x [B, T, F], weights [B, T] -> [B, F]; the gradient is one multiplication, not the product that an einsum's would be."""
+
+    def gradient(*upstreams, upstream=None):
+        change = upstreams[0] if upstream is None else upstream
+        return change[:, None, :] * weights[:, :, None], ops.zeros_like(weights)
+
+    return ops.einsum("bt,btf->bf", weights, x), gradient

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.gating import gated
 from yt8m.registry import register
 
@@ -39,11 +40,11 @@ class SEContextGating(layers.Layer):
         hidden_shape = (*input_shape[:-1], max(1, size // self.reduction))
         norm = {"momentum": self.momentum, "epsilon": self.epsilon, "dtype": self.dtype_policy}
         dense = {"kernel_initializer": "he_normal", "dtype": self.dtype_policy}
-        self.input_norm = layers.BatchNormalization(**norm, name="input_norm")
+        self.input_norm = BatchNormalization(**norm, name="input_norm")
         self.input_norm.build(input_shape)
         self.reduce = layers.Dense(hidden_shape[-1], activation="relu", **dense, name="reduce")
         self.reduce.build(input_shape)
-        self.hidden_norm = layers.BatchNormalization(**norm, name="hidden_norm")
+        self.hidden_norm = BatchNormalization(**norm, name="hidden_norm")
         self.hidden_norm.build(hidden_shape)
         self.expand = layers.Dense(size, **dense, name="expand")
         self.expand.build(hidden_shape)

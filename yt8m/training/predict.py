@@ -40,7 +40,6 @@ class Predict:
         """What a model that HAS_ENCODERS keeps of each video: frames uint8 [B, T, D], num_frames int32 [B] -> tensor [B, E]."""
         return self._encode(tf.convert_to_tensor(frames), tf.convert_to_tensor(num_frames))
 
-
     def shared(self, width):
         """The compiled halves (describe, judge) of the model's SharedFrames for windows of `width` frames; None: it has none."""
         if width not in self._shared:
