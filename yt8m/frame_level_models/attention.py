@@ -10,6 +10,7 @@ from yt8m.layers.attention_pooling import GatedAttentionPooling
 from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.frame_places import FramePlaces
 from yt8m.layers.gating import ContextGating
+from yt8m.layers.gaussian_noise import GaussianNoise
 from yt8m.registry import register
 
 
@@ -92,7 +93,7 @@ class MultiAttentionModel(FrameModel):
         """What the head sees of each set, [B, M, hidden_size], and the sets' weights, [B, T, number of features, M]."""
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         if self.noise:
-            frames = layers.GaussianNoise(self.noise, name="noise")(frames)
+            frames = GaussianNoise(self.noise, name="noise")(frames)
         frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         pooled, weights = [], []
         for index, (feature, *sizes) in enumerate(zip(self.features_of(frames), self.reduced_sizes, self.attention_sizes)):

@@ -64,9 +64,16 @@ class GatedAttentionPooling(FramePool):
 
     def describe(self, x, mask=None, training=None):
         h = self.norm(self.reduce(x), mask=mask, training=training)
-        value = ops.tanh(ops.cast(ops.einsum("bth,ham->btam", h, self.value_kernel), "float32"))
-        gate = ops.sigmoid(ops.cast(ops.einsum("bth,ham->btam", h, self.gate_kernel), "float32"))
-        return x, ops.sum(value * gate * ops.cast(self.score_kernel, "float32"), axis=2)  # [B, T, M]
+        kernels = [ops.reshape(kernel, (self.reduced_size, -1)) for kernel in (self.value_kernel, self.gate_kernel)]
+        both = ops.matmul(ops.reshape(h, (-1, self.reduced_size)), ops.concatenate(kernels, axis=1))  # [B * T, 2 * attention * M]
+        value, gate = ops.split(ops.cast(both, "float32"), 2, axis=1)
+        scores = ops.matmul(ops.tanh(value) * ops.sigmoid(gate), self._score_matrix())
+        return x, ops.reshape(scores, (-1, ops.shape(x)[1], self.num_sets))  # [B, T, M]
+
+    def _score_matrix(self):
+        """w as a matrix [attention * M, M], in which each set sees its values only: one product sums them for all sets."""
+        sets = ops.eye(self.num_sets, dtype="float32")
+        return ops.reshape(ops.cast(self.score_kernel, "float32")[:, :, None] * sets, (-1, self.num_sets))
 
     def pool(self, described, mask=None, training=None):
         x, scores = described
