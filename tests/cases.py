@@ -51,6 +51,8 @@ class ModelCase:
 
 LAYERS = [
     LayerCase("AttentionOfSegments", {}, lambda: {"weights": random_floats(9, 5, 2, 3), **frames_batch()}, 0),
+    LayerCase("BatchNormalization", {}, masked_frames, 4 * 16),
+    LayerCase("BatchNormalization", {"momentum": 0.5, "epsilon": 1e-5}, frame_features, 4 * 16),
     LayerCase("BlockDense", {"units": 5, "blocks": 3}, vectors, 17 * 5),
     LayerCase("BlockDense", {"units": 5, "use_bias": False, "stddev": 1.0}, lambda: {"x": random_floats(3, 4, 16)}, 16 * 5),
     LayerCase("BottleneckGating", {"reduction": 5}, vectors, 16 * 3 + 4 * 3 + 3 * 16),
@@ -78,6 +80,7 @@ LAYERS = [
         masked_frames,
         16 * 6 + 4 * 6 + 2 * 6 * 4 + 4,
     ),
+    LayerCase("GaussianNoise", {"stddev": 0.1}, frame_features, 0),
     LayerCase("GatedSum", {}, lambda: {"members": random_floats(3, 2, 5), "x": random_floats(3, 16)}, 4 * 16 + 17 * 2),
     LayerCase("LogisticHead", {"num_classes": CLASSES}, vectors, 17 * 7),
     LayerCase("MixtureOfExperts", {"num_classes": CLASSES}, vectors, 16 * 21 + 17 * 14),

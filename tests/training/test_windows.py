@@ -9,9 +9,9 @@ from yt8m.segments import segments_of
 from yt8m.training import predict as scoring
 
 CONTEXT = {
-    "context_model": "AttentionModel",
-    "context_options": {"hidden_size": 6},
-    "segment_model": "FrameLevelLogisticModel",
+    "context_model": "FrameLevelLogisticModel",
+    "segment_model": "AttentionModel",
+    "segment_options": {"hidden_size": 6},
     "segment_layer": None,
     "hidden_size": 8,
 }

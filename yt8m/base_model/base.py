@@ -194,6 +194,11 @@ class BaseModel(keras.Model):
         return 0, 0
 
     @classmethod
+    def judges_described(cls, arguments, width):
+        """Whether a model of these arguments can judge a window of `width` frames by what was made of each frame before."""
+        return False
+
+    @classmethod
     def check_video_prediction(cls, video_prediction):
         """Raises UserError for a video_prediction that is none of VIDEO_PREDICTIONS."""
         if video_prediction not in cls.VIDEO_PREDICTIONS:
@@ -254,6 +259,10 @@ class BaseModel(keras.Model):
             rows, starts, indices, counts = (part[begin : begin + chunk] for part in windows[:4])
             seen = {"frames": windows_of(frames, rows, indices, counts), "num_frames": counts}
             yield self.segment_inputs({**seen, "segment_rows": rows, "start_times": starts})
+
+    def shared_frames(self, width):
+        """The SharedFrames that judge windows of `width` frames as predict_rated does; None: only whole windows can be judged."""
+        return None
 
     def serving_parts(self):
         """The Parts that serve the model's segments, in the order in which they are asked; the last gives probabilities."""

@@ -8,6 +8,7 @@ from yt8m.base_model.base import BaseModel
 from yt8m.base_model.encoders import build_encoder, copy_weights
 from yt8m.base_model.frame import frame_inputs
 from yt8m.base_model.parts import Graph, Part
+from yt8m.base_model.shared_frames import SharedFrames
 from yt8m.layers.frame_sampling import sample_frames
 from yt8m.readers.spec import SegmentsInVideos
 
@@ -79,8 +80,8 @@ class ContextModel(BaseModel):
         """The network on a segment and its video's embedding.
 
         Returns:
-            function (context [B, E], inputs with `frames` and `num_frames` of the segments) -> (probabilities [B, C], embedding
-            [B, F]). The layers are made once, however often it is called.
+            (a list of encoders of segments, keras.Models of `frames` and `num_frames`; function (context [B, E], a list of what
+            they gave) -> (probabilities [B, C], embedding [B, F])). The layers are made once, however often it is called.
         """
         raise NotImplementedError
 
@@ -91,17 +92,20 @@ class ContextModel(BaseModel):
     def graph(self):
         named = ("context_model", self.context_model, self.feature_sizes, self.context_options, CONTEXT)
         encoder = build_encoder(*named, cut=True).encoder
-        classify = self.classifier()
+        encoders, classify = self.classifier()
         segment = frame_inputs(self.feature_sizes)
         frames = frame_inputs(self.feature_sizes, prefix="context_")
         video = {f"context_{name}": x for name, x in frames.items()}
         context = FrozenEncoder(encoder, name=CONTEXT)(*self._sampled_context(frames))
-        outputs, embedding = classify(context, segment)
+        outputs, embedding = classify(context, [encoder(segment) for encoder in encoders])
         self._encode_context = keras.Model(video, context).__call__  # bound methods for BaseModel's reason
         self.context_size = context.shape[1]
         embedded = keras.Input(context.shape[1:], dtype=context.dtype, name="context_embedding")
-        probabilities, _ = classify(embedded, segment)
+        encoded = [encoder(segment) for encoder in encoders]
+        probabilities, _ = classify(embedded, encoded)
         self._predict_segments = keras.Model({"context_embedding": embedded, **segment}, probabilities).__call__
+        finish = keras.Model([embedded, encoded], probabilities).__call__
+        self._share_frames = lambda: SharedFrames(encoders, lambda outputs, context: finish([context, outputs], training=False))
         return Graph({**video, **segment}, outputs, embedding)
 
     def _sampled_context(self, frames):
@@ -158,6 +162,10 @@ class ContextModel(BaseModel):
             videos = self.encode_context(batch, training=training)
         context = ops.take(videos, batch["segment_rows"], axis=0)
         return self.predict_segments(context, batch["frames"], batch["num_frames"], training=training)
+
+    def shared_frames(self, width):
+        segment = registry.get("model", self.segment_model)
+        return self._share_frames() if segment.judges_described(self.segment_options or {}, width) else None
 
     def segment_inputs(self, segments):
         taken = ("frames", "num_frames", "segment_rows", "context_frames", "context_num_frames")

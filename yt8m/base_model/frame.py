@@ -7,6 +7,7 @@ from keras import ops
 
 from yt8m.base_model.base import BaseModel
 from yt8m.base_model.parts import Graph
+from yt8m.base_model.shared_frames import SharedFrames
 from yt8m.layers.dequantize import Dequantize
 from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.frame_sampling import ends_of, sample_frames
@@ -52,6 +53,7 @@ class FrameModel(BaseModel):
     HEAD_ARGUMENTS = {"video_level_classifier_model": "MoeModel", "head_options": None}
     ARGUMENTS = {**SAMPLING, "normalize": True, **HEAD_ARGUMENTS}
     VIDEO_PREDICTIONS = ("whole", "segments_mean")
+    POOLS_FRAMES = False  # up to its FramePools `encode` looks at each frame by itself, and behind them at none
     NORMALIZES_FRAMES = True  # `normalize` is about all D values of a frame; False: `encode` sees to it
 
     def encode(self, frames, mask):
@@ -75,6 +77,17 @@ class FrameModel(BaseModel):
     def ends(cls, arguments):
         given = {**cls.ARGUMENTS, **arguments}
         return ends_of(given["sampling"], given["skip_head"], given["skip_tail"]) if "sampling" in given else (0, 0)
+
+    @classmethod
+    def judges_described(cls, arguments, width):
+        skipped = sum(cls.ends(arguments))  # of a window that is longer some would be left out
+        draws = arguments.get("sample_at_inference", False) or arguments.get("video_prediction", "whole") != "whole"
+        return cls.POOLS_FRAMES and not draws and (not skipped or width <= skipped)
+
+    def shared_frames(self, width):
+        if not self.judges_described(self.get_config(), width):
+            return None
+        return SharedFrames([self], lambda outputs, beside: outputs[0])
 
     def of_videos(self, graph):
         if self.video_prediction == "whole":

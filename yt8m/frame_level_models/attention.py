@@ -7,8 +7,10 @@ from yt8m.base_model import FrameModel, Graph, model_inputs
 from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.frame_places import FramePlaces
 from yt8m.layers.gating import ContextGating
+from yt8m.layers.gaussian_noise import GaussianNoise
 from yt8m.registry import register
 
 
@@ -54,6 +56,7 @@ class MultiAttentionModel(FrameModel):
     HEAD_DEFAULTS = {"MoeModel": {"probability_gating": True}}
     GAINS_BY_BFLOAT16 = True
     RECIPE = "attention"
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"skip_head": 0, "skip_tail": 0}}  # its videos are short
 
     ARGUMENTS = {
@@ -90,8 +93,8 @@ class MultiAttentionModel(FrameModel):
         """What the head sees of each set, [B, M, hidden_size], and the sets' weights, [B, T, number of features, M]."""
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         if self.noise:
-            frames = layers.GaussianNoise(self.noise, name="noise")(frames)
-        frames = layers.BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
+            frames = GaussianNoise(self.noise, name="noise")(frames)
+        frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         pooled, weights = [], []
         for index, (feature, *sizes) in enumerate(zip(self.features_of(frames), self.reduced_sizes, self.attention_sizes)):
             pool = GatedAttentionPooling(*sizes, self.num_sets, self.attention_name, **norm, name=f"pooling_{index}")
@@ -99,7 +102,7 @@ class MultiAttentionModel(FrameModel):
             pooled.append(vectors)
             weights.append(attention)
         x = layers.Dense(self.hidden_size, use_bias=False, name="hidden")(ops.concatenate(pooled, axis=-1))
-        x = layers.BatchNormalization(**norm, name="hidden_norm")(x)
+        x = BatchNormalization(**norm, name="hidden_norm")(x)
         return ContextGating(**norm, name="hidden_gating")(x), ops.stack(weights, axis=2)
 
     def set_probabilities(self, inputs):

@@ -92,13 +92,13 @@ class ContextAwareModel(ContextModel):
             stack.append(SEContextGating(self.reduction, **norm, name="hidden_gating"))
         head = self.head()
 
-        def classify(context, inputs):
-            x = ops.concatenate([context, segment(inputs)], axis=-1)
+        def classify(context, vectors):
+            x = ops.concatenate([context, *vectors], axis=-1)
             for layer in stack:
                 x = layer(x)
             return head(x), x
 
-        return classify
+        return [segment], classify
 
     def segment_graphs(self, model):
         layer = type(model).SEGMENT_LAYER if self.segment_layer == "auto" else self.segment_layer

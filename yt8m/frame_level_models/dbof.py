@@ -6,6 +6,7 @@ from keras import initializers, layers, ops
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_choice, check_positive, check_share
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.frame_sampling import INFERENCE_METHODS
 from yt8m.layers.pooling import FramePooling
 from yt8m.layers.se_gating import SEContextGating
@@ -44,6 +45,7 @@ class DbofModel(FrameModel):
     """
 
     EARLIER_DEFAULTS = {"activation": "relu6"}
+    POOLS_FRAMES = True
     HEAD_DEFAULTS = {}
     ARGUMENTS = {
         **FrameModel.SAMPLING,
@@ -78,7 +80,7 @@ class DbofModel(FrameModel):
 
     def encode(self, frames, mask):
         if self.add_batch_norm:
-            frames = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name="frame_norm")(frames, mask=mask)
+            frames = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name="frame_norm")(frames, mask=mask)
         x = self._projected(frames, mask, self.cluster_size, "cluster")
         pooled = FramePooling(self.pooling_method, name="pooling")(x, mask=mask)
         return self._projected(pooled, None, self.hidden_size, "hidden")
@@ -88,7 +90,7 @@ class DbofModel(FrameModel):
         initializer = initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal")
         x = layers.Dense(units, use_bias=not self.add_batch_norm, kernel_initializer=initializer, name=name)(x)
         if self.add_batch_norm:
-            norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
+            norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
             x = norm(x, mask=mask)
         return ops.relu6(x) if self.activation == "relu6" else ops.sigmoid(x)
 
@@ -121,6 +123,7 @@ class GatedDbofModel(FrameModel):
 
     GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "ceshine", 3
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"cluster_size": 1024, "hidden_size": 512, "skip_head": 0, "skip_tail": 0}}
 
     HEAD_DEFAULTS = {}
@@ -151,7 +154,7 @@ class GatedDbofModel(FrameModel):
         x = layers.Dense(self.cluster_size, activation="relu", kernel_initializer="he_normal", name="cluster")(frames)
         x = SEContextGating(self.cluster_reduction, **norm, name="cluster_gating")(x, mask=mask)
         x = FramePooling("both", name="pooling")(x, mask=mask)  # [B, 2 * cluster_size]
-        x = layers.BatchNormalization(**norm, name="pooled_norm")(x)
+        x = BatchNormalization(**norm, name="pooled_norm")(x)
         x = layers.Dropout(self.dropout, name="pooled_dropout")(x)
         x = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name="hidden")(x)
         x = layers.Activation("relu", name="hidden_activation")(x)

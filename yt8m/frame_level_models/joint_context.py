@@ -60,21 +60,21 @@ class JointContextModel(ContextModel):
     def classifier(self):
         model = ("segment_model", self.segment_model, self.feature_sizes, self.segment_options)
         if self.share_segment_encoder:
-            ignoring, segment = whole_of(build_encoder(*model, SEGMENT, self.num_classes), SEGMENT), None
+            encoders = [whole_of(build_encoder(*model, SEGMENT, self.num_classes), SEGMENT)]
         else:
             ignoring = whole_of(build_encoder(*model, IGNORING, self.num_classes), IGNORING)
-            segment = encoder_of(build_encoder(*model, SEGMENT), None, SEGMENT)
+            encoders = [ignoring, encoder_of(build_encoder(*model, SEGMENT), None, SEGMENT)]
         hidden = layers.Dense(self.hidden_size, name="hidden")
         norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name="hidden_norm")
         head = self.head()
 
-        def classify(context, inputs):
-            seen, ignorant = ignoring(inputs)
-            vector = seen if self.share_segment_encoder else segment(inputs)
+        def classify(context, encoded):
+            seen, ignorant = encoded[0]
+            vector = seen if self.share_segment_encoder else encoded[1]
             x = ops.relu(norm(hidden(ops.concatenate([context, vector], axis=-1))))
             return (head(x) + ignorant) / 2.0, ops.concatenate([x, seen], axis=-1)
 
-        return classify
+        return encoders, classify
 
     def segment_graphs(self, model):
         if self.share_segment_encoder:

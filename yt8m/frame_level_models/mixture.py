@@ -53,6 +53,7 @@ class MixtureModel(FrameModel):
 
     SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 256, "reduction": 8}}
     VIDEO_PREDICTIONS = ("whole",)
+    POOLS_FRAMES = True
     NO_SEGMENTS_MEAN = ", whose branches are trained on what it is shown"
 
     ARGUMENTS = {

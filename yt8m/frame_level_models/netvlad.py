@@ -6,6 +6,7 @@ from keras import layers, ops
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.block_dense import BlockDense
 from yt8m.layers.gating import ContextGating
 from yt8m.layers.netvlad import NetVlad
@@ -42,6 +43,7 @@ class NetVladModel(FrameModel):
 
     GAINS_BY_BFLOAT16 = True
     RECIPE, SEGMENT_EXPANSION = "netvlad", 3
+    POOLS_FRAMES = True
     SAMPLE = {"hyperparameters": {"cluster_size": 16, "hidden_size": 512}}
 
     HEAD_DEFAULTS = {}
@@ -76,13 +78,13 @@ class NetVladModel(FrameModel):
     def encode(self, frames, mask):
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         if self.add_batch_norm:
-            frames = layers.BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
+            frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         vlad = self._vlad(frames, mask, norm)
         use_norm = self.relu and self.add_batch_norm
         stddev = self.cluster_size**-0.5
         x = BlockDense(self.hidden_size, self.hidden_blocks, use_bias=not use_norm, stddev=stddev, name="hidden")(vlad)
         if use_norm:
-            x = layers.BatchNormalization(**norm, name="hidden_norm")(x)
+            x = BatchNormalization(**norm, name="hidden_norm")(x)
         if self.relu:
             x = ops.relu6(x)
         if self.gating:

@@ -59,6 +59,7 @@ class NeXtVladModel(FrameModel):
     SEGMENT_LAYER = "hidden"
     HEAD_DEFAULTS = {}
     NORMALIZES_FRAMES = False
+    POOLS_FRAMES = True
     ARGUMENTS = {
         "fusion": "late",
         "sampling": "without_replacement",

@@ -6,6 +6,7 @@ from keras import layers, ops
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_positive
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.pooling import FramePooling
 from yt8m.registry import register
@@ -62,13 +63,13 @@ class SoftDbofModel(FrameModel):
 
     def encode(self, frames, mask):
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
-        frames = layers.BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
+        frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         bags, start = [], 0
         for index, size in enumerate(self.feature_sizes):
             words = self.cluster_size // (self.other_reduction if index else 1)
             dense = layers.Dense(words, use_bias=False, kernel_initializer="he_normal", name=f"words_{index}")
             x = dense(frames[:, :, start : start + size])  # [B, T, K]
-            x = layers.BatchNormalization(**norm, name=f"words_norm_{index}")(x, mask=mask)
+            x = BatchNormalization(**norm, name=f"words_norm_{index}")(x, mask=mask)
             shares = ops.softmax(ops.cast(x, "float32"), axis=-1)
             bags.append(l2_normalize(ops.einsum("bt,btk->bk", ops.cast(mask, "float32"), shares)))
             if self.use_max:

@@ -4,6 +4,8 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
+from yt8m.layers.frame_pool import FramePool
 from yt8m.layers.sparsemax import masked_softmax, sparsemax
 from yt8m.registry import register
 
@@ -12,7 +14,7 @@ ATTENTIONS = {"softmax": masked_softmax, "sparsemax": sparsemax}
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class GatedAttentionPooling(layers.Layer):
+class GatedAttentionPooling(FramePool):
     """M weighted means of the frames, each with weights of its own that the frames themselves decide.
 
     h = BN(x W_dr); a = (tanh(h V) * sigmoid(h U)) w; weights = softmax or sparsemax of a over the real frames;
@@ -50,7 +52,7 @@ class GatedAttentionPooling(layers.Layer):
         reduced, size, sets = self.reduced_size, self.attention_size, self.num_sets
         self.reduce = layers.Dense(reduced, use_bias=False, dtype=self.dtype_policy, name="reduce")
         self.reduce.build(input_shape)
-        self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
+        self.norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm")
         self.norm.build((*input_shape[:-1], reduced))
         # Keras takes the first axes of a 3-D kernel for those of a convolution: the deviations are given instead.
         for name in ("value_kernel", "gate_kernel"):
@@ -60,11 +62,21 @@ class GatedAttentionPooling(layers.Layer):
             name="score_kernel", shape=(size, sets), initializer=initializers.RandomNormal(stddev=size**-0.5)
         )
 
-    def call(self, x, mask=None, training=None):
+    def describe(self, x, mask=None, training=None):
         h = self.norm(self.reduce(x), mask=mask, training=training)
-        value = ops.tanh(ops.cast(ops.einsum("bth,ham->btam", h, self.value_kernel), "float32"))
-        gate = ops.sigmoid(ops.cast(ops.einsum("bth,ham->btam", h, self.gate_kernel), "float32"))
-        scores = ops.sum(value * gate * ops.cast(self.score_kernel, "float32"), axis=2)  # [B, T, M]
+        kernels = [ops.reshape(kernel, (self.reduced_size, -1)) for kernel in (self.value_kernel, self.gate_kernel)]
+        both = ops.matmul(ops.reshape(h, (-1, self.reduced_size)), ops.concatenate(kernels, axis=1))  # [B * T, 2 * attention * M]
+        value, gate = ops.split(ops.cast(both, "float32"), 2, axis=1)
+        scores = ops.matmul(ops.tanh(value) * ops.sigmoid(gate), self._score_matrix())
+        return x, ops.reshape(scores, (-1, ops.shape(x)[1], self.num_sets))  # [B, T, M]
+
+    def _score_matrix(self):
+        """w as a matrix [attention * M, M], in which each set sees its values only: one product sums them for all sets."""
+        sets = ops.eye(self.num_sets, dtype="float32")
+        return ops.reshape(ops.cast(self.score_kernel, "float32")[:, :, None] * sets, (-1, self.num_sets))
+
+    def pool(self, described, mask=None, training=None):
+        x, scores = described
         mask = None if mask is None else mask[:, :, None]
         weights = ATTENTIONS[self.attention](scores, axis=1, mask=mask)
         return ops.einsum("btm,btf->bmf", ops.cast(weights, x.dtype), x), weights

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.gating import gated
 from yt8m.registry import register
 
 
@@ -48,7 +49,7 @@ class BottleneckGating(layers.Layer):
         return dense
 
     def call(self, x, training=None):
-        return x * ops.sigmoid(self.excite(ops.relu(self.norm(self.squeeze(x), training=training))))
+        return gated(x, self.excite(ops.relu(self.norm(self.squeeze(x), training=training))))
 
     def get_config(self):
         return {**super().get_config(), "reduction": self.reduction, "momentum": self.momentum, "epsilon": self.epsilon}

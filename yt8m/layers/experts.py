@@ -1,11 +1,13 @@
 """Classifier heads: features to probabilities of the classes."""
 
+import functools
 import math
 
 import keras
 from keras import initializers, layers, ops, regularizers
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.registry import register
 
 GATING_INPUTS = ("probabilities", "input")
@@ -25,6 +27,17 @@ def bias_of(probability):
     if not 0 < probability < 1:
         raise UserError(f"initial_probability={probability}: use a share between 0 and 1, such as 0.001.")
     return initializers.Constant(math.log(probability / (1.0 - probability)))
+
+
+def _mixed(gates, experts):
+    """Sum over m of softmax(gates)_m experts_m: [..., M + 1], [..., M] -> [...].
+
+    The few gates are taken apart: a softmax along an axis of three takes most of a large head's time.
+    """
+    gates, experts = ops.unstack(gates, axis=-1), ops.unstack(experts, axis=-1)
+    highest = ops.stop_gradient(functools.reduce(ops.maximum, gates))
+    shares = [ops.exp(gate - highest) for gate in gates]
+    return sum(share * expert for share, expert in zip(shares, experts)) / sum(shares)
 
 
 @register("layer")
@@ -178,7 +191,7 @@ class MixtureOfExperts(layers.Layer):
                     self._gating_kernel("gating_kernel_in", rows, self.gating_rank),
                     self._gating_kernel("gating_kernel_out", self.gating_rank, self.num_classes),
                 ]
-            self.norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype="float32", name="norm")
+            self.norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype="float32", name="norm")
             self.norm.build((*input_shape[:-1], self.num_classes))
 
     def call(self, x, mask=None, training=None):
@@ -186,8 +199,7 @@ class MixtureOfExperts(layers.Layer):
         gates = self.gates(x if self.low_rank_gates is None else self.reduce_gates(x))
         gates = ops.reshape(gates, (*leading, self.num_classes, self.num_mixtures + 1))
         experts = ops.reshape(self.experts(x), (*leading, self.num_classes, self.num_mixtures))
-        gates, experts = ops.cast(gates, "float32"), ops.cast(experts, "float32")
-        probabilities = ops.sum(ops.softmax(gates, axis=-1)[..., :-1] * ops.sigmoid(experts), axis=-1)
+        probabilities = _mixed(ops.cast(gates, "float32"), ops.sigmoid(ops.cast(experts, "float32")))
         if self.probability_gating:
             gate = self.norm(self._gating_logits(x, probabilities), mask=mask, training=training)
             probabilities = probabilities * ops.sigmoid(gate)

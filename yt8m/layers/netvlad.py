@@ -4,7 +4,9 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.dequantize import l2_normalize
+from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
 
 VARIANTS = ("netvlad", "lightvlad", "vlagd")
@@ -12,7 +14,7 @@ VARIANTS = ("netvlad", "lightvlad", "vlagd")
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class NetVlad(layers.Layer):
+class NetVlad(FramePool):
     """Describes a bag of frames by K vectors, one a cluster.
 
     a = softmax over K of BN(x W), 0 on padding; then, with the sums over the frames,
@@ -72,7 +74,7 @@ class NetVlad(layers.Layer):
         )
         self.assignment.build(input_shape)
         if self.use_batch_norm:
-            self.assignment_norm = layers.BatchNormalization(
+            self.assignment_norm = BatchNormalization(
                 momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="assignment_norm"
             )
             self.assignment_norm.build((*input_shape[:-1], clusters))
@@ -81,11 +83,14 @@ class NetVlad(layers.Layer):
             initializer = initializers.RandomNormal(stddev=size**-0.5)
             setattr(self, weight, self.add_weight(name=weight, shape=(clusters, size), initializer=initializer))
 
-    def call(self, x, mask=None, training=None):
+    def describe(self, x, mask=None, training=None):
         logits = self.assignment(x)
         if self.use_batch_norm:
             logits = self.assignment_norm(logits, mask=mask, training=training)
-        assignment = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+        return x, ops.softmax(ops.cast(logits, "float32"), axis=-1)  # [B, T, K]
+
+    def pool(self, described, mask=None, training=None):
+        x, assignment = described
         if mask is not None:
             assignment = assignment * ops.cast(mask, "float32")[:, :, None]
         vlad = ops.cast(ops.einsum("btk,btf->bkf", ops.cast(assignment, x.dtype), x), "float32")

@@ -4,7 +4,9 @@ import keras
 from keras import initializers, layers, ops
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.dequantize import l2_normalize
+from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
 
 ASSIGNMENT_NORMS = ("cluster", "cluster_group", "none")
@@ -12,7 +14,7 @@ ASSIGNMENT_NORMS = ("cluster", "cluster_group", "none")
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class NeXtVlad(layers.Layer):
+class NeXtVlad(FramePool):
     """Describes a bag of frames by K vectors of S = expansion * F / G values.
 
     Each frame is expanded, x' = x W_e + b_e, and cut into G groups x'_g of S values. With the attention of a group
@@ -114,17 +116,23 @@ class NeXtVlad(layers.Layer):
         return dense
 
     def _norm(self, name, input_shape):
-        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
+        norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
         norm.build(input_shape)
         return norm
 
-    def call(self, x, mask=None, training=None):
+    def describe(self, x, mask=None, training=None):
         expanded = self.expand(x)  # [B, T, G * S]
         attention = ops.sigmoid(ops.cast(self.attention(expanded), "float32"))  # [B, T, G]
+        assignment = ops.reshape(self._assign(expanded, mask, training), (-1, ops.shape(x)[1], self.groups * self.cluster_size))
+        return expanded, attention, assignment
+
+    def pool(self, described, mask=None, training=None):
+        expanded, attention, assignment = described
         if mask is not None:
             attention = attention * ops.cast(mask, "float32")[:, :, None]
-        length = ops.shape(x)[1] * self.groups
-        weights = self._assign(expanded, mask, training) * ops.reshape(attention, (-1, length, 1))  # [B, T * G, K]
+        length = ops.shape(expanded)[1] * self.groups
+        assignment = ops.reshape(assignment, (-1, length, self.cluster_size))
+        weights = assignment * ops.reshape(attention, (-1, length, 1))  # [B, T * G, K]
         groups = ops.reshape(expanded, (-1, length, self.size))  # [B, T * G, S]
         vlad = ops.cast(ops.einsum("bnk,bns->bks", ops.cast(weights, groups.dtype), groups), "float32")
         vlad = l2_normalize(vlad - ops.sum(weights, axis=1)[:, :, None] * ops.cast(self.centres, "float32"))

@@ -1,9 +1,10 @@
 """Maximum and mean over the real frames."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from yt8m.errors import UserError
+from yt8m.layers.frame_pool import FramePool
 from yt8m.registry import register
 
 METHODS = ("max", "average", "both")
@@ -11,7 +12,7 @@ METHODS = ("max", "average", "both")
 
 @register("layer")
 @keras.saving.register_keras_serializable("yt8m")
-class FramePooling(layers.Layer):
+class FramePooling(FramePool):
     """The maximum, the mean, or both of each feature over the frames that the mask calls real.
 
     Args:
@@ -30,8 +31,11 @@ class FramePooling(layers.Layer):
             raise UserError(f"method={method!r}: use one of {', '.join(METHODS)}.")
         self.method = method
 
-    def call(self, x, mask=None):
-        pooled = []
+    def describe(self, x, mask=None, training=None):
+        return (x,)
+
+    def pool(self, described, mask=None, training=None):
+        (x,), pooled = described, []
         if self.method != "average":
             pooled.append(_masked_max(x, mask))
         if self.method != "max":
@@ -56,6 +60,17 @@ def _masked_max(x, mask):
 def _masked_mean(x, mask):
     if mask is None:
         return ops.mean(x, axis=1)
-    total = ops.einsum("bt,btf->bf", ops.cast(mask, x.dtype), x)
+    total = _sum_of_frames(x, ops.cast(mask, x.dtype))
     count = ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
     return ops.cast(ops.cast(total, "float32") / ops.maximum(count, 1.0), x.dtype)
+
+
+@ops.custom_gradient
+def _sum_of_frames(x, weights):
+    """x [B, T, F], weights [B, T] -> [B, F]; the gradient is one multiplication, not the product that an einsum's would be."""
+
+    def gradient(*upstreams, upstream=None):
+        change = upstreams[0] if upstream is None else upstream
+        return change[:, None, :] * weights[:, :, None], ops.zeros_like(weights)
+
+    return ops.einsum("bt,btf->bf", weights, x), gradient

@@ -1,9 +1,11 @@
 """Squeeze-and-excitation context gating (paper 002)."""
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from yt8m.errors import UserError
+from yt8m.layers.batch_normalization import BatchNormalization
+from yt8m.layers.gating import gated
 from yt8m.registry import register
 
 
@@ -38,18 +40,18 @@ class SEContextGating(layers.Layer):
         hidden_shape = (*input_shape[:-1], max(1, size // self.reduction))
         norm = {"momentum": self.momentum, "epsilon": self.epsilon, "dtype": self.dtype_policy}
         dense = {"kernel_initializer": "he_normal", "dtype": self.dtype_policy}
-        self.input_norm = layers.BatchNormalization(**norm, name="input_norm")
+        self.input_norm = BatchNormalization(**norm, name="input_norm")
         self.input_norm.build(input_shape)
         self.reduce = layers.Dense(hidden_shape[-1], activation="relu", **dense, name="reduce")
         self.reduce.build(input_shape)
-        self.hidden_norm = layers.BatchNormalization(**norm, name="hidden_norm")
+        self.hidden_norm = BatchNormalization(**norm, name="hidden_norm")
         self.hidden_norm.build(hidden_shape)
         self.expand = layers.Dense(size, **dense, name="expand")
         self.expand.build(hidden_shape)
 
     def call(self, x, mask=None, training=None):
         hidden = self.reduce(self.input_norm(x, mask=mask, training=training))
-        return x * ops.sigmoid(self.expand(self.hidden_norm(hidden, mask=mask, training=training)))
+        return gated(x, self.expand(self.hidden_norm(hidden, mask=mask, training=training)))
 
     def compute_mask(self, inputs, previous_mask=None):
         return previous_mask

@@ -1,10 +1,14 @@
 """Scores of whole videos and of all their 5-second segments, from any model."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from yt8m.base_model import Windows
 from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
+
+_FRAMES_AT_A_TIME = 2048
 
 
 class Predict:
@@ -27,7 +31,7 @@ class Predict:
         def encode(frames, num_frames):
             return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
 
-        self._predict, self._encode = predict, encode
+        self._model, self._predict, self._encode, self._shared = model, predict, encode, {}
 
     def __call__(self, batch):
         return self._predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in self._taken}).numpy()
@@ -35,6 +39,14 @@ class Predict:
     def context(self, frames, num_frames):
         """What a model that HAS_ENCODERS keeps of each video: frames uint8 [B, T, D], num_frames int32 [B] -> tensor [B, E]."""
         return self._encode(tf.convert_to_tensor(frames), tf.convert_to_tensor(num_frames))
+
+    def shared(self, width):
+        """The compiled halves (describe, judge) of the model's SharedFrames for windows of `width` frames; None: it has none."""
+        if width not in self._shared:
+            halves = self._model.shared_frames(width)
+            compiled = functools.partial(tf.function, reduce_retracing=True, autograph=False)
+            self._shared[width] = halves and (compiled(halves.describe), compiled(halves.judge))
+        return self._shared[width]
 
 
 def make_predict(model):
@@ -89,19 +101,52 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     """
     total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
     context = {"context_embedding": predict.context(frames, num_frames)} if model.HAS_ENCODERS and len(rows) else {}
+    moves = []  # (which of the segments have a window there, their Windows)
     for moved in range(shift - shifts, shift + shifts + 1):
         indices, counts = windows_at(starts, np.asarray(num_frames)[rows], expansion if model.SCORES_WINDOWS else 0, moved)
         part = np.flatnonzero(counts)
-        if not len(part):
-            continue
-        windows = Windows(rows[part], starts[part], indices[part], counts[part], moved, max_frames)
-        batches = model.segment_batches(frames, num_frames, windows, chunk)
-        scores = np.concatenate([predict({**batch, **context}) for batch in batches])
-        if not shifts:
-            return scores
+        if len(part):
+            moves.append((part, Windows(rows[part], starts[part], indices[part], counts[part], moved, max_frames)))
+    if (expansion or shifts) and predict.shared(SEGMENT_SIZE + 2 * expansion):
+        scored = _shared_scores(predict, frames, moves, **context)
+    else:
+        scored = []
+        for part, windows in moves:
+            batches = model.segment_batches(frames, num_frames, windows, chunk)
+            scored.append((part, np.concatenate([predict({**batch, **context}) for batch in batches])))
+    for part, scores in scored:
         total[part] += scores
         count[part] += 1
-    return total / count[:, None]  # each segment's own window took part
+    return total / count[:, None] if shifts else total  # each segment's own window took part
+
+
+def _shared_scores(predict, frames, moves, context_embedding=None):
+    """Yields (the segments, their scores float32 [n, C]) of windows, each frame described once for all that it is in.
+
+    Videos are taken a few at a time, so that what is described, and its windows, stay small.
+
+    Args:
+        predict: Predict.
+        frames: uint8 [B, T, D].
+        moves: list of (int [n] which of the segments, their Windows), each ordered by the videos.
+        context_embedding: tensor [B, E] of a model that HAS_ENCODERS.
+    """
+    describe, judge = predict.shared(moves[0][1].indices.shape[1])
+    length = frames.shape[1]
+    videos = max(1, _FRAMES_AT_A_TIME // length)
+    for first in range(0, len(frames), videos):
+        block, picked, seen = frames[first : first + videos].reshape(-1, frames.shape[2]), [], np.zeros(videos * length, bool)
+        for part, windows in moves:
+            at = np.flatnonzero((windows.rows >= first) & (windows.rows < first + videos))
+            places = (windows.rows[at, None] - first) * length + windows.indices[at]  # [n, W] in the block
+            seen[places] = True
+            picked.append((part[at], windows.rows[at], places, windows.counts[at]))
+        if not seen.any():
+            continue
+        described, new_places = describe(tf.constant(block[seen[: len(block)]])), (np.cumsum(seen) - 1).astype(np.int32)
+        for part, rows, places, counts in picked:
+            beside = None if context_embedding is None else tf.gather(context_embedding, rows)
+            yield part, judge(described, tf.constant(new_places[places]), tf.constant(counts), beside).numpy()
 
 
 def deciding_attention(model, frames, columns):
