@@ -68,13 +68,42 @@ def entries_of(view, at, end):
         yield bytes(view[key_start:key_end]), value_start, value_end
 
 
+def frame_lists(view, at, end):
+    """{feature: (begin, end)} of the frames in the SequenceExample view[at:end]; UnusualLayout where it is none of the usual."""
+    lists = {}
+    for tag, first, last in fields_of(view, at, end):
+        if tag == 0x12:
+            lists.update((key, (begin, stop)) for key, begin, stop in entries_of(view, first, last))
+    return lists
+
+
+def first_frame_size(view, at, end):
+    """Bytes of the first of the frames view[at:end], without what precedes them; UnusualLayout where there is none."""
+    for _ in range(3):  # FeatureList.feature, Feature.bytes_list, BytesList.value
+        tag, at, end = next(fields_of(view, at, end), (None, at, end))
+        if tag != 0x0A:
+            raise UnusualLayout
+    return end - at
+
+
+def first_field(record):
+    """The bytes of field 1 with its tag: of a SequenceExample a tf.train.Example of its context; of an unusual record all."""
+    view, parts, before = memoryview(record), [], 0
+    try:
+        for tag, _, end in fields_of(view, 0, len(view)):
+            if tag == 0x0A:
+                parts.append(bytes(view[before:end]))
+            before = end
+    except UnusualLayout:
+        return bytes(record)
+    return b"".join(parts)
+
+
 def strided_frames(record, names, sizes, check=slice(None)):
     """{name: uint8 [T, size]} as views into the record, or None where a frame (of those to `check`) is not at its stride."""
-    view, places = memoryview(record), {}
+    view = memoryview(record)
     try:
-        for tag, start, end in fields_of(view, 0, len(view)):
-            if tag == 0x12:
-                places.update((key, (a, b)) for key, a, b in entries_of(view, start, end))
+        places = frame_lists(view, 0, len(view))
     except UnusualLayout:
         return None
     data, frames = np.frombuffer(view, np.uint8), {}
