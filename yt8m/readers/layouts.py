@@ -49,6 +49,11 @@ def stride_of(size):
     return len(frame_header(size)) + size
 
 
+def strided(data, size):
+    """uint8 [n, size], the `size` bytes from each byte of uint8 data on, as a view."""
+    return np.ndarray((max(len(data) - size + 1, 0), size), np.uint8, data, strides=(1, 1))
+
+
 def layout_of(shard):
     """The Layout of a shard (index.LocalShard) of frame-level records.
 

@@ -58,9 +58,9 @@ class SegmentTable:
         """Bytes of the arrays, the ids as 40 each."""
         return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray)) + 40 * len(self.ids)
 
-    def find(self, rows):
-        """The row of each of the references (record, start time) int64 [k, 2]: int64 [k], -1 where there is none."""
-        return _found(self.keys, (rows[:, 0] << 32) + rows[:, 1])
+    def find(self, numbers, starts):
+        """The row of each record and start time, both int64 [k]: int64 [k], -1 where there is none."""
+        return _found(self.keys, (numbers << 32) + starts)
 
 
 def segment_table(spec, path):

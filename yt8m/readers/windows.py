@@ -3,6 +3,7 @@
 import math
 import threading
 import weakref
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,9 +11,9 @@ from yt8m.errors import UserError
 from yt8m.readers import pairs, records
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import open_shard
-from yt8m.readers.layouts import stride_of
-from yt8m.readers.memory import aligned_zeros
-from yt8m.readers.tables import Tables
+from yt8m.readers.layouts import stride_of, strided
+from yt8m.readers.memory import aligned_empty, aligned_zeros
+from yt8m.readers.tables import SegmentTable, Tables
 from yt8m.readers.wire import frame_header
 from yt8m.segments import mean_features
 
@@ -35,7 +36,7 @@ class Windows:
         self._kept = _Kept() if keep and not spec.all_segments else None
 
     def batch(self, rows):
-        """The arrays of a batch by name, as decoding.decoded's.
+        """The arrays of a batch by name, as decoding.decoder's.
 
         Args:
             rows: references int64 [B, 3].
@@ -43,119 +44,189 @@ class Windows:
         Raises:
             UserError: names the record that is wrong.
         """
-        spec, count = self._spec, len(rows)
-        ids, num_frames = np.empty(count, object), np.zeros(count, np.int32)
-        frames = aligned_zeros((count, spec.num_frames, sum(spec.feature_sizes)), np.uint8)
-        labels = _Labels(spec, count)
-        for shard, places in _by_shard(rows):
-            table = self._tables[shard]
-            found = table.find(rows[places, 1:])
-            if (found < 0).any():
-                raise UserError(f"shard {self._files[shard]} changed while it was read. Run the command again.")
-            numbers = rows[places, 1]
-            ids[places] = table.ids[numbers]
-            labels.add(places, table, found, numbers)
-            kept = self._kept_frames(shard, table)
+        spec, facts = self._spec, self._facts(rows)
+        frames = aligned_empty((len(rows), spec.num_frames, sum(spec.feature_sizes)), np.uint8)
+        for part in facts.parts:
+            places, kept = facts.order[part.slice], self._kept_frames(part)
             if kept is None:
-                num_frames[places] = self._read(frames, places, shard, table, rows[places, 1:])
+                self._read(frames, places, part, facts, rows[places])
             else:
-                frames[places], num_frames[places] = kept[0][found], kept[1][found]
-        if spec.gives_frames:
-            arrays = {"frames": frames, "num_frames": num_frames}
-        else:
+                frames[places] = kept[facts.found[part.slice]]
+        num_frames = np.empty(len(rows), np.int32)
+        num_frames[facts.order] = facts.counts
+        arrays = {"frames": frames, "num_frames": num_frames}
+        if not spec.gives_frames:
             arrays = {"features": mean_features(frames, num_frames)}
-        return {"ids": ids, **arrays, **labels.arrays(), "start_times": rows[:, 2].astype(np.int32)}
+        return {**_ids(facts, rows), **arrays, **_labels(spec, facts, rows), "start_times": rows[:, 2].astype(np.int32)}
 
-    def _kept_frames(self, shard, table):
-        """(frames uint8 [n, W, D], num_frames int32 [n]) of all rows of a shard, or None where they are not kept."""
+    def _facts(self, rows):
+        """The _Facts of a batch."""
+        spec, order = self._spec, np.argsort(rows[:, 0], kind="stable")
+        shards, begins = np.unique(rows[order, 0], return_index=True)
+        records, starts, count = rows[order, 1], rows[order, 2], len(rows)
+        found, lengths, begin = (np.empty(shape, np.int64) for shape in (count, count, (count, len(spec.feature_sizes))))
+        parts = []
+        for shard, first, last in zip(shards.tolist(), begins.tolist(), [*begins[1:].tolist(), count]):
+            of_shard, table = slice(first, last), self._tables[shard]
+            numbers = records[of_shard]
+            found[of_shard] = table.find(numbers, starts[of_shard])
+            lengths[of_shard], begin[of_shard] = table.lengths[numbers], table.begins[numbers]
+            parts.append(_Part(shard, of_shard, table))
+        if (found < 0).any():
+            path = self._files[rows[order[found < 0][0], 0]]
+            raise UserError(f"shard {path} changed while it was read. Run the command again.")
+        first = np.maximum(starts - spec.segment_expansion, 0)
+        counts = np.minimum(starts + spec.segment_size + spec.segment_expansion, lengths) - first
+        usual = begin[:, 0] > 0
+        for number, size in enumerate(spec.feature_sizes):
+            begin[:, number] += first * stride_of(size)
+        return _Facts(order, parts, found, first, counts, np.where(usual[:, None], begin, -1))
+
+    def _kept_frames(self, part):
+        """The frames uint8 [n, W, D] of all rows of a shard, or None where they are not kept."""
         if self._kept is None:
             return None
-        shape = len(table.keys), self._spec.num_frames, sum(self._spec.feature_sizes)
+        shape = len(part.table.keys), self._spec.num_frames, sum(self._spec.feature_sizes)
 
         def make():
-            frames = np.zeros(shape, np.uint8)
-            return frames, self._read(frames, np.arange(len(frames)), shard, table, table.rows)
+            frames, rows = np.zeros(shape, np.uint8), np.insert(part.table.rows, 0, part.shard, axis=1)
+            facts = self._facts(rows)
+            self._read(frames, facts.order, facts.parts[0], facts, rows)
+            return frames
 
-        return self._kept.get((shard, table.version), math.prod(shape), make)
+        return self._kept.get((part.shard, part.table.version), math.prod(shape), make)
 
-    def _read(self, frames, places, shard, table, rows):
-        """Reads the frames of rows (record, start) int64 [k, 2] of a shard to their places.
-
-        Returns:
-            int32 [k], how many these are; behind them are zeros.
-        """
-        spec, path, numbers = self._spec, self._files[shard], rows[:, 0]
-        first = np.maximum(rows[:, 1] - spec.segment_expansion, 0)
-        last = np.minimum(rows[:, 1] + spec.segment_size + spec.segment_expansion, table.lengths[numbers])
-        counts, offsets = last - first, np.arange(spec.num_frames)
-        behind = offsets >= counts[:, None]  # [k, W]
-        indices = first[:, None] + np.where(behind, 0, offsets)
-        opened, whole, at = open_shard(path), table.begins[numbers, 0] == 0, 0
-        if not whole.all():
-            for number, size in enumerate(spec.feature_sizes):
-                begins = table.begins[numbers, number, None] + indices * stride_of(size)
-                values, right = _gathered(opened.data, np.where(whole[:, None], 0, begins), size)
-                frames[places, :, at : at + size] = values
-                whole, at = whole | ~right, at + size
-        if whole.any():
-            self._read_whole(frames, places[whole], path, numbers[whole], first[whole], counts[whole])
-        if behind.any():
+    def _read(self, frames, places, part, facts, rows):
+        """Reads the frames of a part's rows to their places; behind them are zeros."""
+        spec, shard = self._spec, open_shard(self._files[part.shard])
+        counts, at, length = facts.counts[part.slice], 0, spec.num_frames
+        behind = np.arange(length) >= counts[:, None] if counts.min() < length else None  # [k, W]
+        whole = facts.begins[part.slice, 0] < 0
+        for number, size in enumerate(spec.feature_sizes if not whole.all() else ()):
+            values = _strides(shard.data, facts.begins[part.slice, number], counts, length, stride_of(size))
+            header = values[:, :, :-size] == np.frombuffer(frame_header(size), np.uint8)
+            if not header.all():
+                right = header.all(axis=2) if behind is None else header.all(axis=2) | behind
+                whole = whole | ~right.all(axis=1)
+            frames[places, :, at : at + size] = values[:, :, -size:]
+            at += size
+        if behind is not None:
             of_rows, of_frames = np.nonzero(behind)
             frames[places[of_rows], of_frames] = 0
-        return counts.astype(np.int32)
+        if whole.any():
+            self._read_whole(frames, places[whole], rows[whole], facts.first[part.slice][whole], counts[whole])
 
-    def _read_whole(self, frames, places, path, numbers, firsts, counts):
-        """Reads windows of unusual or remote records, each of which is decoded once."""
-        spec, opened, last = self._spec, open_shard(path), None
-        for row in np.argsort(numbers, kind="stable"):
-            if numbers[row] != last:
-                last = numbers[row]
+    def _read_whole(self, frames, places, rows, first, counts):
+        """Reads windows of unusual or remote records of a shard, each of which is decoded once."""
+        spec, path, last = self._spec, self._files[rows[0, 0]], None
+        shard = open_shard(path)
+        for row in np.argsort(rows[:, 1], kind="stable"):
+            if rows[row, 1] != last:
+                last = rows[row, 1]
                 with naming_record(path, last):
-                    video = records.decode_video(opened.record(last), spec.feature_names, spec.feature_sizes, spec.id_feature)
-            at, window = 0, slice(firsts[row], firsts[row] + counts[row])
-            for name, size in zip(spec.feature_names, spec.feature_sizes):
-                frames[places[row], : counts[row], at : at + size] = video.frames[name][window]
-                at += size
+                    video = records.decode_video(shard.record(last), spec.feature_names, spec.feature_sizes, spec.id_feature)
+            window, read = slice(first[row], first[row] + counts[row]), frames[places[row], : counts[row]]
+            np.concatenate([video.frames[name][window] for name in spec.feature_names], axis=1, out=read)
 
 
-class _Labels:
-    """The labels of a batch, gathered from the tables of its shards."""
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The rows of a batch that are of one shard: which of its _Facts, and the shard's SegmentTable."""
 
-    def __init__(self, spec, count):
-        self._spec, self._count = spec, count
-        self._rows, self._columns, self._scores, self._of_videos, self._of_columns = [], [], [], [], []
+    shard: int
+    slice: slice
+    table: SegmentTable
 
-    def add(self, places, table, found, numbers):
-        """Those of the rows `found` of a table, whose records are `numbers`, to their places in the batch."""
-        rows, at = _ranges(table.ends, found)
-        self._rows.append(places[rows])
-        self._columns.append(table.columns[at])
-        self._scores.append(table.scores[at])
-        if self._spec.video_labels:
-            rows, at = _ranges(table.video_ends, numbers)
-            self._of_videos.append(places[rows])
-            self._of_columns.append(table.video_columns[at])
 
-    def arrays(self):
-        """As row_labels.labels_of_segments'."""
-        classes = self._spec.label_map.size
-        rows, columns, scores = (
-            np.concatenate([np.zeros(0, kind), *parts])
-            for parts, kind in ((self._rows, np.int64), (self._columns, np.int32), (self._scores, np.float32))
-        )
-        if self._spec.dense:
-            order = np.argsort(rows, kind="stable")
-            weights = np.ones(self._count, np.float32)
-            arrays = dict(zip(pairs.KEYS, (rows[order].astype(np.int32), columns[order], scores[order], weights)))
-        else:
-            labels, weights = (aligned_zeros((self._count, classes), np.float32) for _ in range(2))
-            labels[rows, columns], weights[rows, columns] = scores, 1
-            arrays = {"labels": labels, "label_weights": weights}
-        if self._spec.video_labels:
-            arrays["video_labels"] = aligned_zeros((self._count, classes), np.float32)
-            for rows, columns in zip(self._of_videos, self._of_columns):
-                arrays["video_labels"][rows, columns] = 1
-        return arrays
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What is known of the B rows of a batch, those of a shard one after the other.
+
+    Attributes:
+        order: int64 [B], where each is in the batch.
+        parts: the _Part of each shard.
+        found: int64 [B], its row in the shard's table.
+        first, counts: int64 [B], its first frame, and how many there are.
+        begins: int64 [B, F], the byte of the file where its first frame of each feature begins; -1: the record is read whole.
+    """
+
+    order: np.ndarray
+    parts: list
+    found: np.ndarray
+    first: np.ndarray
+    counts: np.ndarray
+    begins: np.ndarray
+
+
+def _strides(data, begins, counts, length, stride):
+    """uint8 [k, length, stride] of what begins at each of int64 [k] bytes of a file; anything where that is negative.
+
+    Args:
+        data: uint8, the file.
+        begins: int64 [k].
+        counts: int64 [k], the strides of each that matter: of those near the end of the file no others are read.
+        length, stride: of all.
+    """
+    last = len(data) - length * stride
+    if last >= 0:
+        values = strided(data, length * stride)[np.clip(begins, 0, last)].reshape(-1, length, stride)
+    else:
+        values = np.zeros((len(begins), length, stride), np.uint8)
+    for row in np.flatnonzero(begins > last).tolist():
+        begin, size = begins[row], counts[row] * stride
+        values[row, : counts[row]] = data[begin : begin + size].reshape(-1, stride)
+    return values
+
+
+def _ids(facts, rows):
+    ids = np.empty(len(rows), object)
+    for part in facts.parts:
+        places = facts.order[part.slice]
+        ids[places] = part.table.ids[rows[places, 1]]
+    return {"ids": ids}
+
+
+def _labels(spec, facts, rows):
+    """As row_labels.labels_of_segments'."""
+    shape = len(rows), spec.label_map.size
+    of_rows, columns, scores = _gathered(facts, facts.found, "ends", "columns", "scores")
+    if spec.dense:
+        order = np.argsort(of_rows, kind="stable")
+        weights = np.ones(len(rows), np.float32)
+        arrays = dict(zip(pairs.KEYS, (of_rows[order].astype(np.int32), columns[order], scores[order], weights)))
+    else:
+        labels, weights = aligned_zeros(shape, np.float32), aligned_zeros(shape, np.float32)
+        labels[of_rows, columns], weights[of_rows, columns] = scores, 1
+        arrays = {"labels": labels, "label_weights": weights}
+    if spec.video_labels:
+        arrays["video_labels"] = aligned_zeros(shape, np.float32)
+        arrays["video_labels"][_gathered(facts, rows[facts.order, 1], "video_ends", "video_columns")] = 1
+    return arrays
+
+
+def _gathered(facts, lists, ends, *names):
+    """(places in the batch int64 [n], the elements [n] of each array) of lists in the arrays of the shards' tables.
+
+    Args:
+        facts: of the batch.
+        lists: int64 [B], the number of each row's list in its shard's table.
+        ends: name of the table's array that says where lists end.
+        names: of the arrays that hold their elements.
+    """
+    first, last = np.empty(len(lists), np.int64), np.empty(len(lists), np.int64)
+    for part in facts.parts:
+        numbers, of_table = lists[part.slice], getattr(part.table, ends)
+        first[part.slice], last[part.slice] = of_table[numbers], of_table[numbers + 1]
+    stops = np.cumsum(last - first)
+    of_rows = np.repeat(np.arange(len(lists)), last - first)
+    at = np.arange(len(of_rows)) + (last - stops)[of_rows]
+    gathered, begin = [[] for _ in names], 0
+    for part in facts.parts:
+        end = stops[part.slice.stop - 1]
+        for name, values in zip(names, gathered):
+            values.append(getattr(part.table, name)[at[begin:end]])
+        begin = end
+    return facts.order[of_rows], *(np.concatenate(values or [np.zeros(0, int)]) for values in gathered)
 
 
 class _Kept:
@@ -183,35 +254,3 @@ class _Kept:
 def _give_back(held):
     with _Kept.lock:
         _Kept.held -= held[0]
-
-
-def _by_shard(rows):
-    """(number of a shard, places int64 [k] of its rows) of each shard of references int64 [B, 3]."""
-    order = np.argsort(rows[:, 0], kind="stable")
-    shards, begins = np.unique(rows[order, 0], return_index=True)
-    return zip(shards.tolist(), np.split(order, begins[1:]))
-
-
-def _ranges(ends, parts):
-    """(int64 [n], int64 [n]) of the elements of some parts: which of `parts` each is of, and where it is.
-
-    Args:
-        ends: int64, where the parts that follow one another end, 0 first.
-        parts: int64 [k], numbers of some of them.
-    """
-    first, counts = ends[parts], ends[parts + 1] - ends[parts]
-    of_parts = np.repeat(np.arange(len(parts)), counts)
-    return of_parts, np.arange(len(of_parts)) + (first - np.cumsum(counts) + counts)[of_parts]
-
-
-def _gathered(data, begins, size):
-    """Frames of `size` bytes, of which those begin at int64 [k, W] with what precedes them.
-
-    Returns:
-        uint8 [k, W, size], and bool [k]: whether what precedes each of a row's frames is as it must be.
-    """
-    header = np.frombuffer(frame_header(size), np.uint8)
-    stride = len(header) + size
-    places = np.lib.stride_tricks.as_strided(data, (len(data) - stride + 1, stride), (1, 1), writeable=False)
-    values = places[begins]  # [k, W, stride]
-    return values[..., len(header) :], (values[..., : len(header)] == header).all(axis=(1, 2))
