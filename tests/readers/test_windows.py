@@ -9,7 +9,7 @@ from tests.readers.reading import arrays, assert_equal, spec_of
 from tests.readers.unusual import fuzzed
 from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_segments, make_video
 from yt8m.errors import UserError
-from yt8m.readers import decoding, layouts, records, windows
+from yt8m.readers import decoding, kept, layouts, records, windows
 from yt8m.readers.annotations import annotated_segments
 from yt8m.readers.batches import evaluation_batches, training_batches
 from yt8m.readers.index import open_shard
@@ -119,7 +119,7 @@ def test_kept_frames_are_read_once(data, monkeypatch):
     epochs = arrays(training_batches(asked, 4, 1, num_epochs=5))
     rows = sum(len(batch["ids"]) for batch in epochs) // 5
     assert sum(read) == rows and len(read) == 3
-    monkeypatch.setattr(windows, "MOST_KEPT", windows._Kept.held + 12 * 11 * 24)  # two shards' do not fit
+    monkeypatch.setattr(kept, "MOST_BYTES", kept.Kept.held + 12 * 11 * 24)  # two shards' do not fit
     assert_equal(arrays(training_batches(asked, 4, 1, num_epochs=5)), epochs)
     assert sum(read) > 2 * rows
     del read[:]
@@ -128,13 +128,13 @@ def test_kept_frames_are_read_once(data, monkeypatch):
 
 
 def test_what_is_kept_goes_with_the_dataset(data):
-    asked, before = spec(data), windows._Kept.held
+    asked, before = spec(data), kept.Kept.held
     files = match_files(asked.pattern)
     decode = decoding.decoder(asked, files, keep=True)
     decode(np.concatenate(list(ordered_rows(asked, files))))
-    assert windows._Kept.held > before
+    assert kept.Kept.held > before
     del decode
-    assert windows._Kept.held == before
+    assert kept.Kept.held == before
 
 
 def damaged(tmp_path, at_frame, byte):
@@ -184,8 +184,8 @@ def test_layout(tmp_path, monkeypatch):
     assert layout.counts.tolist() == [0, 3, 1, 0, 0]
     for video, begins in zip(videos[:2], layout.begins[1:]):
         for name, size, begin in zip(FEATURE_NAMES, FEATURE_SIZES, begins):
-            frames = shard.data[begin:][: len(video.frames[name]) * layouts.stride_of(size)]
-            np.testing.assert_array_equal(frames.reshape(-1, layouts.stride_of(size))[:, -size:], video.frames[name])
+            frames = shard.data[begin:][: len(video.frames[name]) * layouts.FRAMES.stride(size)]
+            np.testing.assert_array_equal(frames.reshape(-1, layouts.FRAMES.stride(size))[:, -size:], video.frames[name])
     assert layout.of(("audio",), (8,))[1].tolist() == layout.begins[:, 1:].tolist()
     for names, sizes in ((("audio",), (9,)), (("rgb", "sound"), (16, 8))):
         assert not layout.of(names, sizes)[0].any()
@@ -194,11 +194,11 @@ def test_layout(tmp_path, monkeypatch):
 def test_a_layout_is_kept_and_never_misread(tmp_path, monkeypatch):
     shard = opened(tmp_path, [records.encode_video(make_video("aaaa", 3))], monkeypatch)
     made, scan = [], layouts._scanned
-    monkeypatch.setattr(layouts, "_scanned", lambda shard: made.append(1) or scan(shard))
+    monkeypatch.setattr(layouts, "_scanned", lambda *a: made.append(1) or scan(*a))
     layout = layouts.layout_of(shard)
-    (kept,) = (tmp_path / "cache" / "index").glob("*.npz")
+    (file,) = (tmp_path / "cache" / "index").glob("*.npz")
     assert layouts.layout_of(shard).begins.tolist() == layout.begins.tolist() and len(made) == 1
-    right = dict(np.load(kept))
+    right = dict(np.load(file))
     wrong = [{"begins": right["begins"] + 8}, {"begins": right["begins"][:, :1]}, {"counts": right["counts"] + 1}]
     wrong += [
         {"counts": np.array([2**62])},
@@ -207,10 +207,10 @@ def test_a_layout_is_kept_and_never_misread(tmp_path, monkeypatch):
         {"begins": -right["begins"]},
     ]
     for changes in wrong:
-        np.savez(kept, **{**right, **changes})
+        np.savez(file, **{**right, **changes})
         assert layouts.layout_of(shard).begins.tolist() == layout.begins.tolist(), changes
     for content in (b"", b"nonsense"):
-        kept.write_bytes(content)
+        file.write_bytes(content)
         assert layouts.layout_of(shard).counts.tolist() == [3]
     assert len(made) == 1 + len(wrong) + 2
     monkeypatch.setattr(layouts, "VERSION", 2)

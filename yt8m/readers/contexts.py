@@ -54,6 +54,11 @@ def shard_contexts(shard, path, id_feature="id"):
     return read_contexts(map(shard.record, range(len(shard))), decode, id_feature)
 
 
+def contexts_in_bulk(shard, id_feature="id"):
+    """As shard_contexts, but None where there is no record, or one is not as it should be."""
+    return _in_bulk([first_field(shard.record(number)) for number in range(len(shard))], id_feature)
+
+
 def read_contexts(serialized, decode, id_feature="id"):
     """The Contexts of records.
 

@@ -14,7 +14,7 @@ from yt8m.progress import Progress
 from yt8m.readers import records
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import index_shard, open_shard, version
-from yt8m.readers.tables import segment_table
+from yt8m.readers.tables import table_of
 
 
 def shard_rows(spec, files, shard):
@@ -30,7 +30,7 @@ def shard_rows(spec, files, shard):
     """
     path = files[shard]
     if spec.segment_labels:
-        selected = segment_table(spec, path).rows
+        selected = table_of(spec, path).rows
         if spec.by_video:
             selected = np.stack(np.unique(selected[:, 0], return_counts=True), axis=1)
     elif spec.only_videos_with_label_ids:

@@ -10,10 +10,10 @@ import numpy as np
 
 from yt8m.readers import records
 from yt8m.readers.annotations import annotated_contexts, annotations_version, check_sidecar
-from yt8m.readers.contexts import ends_of, shard_contexts
+from yt8m.readers.contexts import contexts_in_bulk, ends_of, shard_contexts
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import LocalShard, open_shard, version
-from yt8m.readers.layouts import layout_of
+from yt8m.readers.layouts import FLOATS, layout_of
 from yt8m.readers.recent import RecentlyUsed
 
 # Of all tables together. That of an M-step's shard (1,000 videos with 46 segments each) takes about 2 MB, and a run has those of
@@ -53,47 +53,95 @@ class SegmentTable:
         """(record, start time), int64 [n, 2]."""
         return np.stack([self.keys >> 32, self.keys & (_LATEST - 1)], axis=1)
 
-    @property
-    def nbytes(self):
-        """Bytes of the arrays, the ids as 40 each."""
-        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray)) + 40 * len(self.ids)
-
     def find(self, numbers, starts):
         """The row of each record and start time, both int64 [k]: int64 [k], -1 where there is none."""
         return _found(self.keys, (numbers << 32) + starts)
 
 
-def segment_table(spec, path):
-    """The SegmentTable of a shard as it is now; the last ones stay (MOST_BYTES).
+@dataclass(frozen=True, eq=False)
+class VideoTable:
+    """Of a shard with R records and F features, rows that are whole records.
+
+    Attributes:
+        version: of the file, as index.version has it.
+        ids: bytes, object [R].
+        lengths: int64 [R], frames of each record, 1 for floats; 0 where it is unusual: then nothing else is known of it.
+        begins: int64 [R, F], as layouts.Layout's.
+        columns: int32 [L], those of the videos' labels, one's after the other's.
+        ends: int64 [R + 1], where those of each end, 0 first.
+    """
+
+    version: tuple
+    ids: np.ndarray
+    lengths: np.ndarray
+    begins: np.ndarray
+    columns: np.ndarray
+    ends: np.ndarray
+
+
+def table_of(spec, path):
+    """The SegmentTable or VideoTable of a shard as it is now; the last ones stay (MOST_BYTES).
 
     Args:
-        spec: DataSpec of segments.
+        spec: DataSpec.
         path: of the shard.
 
     Raises:
         UserError: a damaged shard or record, or a sidecar that does not fit.
     """
-    return _TABLES.get((spec, path, version(path), annotations_version(spec, path)))
+    annotated = annotations_version(spec, path) if spec.segment_labels else None
+    return _TABLES.get((spec, path, version(path), annotated))
 
 
 class Tables:
-    """The tables of the shards of a spec, by their numbers; kept no longer than segment_table does."""
+    """The tables of the shards of a spec, by their numbers; kept no longer than table_of does."""
 
     def __init__(self, spec, files):
         self._spec, self._files, self._known = spec, files, weakref.WeakValueDictionary()
 
     def __getitem__(self, shard):
-        """The SegmentTable of a shard; raises as segment_table."""
+        """The table of a shard; raises as table_of."""
         path = self._files[shard]
         key = shard, version(path)
         table = self._known.get(key)
         if table is None:
-            table = self._known[key] = segment_table(self._spec, path)
+            table = self._known[key] = table_of(self._spec, path)
         return table
 
 
 def _made(key):
     spec, path, file_version, _ = key
+    return (_segment_table if spec.segment_labels else _video_table)(spec, path, file_version)
+
+
+def _size(table):
+    """Bytes of a table's arrays, with the ids' 40 each."""
+    return sum(array.nbytes for array in vars(table).values() if isinstance(array, np.ndarray)) + 40 * len(table.ids)
+
+
+_TABLES = RecentlyUsed(_made, MOST_BYTES, _size)
+
+
+def _video_table(spec, path, file_version):
+    shard, features = open_shard(path), len(spec.feature_names)
+    lengths, begins = np.zeros(len(shard), np.int64), np.zeros((len(shard), features), np.int64)
+    contexts = contexts_in_bulk(shard, spec.id_feature) if isinstance(shard, LocalShard) else None
+    if contexts is None:  # remote, or a record says why when it is read
+        none = np.zeros(0, np.int32)
+        return VideoTable(file_version, np.empty(len(shard), object), lengths, begins, none, ends_of(lengths))
+    if spec.frame_features:
+        lengths, begins = layout_of(shard).of(spec.feature_names, spec.feature_sizes)
+    else:
+        lengths, begins = layout_of(shard, FLOATS).of(spec.feature_names, [4 * size for size in spec.feature_sizes])
+        lengths = np.where(lengths == 1, 1, 0)
+    labels, of_labels = contexts.labels, np.repeat(np.arange(len(shard)), np.diff(contexts.label_ends))
+    lengths = lengths.copy()
+    lengths[of_labels[(labels < 0) | (labels >= spec.num_classes)]] = 0
+    columns, ends = _labels_of_videos(spec, contexts, of_labels)
+    return VideoTable(file_version, contexts.ids, lengths, begins, columns, ends)
+
+
+def _segment_table(spec, path, file_version):
     shard = open_shard(path)
     if spec.annotations:
         check_sidecar(spec, path)
@@ -116,15 +164,13 @@ def _made(key):
     is_read = np.zeros(len(shard), bool)
     is_read[rows[:, 0]] = True
     _check_labels(spec, path, contexts.labels[is_read[of_labels]], of_labels[is_read[of_labels]])
-    positive = scores > 0
+    positive = scores > 0 if spec.positive_ratings else np.zeros(len(scores), bool)
+    none = np.zeros(0, np.int32), np.zeros(len(shard) + 1, np.int64)
     return SegmentTable(
         file_version, contexts.ids, lengths, begins, keys,
         *_labels_of_rows(keys, of_pairs, starts, columns, scores),
-        *_labels_of_videos(spec, contexts, of_labels, of_pairs[positive], columns[positive]),
+        *(_labels_of_videos(spec, contexts, of_labels, of_pairs[positive], columns[positive]) if spec.video_labels else none),
     )  # fmt: skip
-
-
-_TABLES = RecentlyUsed(_made, MOST_BYTES, lambda table: table.nbytes)
 
 
 def _places(spec, shard, path, needed):
@@ -157,13 +203,10 @@ def _labels_of_rows(keys, of_pairs, starts, columns, scores):
     return columns[order].astype(np.int32), scores[order], ends_of(np.bincount(found, minlength=len(keys)))
 
 
-def _labels_of_videos(spec, contexts, of_labels, of_positive, positive):
-    """(columns, ends) of the videos' labels where they are asked for, and of what was rated positive where that is."""
-    if not spec.video_labels:
-        return np.zeros(0, np.int32), np.zeros(len(contexts.ids) + 1, np.int64)
-    columns = spec.label_map.columns(contexts.labels)
-    if spec.positive_ratings:
-        of_labels, columns = np.concatenate([of_labels, of_positive]), np.concatenate([columns, positive])
+def _labels_of_videos(spec, contexts, of_labels, of_others=(), others=()):
+    """(columns, ends) of the videos' labels, together with other columns of theirs."""
+    columns = np.concatenate([spec.label_map.columns(contexts.labels), np.array(others, np.int64)])
+    of_labels = np.concatenate([of_labels, np.array(of_others, np.int64)])
     of_labels, columns = of_labels[columns >= 0], columns[columns >= 0]
     order = np.argsort(of_labels, kind="stable")
     return columns[order].astype(np.int32), ends_of(np.bincount(of_labels, minlength=len(contexts.ids)))

@@ -68,6 +68,24 @@ def entries_of(view, at, end):
         yield bytes(view[key_start:key_end]), value_start, value_end
 
 
+@functools.cache
+def floats_header(size):
+    """What precedes `size` bytes of packed floats on the wire: Feature.float_list, FloatList.value."""
+    value = b"\x0a" + encode_varint(size)
+    return b"\x12" + encode_varint(len(value) + size) + value
+
+
+def float_features(view, at, end):
+    """{feature: (begin, end)} in the Example view[at:end]; UnusualLayout where it is none of the usual."""
+    features = {}
+    for tag, first, last in fields_of(view, at, end):
+        if tag == 0x0A:
+            features.update((key, (begin, stop)) for key, begin, stop in entries_of(view, first, last))
+        elif last > first:  # a SequenceExample
+            raise UnusualLayout
+    return features
+
+
 def frame_lists(view, at, end):
     """{feature: (begin, end)} of the frames in the SequenceExample view[at:end]; UnusualLayout where it is none of the usual."""
     lists = {}
@@ -77,11 +95,11 @@ def frame_lists(view, at, end):
     return lists
 
 
-def first_frame_size(view, at, end):
-    """Bytes of the first of the frames view[at:end], without what precedes them; UnusualLayout where there is none."""
-    for _ in range(3):  # FeatureList.feature, Feature.bytes_list, BytesList.value
+def first_size(view, at, end, tags):
+    """Bytes of the innermost of the fields with these tags that view[at:end] begins with; UnusualLayout where it does not."""
+    for wanted in tags:
         tag, at, end = next(fields_of(view, at, end), (None, at, end))
-        if tag != 0x0A:
+        if tag != wanted:
             raise UnusualLayout
     return end - at
 
