@@ -355,7 +355,7 @@ def forget_shards():
     from yt8m.readers import index
 
     index._lengths.cache_clear()
-    index._LOCAL._shards.clear()
+    index._LOCAL.clear()
 
 
 def states(folder, quick, done):

@@ -30,8 +30,8 @@ def module_memory():
         sys.modules["keras"].backend.clear_session()
     if "yt8m.readers.index" in sys.modules:
         index = sys.modules["yt8m.readers.index"]
-        index._LOCAL._shards.clear()
-        index._REMOTE._shards.clear()
+        index._LOCAL.clear()
+        index._REMOTE.clear()
     give_back()
 
 

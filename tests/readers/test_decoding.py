@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.readers.reading import arrays, bytes_of, ids, read_error, spec_of, video_level
+from tests.readers.reading import arrays, assert_equal, bytes_of, ids, read_error, spec_of, video_level
 from tests.testing import make_video, write_frame_shards
 from yt8m.readers import decoding
 from yt8m.readers.batches import count_examples, evaluation_batches
@@ -148,10 +148,12 @@ def test_means_of_rated_segments(rated):
     np.testing.assert_array_equal(batch["start_times"], [0, 10, 15, 5, 10])
 
 
-def test_a_video_with_several_segments_is_parsed_once(rated, monkeypatch):
+def test_a_record_is_not_parsed_for_its_segments_and_a_remote_one_once(rated, monkeypatch):
     parsed, decode = [], decoding.records.decode_video
     monkeypatch.setattr(decoding.records, "decode_video", lambda *a: parsed.append(1) or decode(*a))
-    arrays(evaluation_batches(spec_of(rated[1], kind=RatedSegments), 16))
+    local = arrays(evaluation_batches(spec_of(rated[1], kind=RatedSegments), 16))
+    assert not parsed
+    assert_equal(arrays(evaluation_batches(spec_of(f"file://{rated[1]}", kind=RatedSegments), 16)), local)
     assert len(parsed) == 2
 
 

@@ -32,12 +32,12 @@ def raised_by(action):
 def no_files(monkeypatch):
     """Batches hold the shard's number as their id, and are read from nowhere."""
 
-    def decoded(spec, files, rows):
+    def decoded(rows):
         labels = np.zeros((len(rows), 10), np.float32)
         frames = np.zeros((len(rows), 1, 24), np.uint8)
         return {"ids": rows[:, 0].astype("S"), "frames": frames, "num_frames": np.ones(len(rows), np.int32), "labels": labels}
 
-    monkeypatch.setattr(loading, "decoded", decoded)
+    monkeypatch.setattr(loading, "decoder", lambda spec, files, keep: decoded)
 
 
 @pytest.mark.parametrize("num_parallel", [1, 3])
@@ -47,10 +47,10 @@ def no_files(monkeypatch):
 def test_an_error_of_loading_is_the_object_that_was_raised(many, monkeypatch, make, num_parallel):
     error = UserError("a line")
 
-    def decoded(spec, files, rows):
+    def decoded(rows):
         raise error
 
-    monkeypatch.setattr(loading, "decoded", decoded)
+    monkeypatch.setattr(loading, "decoder", lambda spec, files, keep: decoded)
     assert raised_by(lambda: list(make(spec_of(many), 4, num_parallel=num_parallel))) is error
     with pytest.raises(tf.errors.OpError, match="UserError: a line"):  # without errors_as_user_errors the line can be read
         list(make(spec_of(many), 4, num_parallel=num_parallel))

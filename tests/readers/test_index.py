@@ -137,16 +137,6 @@ def test_rewritten_shard_is_opened_anew(shard):
     assert bytes(before.record(0)) == b"first"
 
 
-def test_only_the_last_shards_stay_open(monkeypatch):
-    monkeypatch.setattr(index, "version", lambda path: ())
-    shards = index._RecentlyUsed(lambda path: [path], 2)
-    first = shards.get("a")
-    shards.get("b")
-    assert shards.get("a") is first
-    shards.get("c")
-    assert shards.get("a") is first and [path for path, _ in shards._shards] == ["c", "a"]
-
-
 @pytest.mark.parametrize("length", [2**31, 2**40, 2**60, 2**62, 2**63, 2**64 - 1])
 @pytest.mark.parametrize("number, at", [(0, 0), (2, 16 + 5 + 16)])
 def test_a_length_that_the_file_cannot_hold_never_reaches_the_reader(shard, length, number, at):

@@ -35,6 +35,24 @@ def annotated_segments(spec, path, number, ratings):
     return _sidecar(spec.annotations, path).segments(number) if spec.annotations else ratings
 
 
+def annotated_contexts(spec, path, contexts):
+    """(records.Segments, segment_ends) of all records of a shard that labels are known of, as in contexts.Contexts.
+
+    Args:
+        spec: DataSpec of segments.
+        path: of the shard.
+        contexts: the Contexts of its records.
+    """
+    contexts = _sidecar(spec.annotations, path).contexts() if spec.annotations else contexts
+    return contexts.segments, contexts.segment_ends
+
+
+def annotations_version(spec, path):
+    """What changes when a shard's sidecar does; None where there is none."""
+    file = str(sidecar_path(spec.annotations, path))
+    return version(file) if spec.annotations and os.path.exists(file) else None
+
+
 def annotated_starts(spec, segments):
     """Distinct start times int64 [n], rising, of the segments with a label that has a column; `segments` may be None."""
     if segments is None:

@@ -72,7 +72,7 @@ def training_batches(
         rows = shuffled_rows(spec, files, seed, num_epochs, 0, shuffle_shards)
         return (batch[index::count] for batch in itertools.islice(filled(rows, batch_size, count), start_step, None))
 
-    return loaded(spec, files, references, num_parallel)
+    return loaded(spec, files, references, num_parallel, keep=num_epochs != 1)
 
 
 def evaluation_batches(spec, batch_size, worker=(0, 1), num_parallel=2):

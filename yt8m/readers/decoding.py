@@ -11,28 +11,36 @@ from yt8m.readers.failures import naming_record
 from yt8m.readers.index import open_shard
 from yt8m.readers.memory import aligned_zeros
 from yt8m.readers.row_labels import hot_labels, labels_of_segments, labels_of_videos
+from yt8m.readers.videos import Videos
+from yt8m.readers.windows import Windows
 from yt8m.segments import mean_features
 
 
-def decoded(spec, files, rows):
-    """The arrays of a batch by name, as batches.training_batches has them, without those of teachers and weights of 1.
+def decoder(spec, files, keep=False):
+    """Function of references int64 [B, 3] (readers/rows.py) that gives the arrays of a batch by name, as
+    batches.training_batches has them, without those of teachers and weights of 1; raises a UserError that names a wrong record.
 
     Args:
         spec: DataSpec.
         files: paths of the shards.
-        rows: references int64 [B, 3] (readers/rows.py).
-
-    Raises:
-        UserError: names the record that is wrong.
+        keep: the rows are read more than once.
     """
+    if spec.segment_labels and not spec.by_video:
+        return Windows(spec, files, keep).batch
+    if spec.by_video:
+        return lambda rows: _decoded(spec, files, rows)
+    return Videos(spec, files, lambda rows: _decoded(spec, files, rows)).batch
+
+
+def _decoded(spec, files, rows):
     if not spec.frame_features:
         parsed = _parsed_in_bulk(spec, files, rows)
         return _video_features(spec, _videos(spec, files, rows)) if parsed is None else parsed
     videos = _videos(spec, files, rows)
-    if not spec.segment_labels:
-        windows = [_features(spec, video, slice(spec.max_frames)) for video in videos]
-        return {**_ids(videos), **_frames_or_means(spec, windows), **labels_of_videos(spec, videos)}
-    return _by_video(spec, videos) if spec.by_video else _by_segment(spec, videos, rows[:, 2])
+    if spec.by_video:
+        return _by_video(spec, videos)
+    windows = [_features(spec, video, slice(spec.max_frames)) for video in videos]
+    return {**_ids(videos), **_frames_or_means(spec, windows), **labels_of_videos(spec, videos)}
 
 
 def _parsed_in_bulk(spec, files, rows):
@@ -83,13 +91,6 @@ def _video_features(spec, videos):
     for row, video in zip(features, videos):
         np.concatenate([video.features[name] for name in spec.feature_names], out=row)
     return {**_ids(videos), "features": features, **labels_of_videos(spec, videos)}
-
-
-def _by_segment(spec, videos, starts):
-    """The arrays of rated segments, `videos` and `starts` int64 [B] of which are given."""
-    windows = [_window(spec, video, start) for video, start in zip(videos, starts)]
-    arrays = {**_ids(videos), **_frames_or_means(spec, windows), **labels_of_segments(spec, videos, starts)}
-    return {**arrays, "start_times": starts.astype(np.int32)}
 
 
 def _by_video(spec, videos):

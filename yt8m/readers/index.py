@@ -4,8 +4,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +13,7 @@ from yt8m.arrays import read_array
 from yt8m.errors import UserError
 from yt8m.files import replacing
 from yt8m.folders import cache_folder
+from yt8m.readers.recent import RecentlyUsed
 
 BEFORE, AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
@@ -106,19 +105,25 @@ class LocalShard:
     Args:
         path: of a local file.
         index: its ShardIndex; None: index_shard's.
+
+    Attributes:
+        path, index: as given.
+        version: the file's, when it was opened.
+        data: read-only uint8 [bytes], the whole file.
     """
 
     def __init__(self, path, index=None):
+        self.path, self.version = str(path), version(path)
         self.index = index_shard(path) if index is None else index
         # np.memmap refuses empty files; slices of a plain array are made faster than its own
-        self._data = np.asarray(np.memmap(path, np.uint8, "r")) if len(self.index) else np.zeros(0, np.uint8)
+        self.data = np.asarray(np.memmap(path, np.uint8, "r")) if len(self.index) else np.zeros(0, np.uint8)
 
     def __len__(self):
         return len(self.index)
 
     def record(self, i):
         start = self.index.offsets[i]
-        return self._data[start : start + self.index.lengths[i]]
+        return self.data[start : start + self.index.lengths[i]]
 
 
 class RemoteShard:
@@ -136,26 +141,9 @@ class RemoteShard:
         return self._records[i]
 
 
-class _RecentlyUsed:
-    """The last `size` shards of a kind; threads that want the same shard wait for one load of it."""
-
-    def __init__(self, kind, size):
-        self._kind, self._size = kind, size
-        self._shards, self._lock = OrderedDict(), threading.Lock()
-
-    def get(self, path):
-        key = path, version(path)
-        with self._lock:
-            if key not in self._shards:
-                self._shards[key] = self._kind(path)
-                if len(self._shards) > self._size:
-                    self._shards.popitem(last=False)
-            self._shards.move_to_end(key)
-            return self._shards[key]
-
-
 # A remote training run touches a group of 16 shards at a time (batches.training_batches), and the next one's first.
-_LOCAL, _REMOTE = _RecentlyUsed(LocalShard, 128), _RecentlyUsed(RemoteShard, 20)
+_LOCAL = RecentlyUsed(lambda key: LocalShard(key[0]), 128)
+_REMOTE = RecentlyUsed(lambda key: RemoteShard(key[0]), 20)
 
 
 def open_shard(path):
@@ -165,7 +153,7 @@ def open_shard(path):
         UserError: as index_shard.
     """
     path = str(path)
-    return (_REMOTE if is_remote(path) else _LOCAL).get(path)
+    return (_REMOTE if is_remote(path) else _LOCAL).get((path, version(path)))
 
 
 @functools.cache

@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from yt8m.readers import pairs
-from yt8m.readers.decoding import decoded
+from yt8m.readers.decoding import decoder
 from yt8m.readers.failures import keeping_user_errors
 from yt8m.readers.teachers import soft_labels
 
 
-def loaded(spec, files, references, num_parallel):
+def loaded(spec, files, references, num_parallel, keep=False):
     """The batches of references.
 
     Args:
@@ -16,12 +16,13 @@ def loaded(spec, files, references, num_parallel):
         files: paths of the shards.
         references: generator function of references int64 [B, 3] (readers/rows.py), a batch at a time.
         num_parallel: batches that are loaded at the same time.
+        keep: keep frames of segments that are read more than once (windows.Windows).
 
     Returns:
         tf.data.Dataset of the batch dict, as batches.training_batches has it. A UserError of `references` or of a record
         arrives as a tf.errors.OpError: see failures.errors_as_user_errors.
     """
-    batch_signature, keys = signature(spec), _numpy_keys(spec)
+    batch_signature, keys, decode = signature(spec), _numpy_keys(spec), decoder(spec, files, keep)
 
     def batches_of_references():
         with keeping_user_errors():
@@ -29,7 +30,8 @@ def loaded(spec, files, references, num_parallel):
 
     @tf.autograph.experimental.do_not_convert
     def load(rows):
-        values = tf.numpy_function(lambda rows: _load(spec, files, rows), [rows], [batch_signature[key].dtype for key in keys])
+        kinds = [batch_signature[key].dtype for key in keys]
+        values = tf.numpy_function(lambda rows: _load(spec, files, decode, rows), [rows], kinds)
         batch = dict(zip(keys, values))
         for key in keys:
             batch[key].set_shape(batch_signature[key].shape)
@@ -76,10 +78,10 @@ def _numpy_keys(spec):
     return [key for key in signature(spec) if key != "label_weights" or not spec.dense]
 
 
-def _load(spec, files, rows):
+def _load(spec, files, decode, rows):
     """The arrays of a batch, in the order of _numpy_keys, for references int64 [B, 3]."""
     with keeping_user_errors():
-        arrays = decoded(spec, files, rows)
+        arrays = decode(rows)
         if spec.teachers:
             arrays |= soft_labels(spec, files, rows, arrays)
         return [arrays[key] for key in _numpy_keys(spec)]

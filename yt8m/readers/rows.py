@@ -6,17 +6,15 @@ rated segment, 0 for whole videos; of a video with its segments it is (shard, re
 
 import functools
 import itertools
-import os
-import sys
 
 import numpy as np
 
 from yt8m.errors import UserError
 from yt8m.progress import Progress
 from yt8m.readers import records
-from yt8m.readers.annotations import all_starts, annotated_segments, annotated_starts, check_sidecar, starts_inside
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import index_shard, open_shard, version
+from yt8m.readers.tables import table_of
 
 
 def shard_rows(spec, files, shard):
@@ -31,7 +29,11 @@ def shard_rows(spec, files, shard):
         UserError: a damaged shard or record, or a sidecar that does not fit.
     """
     path = files[shard]
-    if spec.segment_labels or spec.only_videos_with_label_ids:
+    if spec.segment_labels:
+        selected = table_of(spec, path).rows
+        if spec.by_video:
+            selected = np.stack(np.unique(selected[:, 0], return_counts=True), axis=1)
+    elif spec.only_videos_with_label_ids:
         selected = _selected_rows(spec, path, version(path))
     else:
         numbers = np.arange(len(index_shard(path)))
@@ -166,20 +168,14 @@ def _not_empty(row_arrays, spec):
 
 @functools.cache
 def _selected_rows(spec, path, version):
-    """References without their shard, int64 [n, 2], of the rows of this version of a shard, from the records' contexts."""
-    rows = _segments(spec, path) if spec.segment_labels else _videos_with_label_ids(spec, path)
-    return np.array(rows, np.int64).reshape(-1, 2)
-
-
-def _videos_with_label_ids(spec, path):
-    """(record, 0) of a shard's videos that carry one of the spec's label ids."""
+    """(record, 0), int64 [n, 2], of the videos of this version of a shard that carry one of the spec's label ids."""
     shard, rows = open_shard(path), []
     for number in range(len(shard)):
         with naming_record(path, number):
             video = records.decode_context(shard.record(number), spec.id_feature)
             if spec.label_map.columns(video.labels).max(initial=-1) >= 0:
                 rows.append((number, 0))
-    return rows
+    return np.array(rows, np.int64).reshape(-1, 2)
 
 
 @functools.cache
@@ -194,31 +190,3 @@ def _labels(spec, path, version):
             labels.append(columns[columns >= 0])
     ends = np.concatenate([[0], np.cumsum([len(columns) for columns in labels], dtype=np.int64)])
     return np.concatenate([np.zeros(0, np.int32), *labels]), ends
-
-
-def _segments(spec, path):
-    """(record, start) of a shard's segments; of rows by video (record, number of its segments)."""
-    shard, rows, outside = open_shard(path), [], 0
-    if spec.annotations:
-        check_sidecar(spec, path)
-    for number in range(len(shard)):
-        with naming_record(path, number):
-            video = records.decode_context(shard.record(number), spec.id_feature)
-            segments = annotated_segments(spec, path, number, video.segments)
-            if segments is not None:
-                records.check_labels(segments.labels, spec.num_classes)
-            starts = annotated_starts(spec, segments)
-            if spec.all_segments or len(starts):
-                length = records.count_frames(shard.record(number), spec.feature_names, spec.feature_sizes)
-                inside = starts_inside(spec, starts, length)
-                outside += len(starts) - len(inside)
-                if spec.all_segments:
-                    inside = all_starts(spec, length)
-                if not spec.by_video:
-                    rows += [(number, start) for start in inside]
-                elif len(inside):
-                    rows.append((number, len(inside)))
-    if outside:
-        name = os.path.basename(path)
-        print(f"shard {name}: {outside} rated segment(s) start past their video's end; dropped.", file=sys.stderr)
-    return rows

@@ -17,6 +17,7 @@ import tensorflow as tf
 from yt8m.errors import UserError
 from yt8m.files import is_temporary
 from yt8m.readers import records
+from yt8m.readers.contexts import read_contexts, shard_contexts
 from yt8m.readers.index import open_shard
 from yt8m.readers.labels import LabelMap
 
@@ -83,6 +84,11 @@ class Sidecar:
         """Its annotated segments (records.Segments), None where there is none."""
         return self._annotation(number).segments
 
+    def contexts(self):
+        """What it says of all records (contexts.Contexts)."""
+        numbers = range(1, self.header.num_records + 1)
+        return read_contexts(map(self._shard.record, numbers), self._annotation)
+
     def check(self, shard, path, num_classes, label_ids=None, id_feature="id"):
         """Whether this is the sidecar of a shard, and of a model's classes. Reads the ids of all records of both.
 
@@ -103,14 +109,10 @@ class Sidecar:
             counts = f"annotates {header.num_records} records, shard {path} has {len(shard)}"
             raise UserError(f"sidecar {self.path} {counts}. {_MAKE_AGAIN}")
         self._check_classes(num_classes, label_ids)
-        for number in range(len(shard)):
-            try:
-                expected = records.decode_context(shard.record(number), id_feature).id
-            except UserError as error:
-                raise UserError(f"shard {name}, record {number}: {error}") from error
-            if self.id(number) != expected:
-                ids = f"has video {self.id(number)!r} as record {number}, shard {path} has {expected!r}"
-                raise UserError(f"sidecar {self.path} {ids}. {_MAKE_AGAIN}")
+        ids, expected = self.contexts().ids, shard_contexts(shard, path, id_feature).ids
+        for number in np.flatnonzero(ids != expected)[:1]:
+            pair = f"has video {ids[number].decode()!r} as record {number}, shard {path} has {expected[number].decode()!r}"
+            raise UserError(f"sidecar {self.path} {pair}. {_MAKE_AGAIN}")
 
     def _check_classes(self, num_classes, label_ids):
         header = self.header

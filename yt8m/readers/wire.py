@@ -68,13 +68,60 @@ def entries_of(view, at, end):
         yield bytes(view[key_start:key_end]), value_start, value_end
 
 
+@functools.cache
+def floats_header(size):
+    """What precedes `size` bytes of packed floats on the wire: Feature.float_list, FloatList.value."""
+    value = b"\x0a" + encode_varint(size)
+    return b"\x12" + encode_varint(len(value) + size) + value
+
+
+def float_features(view, at, end):
+    """{feature: (begin, end)} in the Example view[at:end]; UnusualLayout where it is none of the usual."""
+    features = {}
+    for tag, first, last in fields_of(view, at, end):
+        if tag == 0x0A:
+            features.update((key, (begin, stop)) for key, begin, stop in entries_of(view, first, last))
+        elif last > first:  # a SequenceExample
+            raise UnusualLayout
+    return features
+
+
+def frame_lists(view, at, end):
+    """{feature: (begin, end)} of the frames in the SequenceExample view[at:end]; UnusualLayout where it is none of the usual."""
+    lists = {}
+    for tag, first, last in fields_of(view, at, end):
+        if tag == 0x12:
+            lists.update((key, (begin, stop)) for key, begin, stop in entries_of(view, first, last))
+    return lists
+
+
+def first_size(view, at, end, tags):
+    """Bytes of the innermost of the fields with these tags that view[at:end] begins with; UnusualLayout where it does not."""
+    for wanted in tags:
+        tag, at, end = next(fields_of(view, at, end), (None, at, end))
+        if tag != wanted:
+            raise UnusualLayout
+    return end - at
+
+
+def first_field(record):
+    """The bytes of field 1 with its tag: of a SequenceExample a tf.train.Example of its context; of an unusual record all."""
+    view, parts, before = memoryview(record), [], 0
+    try:
+        for tag, _, end in fields_of(view, 0, len(view)):
+            if tag == 0x0A:
+                parts.append(bytes(view[before:end]))
+            before = end
+    except UnusualLayout:
+        return bytes(record)
+    return b"".join(parts)
+
+
 def strided_frames(record, names, sizes, check=slice(None)):
     """{name: uint8 [T, size]} as views into the record, or None where a frame (of those to `check`) is not at its stride."""
-    view, places = memoryview(record), {}
+    view = memoryview(record)
     try:
-        for tag, start, end in fields_of(view, 0, len(view)):
-            if tag == 0x12:
-                places.update((key, (a, b)) for key, a, b in entries_of(view, start, end))
+        places = frame_lists(view, 0, len(view))
     except UnusualLayout:
         return None
     data, frames = np.frombuffer(view, np.uint8), {}
