@@ -188,6 +188,51 @@ def sets(runs):
         yield name, "multi-attention", ""
 
 
+def mixtures(runs):
+    """Mixtures of NeXtVLADs with and without on-line distillation, and as many separate ones (third place)."""
+    none, branches = "mixture, no distillation", ("branch 1", "branch 2", "branch 3")
+    runs.train(pretrained("mixture"), "mixture", "pretrain", loss=none)
+    for row in ("mixture", none):
+        runs.train(row, "mixture", start=pretrained("mixture"), loss=row)
+    for number, branch in enumerate(branches, start=1):
+        runs.train(pretrained(branch), "branch", "pretrain", seed=runs.seed + 10 * number)
+        runs.train(branch, "branch", start=pretrained(branch), seed=runs.seed + 10 * number)
+    runs.mean("three branches, mean", branches)
+    yield "mixture", none, "above (3rd)"
+    yield "mixture", "three branches, mean", "above (3rd)"
+    yield none, "three branches, mean", ""
+
+
+def beyond(runs):
+    """Of the systems that ranked above: SoftDBoF, softmax with a dustbin, the second place's loss, averages of weights, folds."""
+    from montage_rows import CONSTANT, FOLDS, KEPT_CHECKPOINTS, RUNNING_AVERAGE, RUNS_OF_FRAMES
+
+    both_stages(runs, "logistic", "attention", "gated DBoF", "soft DBoF")
+    name = "soft DBoF, runs of 5 frames"
+    runs.train(pretrained(name), "soft DBoF", "pretrain", hyperparameters=RUNS_OF_FRAMES)
+    runs.train(name, "soft DBoF", start=pretrained(name))
+    yield "soft DBoF", "gated DBoF", ""
+    yield name, "soft DBoF", ""
+    for name in ("softmax MLP", "softmax MLP, complement"):
+        runs.train(name, "softmax MLP", loss=name)
+        yield name, "logistic", ""
+    for key in ("attention", "soft DBoF"):
+        start, constant, kept = pretrained(key), f"{key}, constant rate", f"{key}, checkpoints kept"
+        runs.train(f"{key}, second place's loss", key, start=start, loss="second place's")
+        runs.train(constant, key, start=start, **CONSTANT)
+        runs.train(f"{key}, running average", key, start=start, **RUNNING_AVERAGE)
+        runs.train(kept, key, start=start, **KEPT_CHECKPOINTS)
+        runs.averaged(f"{key}, mean of checkpoints", kept)
+        folds = [f"{key}, fold {fold}" for fold in range(FOLDS)]
+        for fold, row in enumerate(folds):
+            runs.train(row, key, start=start, folds=FOLDS, fold=fold)
+        runs.mean(f"{key}, mean of {FOLDS} folds", folds)
+        yield f"{key}, second place's loss", key, ""
+        for row in (constant, f"{key}, running average", f"{key}, mean of checkpoints", f"{key}, mean of {FOLDS} folds"):
+            yield row, key, ""
+        yield f"{key}, mean of checkpoints", f"{key}, running average", ""
+
+
 GROUPS = {
     "phases": phases,
     "context": context,
@@ -201,6 +246,8 @@ GROUPS = {
     "start_times": start_times,
     "sets": sets,
     "sequences": sequences,
+    "beyond": beyond,
+    "mixtures": mixtures,
 }
 KEPT = {  # runs whose checkpoints later groups start from
     *(name for key in ("logistic", "attention", "multi-attention", "gated DBoF", "NetVLAD") for name in (key, pretrained(key))),
@@ -279,7 +326,7 @@ def comparisons_of(groups):
     class Nothing:
         """A Runs that does nothing."""
 
-        rows = type("All", (), {"__contains__": lambda self, name: True})()
+        rows, seed = type("All", (), {"__contains__": lambda self, name: True})(), 1
 
         def __getattr__(self, name):
             return lambda *arguments, **options: ""

@@ -21,6 +21,8 @@ _DBOF = {**_ENDS, **LOGISTIC_HEAD, "cluster_size": 512, "hidden_size": 256, "num
 _NETVLAD = {**LOGISTIC_HEAD, "cluster_size": 16, "hidden_size": 256, "num_samples": 60}
 _NEXTVLAD = {**_ENDS, **LOGISTIC_HEAD, "cluster_size": 16, "other_cluster_size": 8, "hidden_size": 256, "num_samples": 60}
 _TRANSFORMER = {"num_blocks": 1, "feed_forward_size": 256, **LOGISTIC_HEAD}
+_BRANCH = {**_ENDS, "sampling": "without_replacement", "num_samples": 60, "stride": 1, "input_scale": "l2", "cluster_size": 16,
+           "hidden_size": 256, "reduction": 8}  # fmt: skip
 # key -> (model, hyper-parameters)
 MODELS = {
     "logistic": ("FrameLevelLogisticModel", {}),
@@ -65,7 +67,23 @@ MODELS = {
             "hidden_size": 256,
         },
     ),
+    "mixture": ("MixtureModel", {**_BRANCH, "num_branches": 3}),
+    "branch": ("MixtureModel", {**_BRANCH, "num_branches": 1}),
+    "soft DBoF": ("SoftDbofModel", {**LOGISTIC_HEAD, "cluster_size": 512, "hidden_size": 256, "num_samples": 60}),
+    "softmax MLP": ("SoftmaxMlpModel", {"hidden_sizes": (512, 256)}),
 }
+# Losses of rows, (name, options); the others have the cross entropy.
+LOSSES = {
+    "mixture": ("OnlineDistillationLoss", {"temperature": 20.0}),
+    "mixture, no distillation": ("OnlineDistillationLoss", {"divergence_weight": 0.0}),
+    "softmax MLP": ("DustbinLoss", {}),
+    "softmax MLP, complement": ("DustbinLoss", {"negatives": "complement"}),
+    "second place's": (
+        "SampledNegativeLoss",
+        {"positive_weight": 1.0, "negative_weight": 1.0, "unrated_weight": 1.0, "mined_per": "segment"},
+    ),
+}
+SEGMENT_CLASSES = ("softmax MLP",)  # whose columns are the segment classes alone
 # What a model's recipe has instead of STAGES. The Transformers, at full width, see a sixth of the videos: 300 frames at once.
 _SLOW = {"base_learning_rate": 2.5e-4}
 RECIPES = {
@@ -81,3 +99,9 @@ SETS = (1, 2, 4, 16)  # beside 8
 EM_THRESHOLD = 0.5
 START_TIME_WEIGHT = 0.1
 DISTILLATION_WEIGHT = 0.8
+# Averages of weights, at a rate that stays: the mean of the last checkpoints, and the running one.
+CONSTANT = {"schedule": "staircase"}
+KEPT_CHECKPOINTS = {**CONSTANT, "keep_checkpoints": 6, "save_steps": 25}
+RUNNING_AVERAGE = {**CONSTANT, "ema_momentum": 0.99}
+RUNS_OF_FRAMES = {"sampling": "sequence", "num_samples": 5}  # pre-training sees what fine-tuning sees
+FOLDS = 4

@@ -17,13 +17,13 @@ import montage_rows
 import numpy as np
 import tensorflow as tf
 
-from yt8m import config, registry
+from yt8m import config, models, registry
 from yt8m.ensembles import weights
 from yt8m.errors import UserError
 from yt8m.files import replacing, write_text
 from yt8m.readers.records import decode_video
 from yt8m.scoring import infer, scan
-from yt8m.stages import by_name, em
+from yt8m.stages import averaging, by_name, em
 from yt8m.training import restore
 
 ROWS_FILE = "rows.jsonl"
@@ -85,14 +85,24 @@ class Runs:
 
     # ------------------------------------------------------------ training
 
-    def model(self, key, **hyperparameters):
-        """ModelConfig of a model of montage_rows.MODELS; it sees as many frames beside a segment as in its paper."""
+    def model(self, key, loss="", **hyperparameters):
+        """ModelConfig of a model of montage_rows.MODELS; it sees as many frames beside a segment as in its paper.
+
+        Args:
+            key: of MODELS; loss: of LOSSES, "": the cross entropy; **hyperparameters: beside the key's.
+        """
         name, values = montage_rows.MODELS[key]
+        label_loss, loss_options = montage_rows.LOSSES[loss] if loss else ("CrossEntropyLoss", {})
+        means = {} if models.takes_frames(name) else {"feature_names": ("mean_rgb", "mean_audio"), "frame_features": False}
         return config.ModelConfig(
             name,
             {**values, **hyperparameters},
             num_classes=self.made.num_classes,
+            label_ids=tuple(self.made.segment_classes) if key in montage_rows.SEGMENT_CLASSES else None,
             segment_expansion=registry.get("model", name).SEGMENT_EXPANSION,
+            label_loss=label_loss,
+            loss_options=loss_options,
+            **means,
         )
 
     def stage(self, key, stage, folder, **changes):
@@ -104,9 +114,10 @@ class Runs:
                   **montage_rows.STAGES[stage], **own.get("", {}), **own.get(stage, {}), **changes}  # fmt: skip
         if self.quick:
             values["max_steps"] = montage_rows.QUICK_STEPS
+            values["save_steps"] = min(values["save_steps"], montage_rows.QUICK_STEPS // 2)
         return config.TrainConfig(self.path(folder), stage, **values)
 
-    def train(self, name, key, stage="finetune", start="", hyperparameters=None, checkpoints=None, **changes):
+    def train(self, name, key, stage="finetune", start="", hyperparameters=None, checkpoints=None, loss="", **changes):
         """Trains a run and records its row; what is recorded is not done again.
 
         Args:
@@ -116,10 +127,11 @@ class Runs:
             start: name of the run it starts from.
             hyperparameters: beside the key's.
             checkpoints: {"context_checkpoint" or "segment_checkpoint": name of a run}.
+            loss: of montage_rows.LOSSES; "": the cross entropy.
             **changes: of the TrainConfig.
         """
         starts = {"init_checkpoint": start} if start else {}
-        self._known[name] = key, stage, {**starts, **(checkpoints or {})}, hyperparameters or {}, changes
+        self._known[name] = key, stage, {**starts, **(checkpoints or {})}, {**(hyperparameters or {}), "loss": loss}, changes
         if name not in self.rows:
             model, model_config, took = self._made(name)
             self.judge(name, model, model_config, took)
@@ -196,6 +208,17 @@ class Runs:
         seconds = f", {more['seconds']:.0f} s, {more['cpu_seconds']:.0f} s of processor" if "seconds" in more else ""
         print(f"seed {self.seed} | {name}: {record['map']:.4f} (held-out {record['held_out_map']:.4f}, all segments "
               f"{record['map_all']:.4f}{seconds})", flush=True)  # fmt: skip
+
+    def averaged(self, name, run):
+        """The mean of the weights of a run's checkpoints, as `yt8m average` makes it."""
+        if name in self.rows:
+            return
+        *_, took = self._made(run)
+        shutil.rmtree(self.path(name), ignore_errors=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            averaging.average(self.path(run), self.path(name))
+        of_run = restore.newest(self.path(name))
+        self.judge(name, of_run.model, of_run.config, took)
 
     def mean(self, name, names):
         """The mean of rows' probabilities."""
