@@ -1,6 +1,5 @@
 """`yt8m rerank`: against everything computed at once, and what it refuses."""
 
-import functools
 import json
 import os
 
@@ -158,9 +157,10 @@ def test_what_is_no_candidate_follows_in_the_order_before(parts, given, tmp_path
 
 
 @pytest.mark.parametrize("method", flags.METHODS)
-def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, monkeypatch, method):
-    monkeypatch.setattr(rankers, "fit", functools.partial(rankers.fit, num_trees=20))
-    report = api.rerank(**given, method=method, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
+def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
+    options = {"num_trees": 20} if method == "trees" else {}
+    given |= {"method": method, "method_options": options}
+    report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
     before, after = (row.figures.map for row in report.rows)
     assert after > before + 0.15
     printed = capsys.readouterr().out
