@@ -161,6 +161,22 @@ def beyond_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def best_table():
+    """The rows of docs/results/best.json in Markdown: each beside what it is compared with."""
+    rows, places = (
+        [("what", "value", "", "beside", "difference", "goal"), ["---"] * 6],
+        {"MAP": 3, "": 3, "segments a CPU second": 0},
+    )
+    for row in _log("best")["rows"]:
+        value = _number(row["value"], row["spread"] or None, places=places.get(row["unit"], 1))
+        beside = ["", ""]
+        if row["baseline"]:
+            beside = [f"{row['baseline']}: {_number(row['baseline_value'])}", _number(row["gain"], row["gain_spread"], sign="+")]
+        goal = "" if row["met"] is None else f"{'yes' if row['met'] else '**no**'}: {row['goal']}"
+        rows.append((row["name"], value, row["unit"], *beside, goal))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def speed_table():
     """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory."""
     columns = ("model", "million weights", "GFLOP a step", "float32: ms of CPU", "share", "GB", "bfloat16: ms of CPU", "share",
@@ -247,6 +263,8 @@ if (DOCS / "results" / "montage.json").exists():
     TABLES["montage facts"] = (DOCS / "results.md", montage_facts_table)
     TABLES["montage attention"] = (DOCS / "results.md", montage_attention_table)
     TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
+if (DOCS / "results" / "best.json").exists():
+    TABLES["best"] = (DOCS / "beyond.md", best_table)
 
 
 def page(name):

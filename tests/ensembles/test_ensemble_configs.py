@@ -8,6 +8,9 @@ from collections import Counter
 import pytest
 
 from tests import commands
+from yt8m.reranking import rankers
+from yt8m.reranking.command import RerankJob
+from yt8m.reranking.references import NEIGHBOURHOOD
 
 CONFIGS = pathlib.Path(__file__).parent.parent.parent / "configs"
 # File -> how many members have each model.
@@ -23,6 +26,9 @@ ENSEMBLES = {
     },
     "ensemble_em": {"TransformerModel": 2, "NeXtVladModel": 1, "BiGruModel": 1},
 }
+
+
+OURS = {"ensemble_best": ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")}
 
 
 def header(name):
@@ -59,7 +65,7 @@ def trained_models(name):
 
 
 def test_the_papers_ensembles_are_these():
-    assert {path.stem for path in CONFIGS.glob("ensemble_*.flags")} == set(ENSEMBLES)
+    assert {path.stem for path in CONFIGS.glob("ensemble_*.flags")} == {*ENSEMBLES, *OURS}
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)
@@ -123,3 +129,26 @@ def test_folds_and_steps_are_table_3s_and_4s():
         ("aware_dbof_3_with_nextvlad_2", 3): 9000,
         ("aware_dbof_3_with_nextvlad_2", 4): 9000,
     }
+
+
+def test_the_best_ensemble_says_what_trains_its_members_and_leaves_them_the_same_fold():
+    given = commands.given("rerank", f"--flagfile={CONFIGS / 'ensemble_best.flags'}")
+    text, folders = header("ensemble_best"), given["train_dir"].split(",")
+    for part in ("# Source: ", "# Published: none", "# Run:", "# Data: YouTube-8M ", "# Not in the papers: "):
+        assert part in text, part
+    trained = [(of["train_dir"], of) for _, of in training_commands("ensemble_best")]
+    last = dict(trained)  # of each folder its last command
+    assert tuple(last[folder]["model"] for folder in folders) == OURS["ensemble_best"]
+    assert {(last[folder]["stage"], last[folder]["folds"], last[folder]["fold"]) for folder in folders} == {("finetune", 8, 0)}
+    assert last["runs/best/gated_dbof"]["init_checkpoint"] in last
+    run = re.search(r"#   yt8m rerank (.*)", text)[1]
+    again = commands.given("rerank", *[part.replace("configs/", f"{CONFIGS}/") for part in shlex.split(run)])
+    assert {**given, "references": again["references"]}.items() <= again.items() and "data_pattern" in again
+
+
+def test_the_best_ensemble_hides_no_number():
+    """What its flags say is what the command does without them."""
+    given = commands.given("rerank", f"--flagfile={CONFIGS / 'ensemble_best.flags'}")
+    defaults = rankers.options_of(given["method"], {})
+    assert given["method_options"] == defaults and given["candidates"] == RerankJob.candidates
+    assert (given["nearest_references"], given["top_references"], given["vote_temperature"]) == NEIGHBOURHOOD

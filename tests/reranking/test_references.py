@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from yt8m.errors import UserError
-from yt8m.reranking.references import COSINES, Descriptors, References, unit
+from yt8m.reranking.references import COSINES, Descriptors, Neighbourhood, References, unit
 
 RNG = np.random.default_rng(0)
 
@@ -36,6 +36,14 @@ def test_cosines_counts_and_votes_of_hand_made_segments():
     assert of(found, references, "logit of positives") == pytest.approx(np.log(3 / 2))
     near = np.exp((np.array([0.8, 0.9, 0.0]) - 1) / 0.1)
     assert of(found, references, "nearest positive share") == pytest.approx(near[:2].sum() / near.sum())
+
+
+def test_the_neighbourhood_says_how_many_count():
+    references = hand_made()
+    few = References(references._descriptors, references._videos, [0, 0, 0, 1], references._positive, 3, Neighbourhood(1, 1, 1.0))
+    pair = Descriptors(np.array([[0.6, 0.8, 0.0]], np.float32), np.array([[1.0, 0.0]], np.float32))
+    found = few.features(pair, np.array(["c"]), np.array([0]))
+    assert of(found, few, "rgb top positive") == pytest.approx(0.8) and of(found, few, "nearest positive share") == 1
 
 
 def test_a_pairs_own_video_is_left_out():

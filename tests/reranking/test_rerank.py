@@ -1,6 +1,5 @@
 """`yt8m rerank`: against everything computed at once, and what it refuses."""
 
-import functools
 import json
 import os
 
@@ -14,8 +13,9 @@ from yt8m.ensembles import fused, fusion
 from yt8m.flags import reranking as flags
 from yt8m.readers.records import Video
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import rankers, score_features
-from yt8m.reranking.references import Descriptors, References, unit
+from yt8m.reranking import command, rankers, score_features
+from yt8m.reranking.references import Descriptors, Neighbourhood, References, unit
+from yt8m.reranking.stored import RatedReferences
 from yt8m.scoring.submission import read_submission
 from yt8m.segments import dequantise
 
@@ -119,6 +119,16 @@ def expected_logits(fit, test, method="logistic", with_videos=False):
     return rank(features.reshape(-1, features.shape[-1])).reshape(features.shape[:2])
 
 
+class OtherScores:
+    """A Part as another model scores it."""
+
+    def __init__(self, part, folder, name, seed):
+        self.__dict__.update(part.__dict__)
+        rng = np.random.default_rng(seed)
+        self.scores, self.folder = rng.random(part.scores.shape), str(folder)
+        part.__class__._write(self, self.folder, name, "segments", len(part.videos) // 2)
+
+
 @pytest.mark.parametrize("with_videos", [False, True])
 def test_scores_are_those_of_everything_at_once(parts, given, tmp_path, monkeypatch, with_videos):
     """Whatever is read at a time; written as a store, as lists, and by the command."""
@@ -157,10 +167,68 @@ def test_what_is_no_candidate_follows_in_the_order_before(parts, given, tmp_path
         np.testing.assert_allclose(found[base[10:], c], before[base[10:], c] / 9999 / 2, atol=1e-4)
 
 
+def test_several_members_are_ranked_each_and_the_mean_is_taken(parts, given, tmp_path, monkeypatch):
+    monkeypatch.setattr(fused, "ROWS_AT_A_TIME", 3 * SEGMENTS)
+    others = [OtherScores(part, tmp_path / name, name, seed) for part, name, seed in zip(parts, ("fit", "test"), (5, 6))]
+    members = {name: [both[0].folder, both[1].folder] for name, both in zip(("fit_scores", "scores"), zip(parts, others))}
+    given |= {**members, "eval_data_pattern": parts[1].pattern}
+    report = api.rerank(**given, scores_output=tmp_path / "new", output_file=tmp_path / "out.csv")
+    expected = np.mean([expected_logits(*both) for both in (parts, others)], axis=0)
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected)), atol=2e-4)
+    assert [row.name.split(": ")[-1] for row in report.rows][2:] == ["segments' scores", "re-ranked"] * 2
+    alone = api.rerank(**{**given, "scores": others[1].folder, "fit_scores": others[0].folder})
+    assert report.rows[5].figures.map == alone.rows[1].figures.map and report.rows[4].figures.map == alone.rows[0].figures.map
+    assert abs(report.full_lists - report.rows[1].figures.map) < 1e-6
+
+
+def test_candidates_of_several_are_the_best_by_their_mean(parts, given, tmp_path):
+    others = [OtherScores(part, tmp_path / name, name, seed) for part, name, seed in zip(parts, ("fit", "test"), (5, 6))]
+    given |= {"fit_scores": [parts[0].folder, others[0].folder], "scores": [parts[1].folder, others[1].folder]}
+    api.rerank(**given, scores_output=tmp_path / "new", candidates=10)
+    mean = np.mean([stored_logits(part.scores) for part in (parts[1], others[1])], axis=0)
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    for of_class, before in zip(found.T, mean.T):
+        assert sorted(np.flatnonzero(of_class >= 0.5)) == sorted(np.argsort(-before, kind="stable")[:10])
+
+
+def test_members_that_do_not_go_together(parts, given, tmp_path):
+    fit, test = parts
+    other = OtherScores(test, tmp_path / "test", "test", 6)
+    swapped = str(tmp_path / "swapped")
+    store = create_store(swapped, StoreConfig("segments", LABELS))
+    for number, shard in enumerate(open_store(test.folder).shards()):
+        stored = open_store(test.folder).read(shard)
+        with store.writer(shard) as writer:
+            writer.add(stored.ids[::-1] if number else stored.ids, stored.starts, stored.scores())
+    for change, message in [
+        ({"scores": [test.folder, other.folder]}, "1 stores for 2 of --scores. Give one each"),
+        ({"scores": [test.folder, test.folder], "fit_scores": [fit.folder, fit.folder]}, "a store is named twice"),
+        ({"scores": [test.folder, fit.folder], "fit_scores": [fit.folder, test.folder]}, "no complete shard"),
+        ({"scores": [test.folder, swapped], "fit_scores": [fit.folder, str(tmp_path / "again")]}, "row 1"),
+    ]:
+        if "again" in str(change):
+            OtherScores(fit, tmp_path / "again", "fit", 7)
+        with pytest.raises(UserError, match=message) as error:
+            api.rerank(**{**given, **change}, output_file=tmp_path / "out.csv")
+        assert "\n" not in str(error.value) and not os.path.exists(tmp_path / "out.csv")
+
+
+def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "RatedReferences", lambda *given: seen.append(given[-1]) or RatedReferences(*given))
+    given |= {"nearest_references": 3, "top_references": 2, "vote_temperature": 0.5}
+    api.rerank(**given, output_file=tmp_path / "out.csv")
+    assert seen == [Neighbourhood(3, 2, 0.5)]
+
+
 @pytest.mark.parametrize("method", flags.METHODS)
-def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, monkeypatch, method):
-    monkeypatch.setattr(rankers, "fit", functools.partial(rankers.fit, num_trees=20))
-    report = api.rerank(**given, method=method, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
+def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
+    options = {"num_trees": 20} if method == "trees" else {}
+    given |= {"method": method, "method_options": options}
+    report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
     before, after = (row.figures.map for row in report.rows)
     assert after > before + 0.15
     printed = capsys.readouterr().out

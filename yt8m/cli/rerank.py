@@ -1,10 +1,12 @@
-"""Ranks a store's best segments anew, class by class, by how they compare with rated segments of the class.
+"""Ranks the best segments of each class anew, of one model or of several, by how they compare with rated segments of the class.
 
-  yt8m rerank --references='DATA/validate0*.tfrecord' --fit_on='DATA/validate0*.tfrecord' --fit_scores=val/segments \\
-      --scores=test/segments --data_pattern='DATA/test*.tfrecord' --output_file=submission.csv
+  yt8m rerank                                       the latest sample run, on the sample's test shards
+  yt8m rerank --flagfile=configs/ensemble_best.flags --references='DATA/validate*.tfrecord' \\
+      --data_pattern='DATA/test*.tfrecord' --output_file=submission.csv
+  yt8m rerank --scores=test/segments --fit_scores=val/segments ...       of stores that are there
 
-The stores are those of yt8m inference --segment_labels --scores_output. Needs scikit-learn: pip install 'yt8m[rerank]'. See
-docs/reranking.md.
+Runs are scored first, the rated shards of --fit_on by models that have not learned them; stores are those of yt8m inference
+--segment_labels --scores_output. Needs scikit-learn: pip install 'yt8m[rerank]'. See docs/reranking.md.
 """
 
 from yt8m import flags

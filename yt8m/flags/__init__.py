@@ -61,6 +61,7 @@ EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)
 CARD = (card.CARD, card.JUDGING, output.TRAINED)
 FUSE = (fusion.SCORES, fusion.FITTING, fusion.OUTPUT, candidates.FILTERS)
 RERANK = (
+    reranking.MEMBERS,
     reranking.LEARNING,
     reranking.SCORES,
     reranking.FRAMES,

@@ -8,8 +8,11 @@ import importlib.util
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.flags.values import check_like
 
 METHODS = ("logistic", "trees")
+# Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate.
+OPTIONS = {"logistic": {"strength": 1.0}, "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1}}
 WEIGHT_BOUNDS = 0.5, 2.0
 
 
@@ -25,7 +28,23 @@ def class_weights(classes):
     return np.clip(counts.mean() / counts, *WEIGHT_BOUNDS)[inverse]
 
 
-def fit(method, features, labels, classes, seed=1, depth=3, num_trees=300, learning_rate=0.05, strength=1.0):
+def options_of(method, given):
+    """The options of a method: those that are given, beside the defaults.
+
+    Raises:
+        UserError: an option that the method does not have, or a value that is not a number above 0.
+    """
+    known = OPTIONS[method]
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"--method_options={name}: --method={method} has {', '.join(known)}. Use these.")
+        check_like(f"--method_options: {name}", value, known[name])
+        if not value > 0:
+            raise UserError(f"--method_options: {name}={value}: must be above 0.")
+    return {**known, **given}
+
+
+def fit(method, features, labels, classes, **options):
     """A function from features [n, F] to logits float32 [n].
 
     Args:
@@ -33,33 +52,39 @@ def fit(method, features, labels, classes, seed=1, depth=3, num_trees=300, learn
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].
-        seed: of the trees.
-        depth, num_trees, learning_rate: of the trees.
-        strength: inverse of the logistic regression's L2.
+        **options: of the method, as in OPTIONS.
 
     Raises:
-        UserError: an unknown method, scikit-learn is not installed, or labels of one kind only.
+        UserError: an unknown method or option, scikit-learn is not installed, or labels of one kind only.
     """
     if method not in METHODS:
         raise UserError(f"method={method!r}: use one of {', '.join(METHODS)}.")
+    options = options_of(method, options)
     positive = np.asarray(labels) > 0
     if positive.all() or not positive.any():
         raise UserError(
             f"{len(positive)} ratings, {positive.sum()} of them positive: nothing to learn from. Name shards with both."
         )
     check_installed()
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    model = _logistic(**options) if method == "logistic" else _trees(**options)
+    weights = {"logisticregression__sample_weight" if method == "logistic" else "sample_weight": class_weights(classes)}
+    model.fit(features, positive, **weights)
+    return lambda rows: model.decision_function(rows).astype(np.float32)
+
+
+def _logistic(strength):
+    """A logistic regression of standardised features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    weights = class_weights(classes)
-    if method == "logistic":
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-        model.fit(features, positive, logisticregression__sample_weight=weights)
-    else:
-        model = HistGradientBoostingClassifier(
-            max_depth=depth, max_iter=num_trees, learning_rate=learning_rate, early_stopping=False, random_state=seed
-        )
-        model.fit(features, positive, sample_weight=weights)
-    return lambda rows: model.decision_function(rows).astype(np.float32)
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+
+
+def _trees(depth, num_trees, learning_rate, seed):
+    """Boosted trees."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_depth=depth, max_iter=num_trees, learning_rate=learning_rate, early_stopping=False, random_state=seed
+    )

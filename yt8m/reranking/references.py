@@ -6,9 +6,25 @@ import numpy as np
 
 from yt8m.errors import UserError
 
-NEAREST, TOP, TEMPERATURE = 10, 5, 0.1  # references that vote, that are averaged, and the softmax over their cosines
 COSINES = ("mean positive", "mean negative", "top positive", "top negative")  # of each descriptor
 COUNTS = ("nearest positive share", "log positives", "log negatives", "logit of positives")
+
+
+class Neighbourhood(NamedTuple):
+    """Which references count beside their mean.
+
+    Attributes:
+        nearest: the so many nearest ones vote, positive or not.
+        top: the so many largest cosines of a kind are averaged.
+        temperature: of the softmax over the voters' cosines.
+    """
+
+    nearest: int = 10
+    top: int = 5
+    temperature: float = 0.1
+
+
+NEIGHBOURHOOD = Neighbourhood()
 
 
 class Descriptors(NamedTuple):
@@ -50,11 +66,13 @@ class References:
         classes: int [n].
         labels: [n], positive where above 0.
         num_classes: C.
+        neighbourhood: Neighbourhood.
 
     Source: the design of the specification's section 2 after the 1st place (CCRL, arXiv 1911.08548).
     """
 
-    def __init__(self, descriptors, videos, classes, labels, num_classes):
+    def __init__(self, descriptors, videos, classes, labels, num_classes, neighbourhood=NEIGHBOURHOOD):
+        self._neighbourhood = neighbourhood
         order = np.argsort(classes, kind="stable")
         self._bounds = np.searchsorted(np.asarray(classes)[order], np.arange(num_classes + 1))
         self._descriptors, self._videos = descriptors.rows(order), np.asarray(videos)[order]
@@ -90,8 +108,8 @@ class References:
         cosines = {name: part @ theirs.kinds()[name].T for name, part in descriptors.kinds().items()}  # [n, R] each
         columns = []
         for of in cosines.values():
-            columns += [*(_mean(of, mask) for mask in masks), *(_top(of, mask) for mask in masks)]
-        columns.append(_share((cosines["rgb"] + cosines["audio"]) / 2, other, positive))
+            columns += [*(_mean(of, mask) for mask in masks), *(_top(of, mask, self._neighbourhood.top) for mask in masks)]
+        columns.append(_share((cosines["rgb"] + cosines["audio"]) / 2, other, positive, self._neighbourhood))
         positives, negatives = (mask.sum(axis=1) for mask in masks)
         share = (positives + 1) / (positives + negatives + 2)
         columns += [np.log1p(positives), np.log1p(negatives), np.log(share) - np.log1p(-share)]
@@ -103,9 +121,9 @@ def _mean(cosines, mask):
     return (cosines * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
 
 
-def _top(cosines, mask):
-    """Mean over the TOP largest of a mask, or as many as there are: [n]."""
-    count = min(TOP, cosines.shape[1])
+def _top(cosines, mask, top):
+    """Mean over the `top` largest of a mask, or as many as there are: [n]."""
+    count = min(top, cosines.shape[1])
     if not count:
         return np.zeros(len(cosines), np.float32)
     largest = -np.partition(np.where(mask, -cosines, np.inf), count - 1, axis=1)[:, :count]
@@ -113,12 +131,12 @@ def _top(cosines, mask):
     return np.where(there, largest, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
 
 
-def _share(cosines, other, positive):
-    """Share of positives among the NEAREST references, the nearer ones with more weight: [n]."""
-    count = min(NEAREST, cosines.shape[1])
+def _share(cosines, other, positive, neighbourhood):
+    """Share of positives among the nearest references, the nearer ones with more weight: [n]."""
+    count = min(neighbourhood.nearest, cosines.shape[1])
     if not count:
         return np.zeros(len(cosines), np.float32)
     near = np.argpartition(np.where(other, -cosines, np.inf), count - 1, axis=1)[:, :count]  # [n, count]
     there = np.take_along_axis(other, near, axis=1)
-    weights = np.exp((np.take_along_axis(cosines, near, axis=1) - 1) / TEMPERATURE) * there
+    weights = np.exp((np.take_along_axis(cosines, near, axis=1) - 1) / neighbourhood.temperature) * there
     return (weights * positive[near]).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-30)

@@ -8,7 +8,7 @@ from yt8m.ensembles import fusion
 from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
-from yt8m.reranking.references import Descriptors, References, unit
+from yt8m.reranking.references import NEIGHBOURHOOD, Descriptors, References, unit
 from yt8m.scoring.topk import TopSegments
 
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
@@ -21,14 +21,15 @@ class RatedReferences:
         rated: frames.RatedSegments.
         sizes: of the two features.
         label_ids: the classes.
+        neighbourhood: references.Neighbourhood.
     """
 
-    def __init__(self, rated, sizes, label_ids):
+    def __init__(self, rated, sizes, label_ids, neighbourhood=NEIGHBOURHOOD):
         self._rgb_size, self._mean = sizes[0], rated.means.mean(axis=0)
         place = {label: c for c, label in enumerate(label_ids)}
         classes = np.array([place[label] for label in rated.classes.tolist()], np.int64)
         described = self._descriptors(rated.means)
-        self._references = References(described, rated.ids, classes, rated.labels, len(label_ids))
+        self._references = References(described, rated.ids, classes, rated.labels, len(label_ids), neighbourhood)
 
     def features(self, means, places, videos, classes):
         """Features of pairs, float32 [m, 12].
@@ -51,39 +52,42 @@ class RatedReferences:
 
 
 class StoreFeatures:
-    """What a store of segments and the scores of its videos say of pairs.
+    """What the members' stores of segments and the scores of their videos say of pairs.
 
     Without a store of videos the mean over a video's segments stands in for its score. Kept are two numbers for each
-    (video, class) and the candidates.
+    (video, class) and member, and the candidates.
 
     Args:
-        stores: ensembles.fused.FusedStores.
-        num_candidates: the so many best segments of each class are its candidates; 0: none are looked for.
+        members: members.Members.
+        num_candidates: the so many best segments of each class, by the mean of the members' logits, are its candidates; 0: none
+            are looked for.
 
     Attributes:
-        stores.
-        num_rows: segments of the store.
+        members.
+        num_rows: segments of a store.
 
     Raises:
-        UserError: a store without segments, or one of videos that lacks some.
+        UserError: stores without segments, of other rows, or one of videos that lacks some.
     """
 
-    def __init__(self, stores, num_candidates=0):
-        self.stores, self.num_rows = stores, 0
-        self._classes, self._places, videos, num_videos = np.arange(len(stores.label_ids)), {}, [], 0
+    def __init__(self, members, num_candidates=0):
+        self.members, self.num_rows = members, 0
+        self._classes, self._places, num_videos = np.arange(len(members.label_ids)), {}, 0
+        videos = [[] for _ in members.stores]
         best = TopSegments(len(self._classes), num_candidates) if num_candidates else None
-        for shard in track(stores.shards, "Reading the scores", "shards"):
+        for shard in track(members.shards, "Reading the scores", "shards"):
             self._places[shard] = self.num_rows, num_videos
-            for part in stores.parts(shard):
-                x = stores.logits(part, self._classes)
+            for part in members.first.parts(shard):
+                of_members = members.logits(part, self._classes)
                 if best:
-                    best.update(x, self.num_rows)
-                self.num_rows += len(x)
+                    best.update(mean_of(of_members), self.num_rows)
+                self.num_rows += len(part.ids)
                 num_videos += len(part.firsts)
-                videos.append(self._of_videos(part, x))
-        if not videos:
-            raise UserError(f"{stores.folder}: no segment in its shards. Score the shards again, or name another store.")
-        self._videos = score_features.VideoFeatures(np.concatenate(videos))
+                for of_member, stores, x in zip(videos, members.stores, of_members):
+                    of_member.append(self._of_videos(stores, part, x))
+        if not num_videos:
+            raise UserError(f"{members.first.folder}: no segment in its shards. Score the shards again, or name another store.")
+        self._videos = [score_features.VideoFeatures(np.concatenate(of_member)) for of_member in videos]
         self._candidates = _keys(best) if best else None
 
     @property
@@ -92,13 +96,15 @@ class StoreFeatures:
         return len(self._candidates) == self.num_rows * len(self._classes)
 
     def of_pairs(self, part, rows, classes):
-        """Features of pairs of a Part, float32 [m, 8]: rows int [m] in it, classes int [m]."""
+        """Features of pairs of a Part by each member, a list of float32 [m, 8]: rows int [m] in it, classes int [m]."""
         needed, columns = np.unique(classes, return_inverse=True)
-        x = self.stores.logits(part, needed)
-        of_segments = score_features.of_segments(x, part.firsts, self.stores.linked(part))[rows, columns]  # [m, 5]
         numbers = self._places[part.shard][1] + part.first_video + np.arange(len(part.firsts))
-        videos = np.searchsorted(part.firsts, rows, side="right") - 1
-        return np.concatenate([of_segments, self._videos.of(numbers)[videos, classes]], axis=1)
+        videos, linked = np.searchsorted(part.firsts, rows, side="right") - 1, self.members.first.linked(part)
+        found = []
+        for x, of_videos in zip(self.members.logits(part, needed), self._videos):
+            of_segments = score_features.of_segments(x, part.firsts, linked)[rows, columns]  # [m, 5]
+            found.append(np.concatenate([of_segments, of_videos.of(numbers)[videos, classes]], axis=1))
+        return found
 
     def candidates(self, part):
         """The candidates of a Part: rows int [m] in it, rising, and classes int [m]."""
@@ -116,9 +122,9 @@ class StoreFeatures:
     def _first_row(self, part):
         return self._places[part.shard][0] + part.first_row
 
-    def _of_videos(self, part, x):
-        """Logits float32 [V, C] of a part's videos; x: those of its segments."""
-        stored = self.stores.video_logits(part, self._classes)
+    def _of_videos(self, stores, part, x):
+        """Logits float32 [V, C] of a part's videos by a member's stores; x: those of its segments."""
+        stored = stores.video_logits(part, self._classes)
         if stored is not None:
             return stored
         counts = np.diff(np.append(part.firsts, len(x)))
@@ -126,24 +132,29 @@ class StoreFeatures:
 
 
 class Reranker:
-    """Scores of a store's pairs after re-ranking, as logits: those of candidates above those of all others.
+    """Scores of pairs after re-ranking, as logits, the mean over the members: those of candidates above those of all others.
 
     Args:
         features: StoreFeatures with candidates.
         references: RatedReferences.
-        frames: frames.ShardFrames of the store's shards.
-        rank: function of features float32 [m, 20] to logits float32 [m] (rankers.fit).
+        frames: frames.ShardFrames of the stores' shards.
+        ranks: of each member a function of features float32 [m, 20] to logits float32 [m] (rankers.fit).
     """
 
-    def __init__(self, features, references, frames, rank):
-        self.features, self._references, self._frames, self._rank = features, references, frames, rank
+    def __init__(self, features, references, frames, ranks):
+        self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
 
-    def logits(self, part, rows, classes):
-        """float32 [m] of some pairs of a Part: rows int [m] in it, classes int [m]."""
-        scores = self.features.stores.logits(part, np.arange(len(self.features.stores.label_ids)))[rows, classes] - BELOW
-        chosen = np.flatnonzero(self.features.are_candidates(part, rows, classes))
-        scores[chosen] = self._of_candidates(part, rows[chosen], classes[chosen])
-        return scores
+    def of_members(self, part, rows, classes):
+        """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
+
+        Args:
+            part: of the first member's store; rows: int [m] in it; classes: int [m].
+        """
+        before = [x[rows, classes] for x in self.features.members.logits(part, self._classes)]
+        after, chosen = [x - BELOW for x in before], np.flatnonzero(self.features.are_candidates(part, rows, classes))
+        for scores, of_candidates in zip(after, self._of_candidates(part, rows[chosen], classes[chosen])):
+            scores[chosen] = of_candidates
+        return before, after
 
     def blocks(self, store=None):
         """Yields (ids, starts, logits float32 [n, C]) of all rows; writes probabilities into `store`, a ScoreStore or None.
@@ -151,34 +162,43 @@ class Reranker:
         A candidate is stored as .5 + .5 p, p its new probability, and any other pair as .5 of its score before; where every
         pair is a candidate, as p. Shards that the store has already are not written again.
         """
-        stores = self.features.stores
-        classes = np.arange(len(stores.label_ids))
-        for shard in track(stores.shards, "Re-ranking", "shards"):
+        members = self.features.members
+        for shard in track(members.shards, "Re-ranking", "shards"):
             new = store is not None and not store.has(shard)
             with store.writer(shard) if new else contextlib.nullcontext() as writer:
-                for part in stores.parts(shard):
-                    scores = stores.logits(part, classes) - BELOW
+                for part in members.first.parts(shard):
+                    scores = mean_of(members.logits(part, self._classes)) - BELOW
                     chosen = self.features.candidates(part)
-                    scores[chosen] = self._of_candidates(part, *chosen)
+                    scores[chosen] = mean_of(self._of_candidates(part, *chosen))
                     if writer:
                         writer.add(part.ids, part.starts, self._probabilities(scores))
                     yield part.ids, part.starts, scores
 
+    @property
+    def _classes(self):
+        return np.arange(len(self.features.members.label_ids))
+
     def _of_candidates(self, part, rows, classes):
-        """Logits float32 [m] of candidates of a Part."""
+        """Logits of candidates of a Part by each member, a list of float32 [m]."""
         if not len(rows):
-            return np.zeros(0, np.float32)
+            return [np.zeros(0, np.float32) for _ in self._ranks]
         segments, places = np.unique(rows, return_inverse=True)
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
-        features = np.concatenate([self.features.of_pairs(part, rows, classes), near], axis=1)
-        return np.clip(self._rank(features), -MOST, MOST)
+        of_members = self.features.of_pairs(part, rows, classes)
+        features = (np.concatenate([of_member, near], axis=1) for of_member in of_members)
+        return [np.clip(rank(of_member), -MOST, MOST) for rank, of_member in zip(self._ranks, features)]
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
         candidates = scores >= -MOST
         p = np.exp(fusion.log_probabilities(np.where(candidates, scores, scores + BELOW)))
         return p if self.features.all_candidates else 0.5 * (p + candidates)
+
+
+def mean_of(of_members):
+    """The mean of arrays of one shape, in their type."""
+    return of_members[0] if len(of_members) == 1 else np.mean(of_members, axis=0)
 
 
 def _keys(best):

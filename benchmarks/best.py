@@ -1,0 +1,190 @@
+"""The best ensemble (configs/ensemble_best.flags) on montages: what its members cost, and a small student of it.
+
+Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. For each seed `yt8m
+rerank` ranks the rated montages' segments anew with the seed's members, and they teach the student. It sees some frames on
+either side of a segment, since much of what the ensemble adds is what stands around it. Costs are counted in seconds of
+processor, so that other processes beside this one count for less; rates are of two test shards of the first seed.
+
+  python benchmarks/best.py --work DIR --json FILE       three seeds
+  python benchmarks/best.py --work DIR --only costs      or: student
+"""
+
+import contextlib
+import glob
+import io
+import os
+import shutil
+import time
+
+import beyond
+import montage
+import montage_rows
+import montage_runs
+import numpy as np
+import report
+
+from yt8m import api
+from yt8m.readers.stores import open_store
+from yt8m.scoring import infer
+from yt8m.training import restore
+
+STUDENT = "student of the best ensemble"
+LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ensemble's MAP
+EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
+PLAIN = "ensemble of three, mean"
+PARTS = ("student", "costs")
+
+
+def quietly(function, *given, **options):
+    """(What a function returns, the seconds of processor that it took)."""
+    began = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        returned = function(*given, **options)
+    return returned, time.process_time() - began
+
+
+def rated(made):
+    """The flags of `yt8m rerank` that name ratings and classes."""
+    return {
+        "references": f"{made.rated_pattern},{made.held_out_pattern}",
+        "fit_on": made.held_out_pattern,
+        "segment_label_ids_file": made.segment_label_ids_file,
+    }
+
+
+def members(runs):
+    """Folders of a seed's members, their checkpoints there; a run that is missing is trained again."""
+    montage.both_stages(runs, *montage_rows.TEACHERS)
+    for name in montage_rows.TEACHERS:
+        runs._made(name)
+    return [runs.path(name) for name in montage_rows.TEACHERS]
+
+
+# ---------------------------------------------------------------- the student
+
+
+def student(runs):
+    """Trains the student of a seed, unless it is there; its record."""
+    if STUDENT not in runs.rows:
+        teacher = runs.path("best-teacher")
+        quietly(
+            api.rerank, recipe="ensemble_best", train_dir=members(runs), work_dir=runs.path("best"), candidates=EVERYTHING,
+            data_pattern=runs.made.rated_pattern, output_file="", scores_output=teacher, **rated(runs.made),
+        )  # fmt: skip
+        key, recipe = montage_rows.BEST_STUDENT
+        start = montage.pretrained(key)
+        runs.train(start, key, "pretrain")
+        runs.train(
+            STUDENT, key, start=start, teacher_scores=(teacher,), distillation_weight=montage_rows.DISTILLATION_WEIGHT, **recipe
+        )
+    return runs.rows[STUDENT]
+
+
+def student_rows(runs_of_seeds, near):
+    """Rows of report.show: ensemble, student, and the student's share of the ensemble's MAP, of all seeds."""
+    ours = [beyond.best_ensemble(runs, near) for runs in runs_of_seeds]
+    plain = [runs.rows[PLAIN]["map"] for runs in runs_of_seeds]
+    students = [student(runs) for runs in runs_of_seeds]
+    size = students[0]["parameters"] * 4 / 1e6
+    shares = [of["map"] / best for of, best in zip(students, ours)]
+
+    def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
+        gains = [a - b for a, b in zip(of, theirs)]
+        more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
+        value = report.row(name, float(np.mean(of)), unit, base, float(np.mean(theirs)) if base else None, None, goal, met,
+                           montage.error(of))  # fmt: skip
+        return {**value, **more, "seeds": of}
+
+    gains = [a - b for a, b in zip(ours, plain)]
+    return [
+        row(PLAIN, plain),
+        row(beyond.RECIPE, ours, PLAIN, plain, "above", montage.reached("above", gains)),
+        row(f"{STUDENT}: MB of float32", [size] * len(ours), goal=f"{LARGEST} or less", met=size <= LARGEST, unit="MB"),
+        row(STUDENT, [of["map"] for of in students], beyond.RECIPE, ours),
+        row(f"{STUDENT}: share of the ensemble's MAP", shares, goal=f"{KEPT} or more", met=np.mean(shares) >= KEPT, unit=""),
+        row(f"{STUDENT}: beside", [of["map"] for of in students], PLAIN, plain),
+    ]
+
+
+# ---------------------------------------------------------------- costs
+
+
+def scorer(runs, names):
+    """Scorer of the mean of some rows' models."""
+    trained = [restore.newest(runs.path(name)) for name in names]
+    of_runs = [infer.Member(of.model, of.config, name=name) for of, name in zip(trained, names)]
+    return infer.Scorer(of_runs, label_ids=runs.made.segment_classes)
+
+
+def score(runs, names, pattern, folder):
+    """Segments that one processor second scores, with their store written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    of_models = scorer(runs, names)
+    job = infer.Job(pattern, scores_output=folder, scores_dtype="float16", batch_size=16)
+    _, took = quietly(infer.rank_segments, of_models, job)
+    store = open_store(folder)
+    return sum(len(store.read(shard).ids) for shard in store.shards()) / took
+
+
+def cost_rows(runs):
+    """Rows of report.show: what training and scoring take, of each member and of all."""
+    shards = ",".join(sorted(glob.glob(runs.made.test_pattern))[:2])
+    work, rows, rates, sizes, minutes = runs.path("costs"), [], {}, [], []
+    members(runs)
+    for name in montage_rows.TEACHERS:
+        rates[name] = score(runs, [name], shards, os.path.join(work, "data", montage_runs.slug(name)))
+        score(runs, [name], runs.made.held_out_pattern, os.path.join(work, "fit_on", montage_runs.slug(name)))
+        sizes.append(runs.rows[name]["parameters"] * 4 / 1e6)
+        minutes.append(sum(runs.rows[row]["cpu_seconds"] for row in (name, montage.pretrained(name))) / 60)
+    stores = {
+        flag: [os.path.join(work, folder, montage_runs.slug(name)) for name in montage_rows.TEACHERS]
+        for flag, folder in (("scores", "data"), ("fit_scores", "fit_on"))
+    }
+    rerank = {**rated(runs.made), **stores, "data_pattern": shards}
+    output = os.path.join(work, "new")
+    for folder in (output, f"{output}-1"):
+        shutil.rmtree(folder, ignore_errors=True)
+    _, whole = quietly(api.rerank, **rerank, scores_output=output, candidates=EVERYTHING)
+    _, fitting = quietly(api.rerank, **rerank, scores_output=f"{output}-1", candidates=1)  # hardly anything is ranked
+    one_pass = score(runs, montage_rows.TEACHERS, shards, os.path.join(work, "together"))
+    store = open_store(output)
+    ranking = sum(len(store.read(shard).ids) for shard in store.shards()) / max(whole - fitting, 1e-9)
+
+    def add(name, value, unit):
+        rows.append(report.row(name, value, unit))
+
+    for name, size, minute in zip(montage_rows.TEACHERS, sizes, minutes):
+        add(f"{name}: training", minute, "CPU minutes")
+        add(f"{name}: size of float32", size, "MB")
+        add(f"{name}: scoring", rates[name], "segments a CPU second")
+    add("best ensemble: training", sum(minutes), "CPU minutes")
+    add("best ensemble: size of float32", sum(sizes), "MB")
+    add("best ensemble: mean of the members in one pass", one_pass, "segments a CPU second")
+    add("best ensemble: ranking anew", ranking, "segments a CPU second")
+    add(
+        "best ensemble: scoring and ranking anew",
+        1 / (sum(1 / rate for rate in rates.values()) + 1 / ranking),
+        "segments a CPU second",
+    )
+    add("best ensemble: fitting the rankers", fitting / 60, "CPU minutes")
+    return rows
+
+
+def main():
+    parser = report.arguments(__doc__)
+    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", choices=PARTS, help="one of the two parts")
+    options = parser.parse_args()
+    made, version = montage_runs.newest(options.work)
+    runs_of_seeds = [montage_runs.Runs(options.work, made, version, seed) for seed in range(1, options.seeds + 1)]
+    rows = []
+    if options.only != "costs":
+        rows += student_rows(runs_of_seeds, beyond.similarities(options.work, made, everything=True))
+    if options.only != "student":
+        rows += cost_rows(runs_of_seeds[0])
+    report.show(f"The best ensemble, montages' test part, {options.seeds} seeds, scores of {version}", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

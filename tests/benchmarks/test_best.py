@@ -1,0 +1,35 @@
+"""The best ensemble's rows: what its student keeps, paired by seed."""
+
+import pathlib
+import sys
+import types
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+import best
+import beyond
+import montage_rows
+
+
+def of_seed(ensemble, plain, student):
+    return types.SimpleNamespace(
+        ensemble=ensemble, rows={best.PLAIN: {"map": plain}, best.STUDENT: {"map": student, "parameters": 10**6}}
+    )
+
+
+def test_the_students_share_is_of_its_own_seeds_ensemble(monkeypatch):
+    monkeypatch.setattr(beyond, "best_ensemble", lambda runs, near: runs.ensemble)
+    seeds = [of_seed(0.76, 0.75, 0.75), of_seed(0.77, 0.75, 0.76), of_seed(0.765, 0.752, 0.755)]
+    rows = {row["name"]: row for row in best.student_rows(seeds, None)}
+    ensemble, share = rows[beyond.RECIPE], rows[f"{best.STUDENT}: share of the ensemble's MAP"]
+    assert ensemble["met"] and ensemble["gain"] == pytest.approx((0.01 + 0.02 + 0.013) / 3)
+    assert share["value"] == pytest.approx((0.75 / 0.76 + 0.76 / 0.77 + 0.755 / 0.765) / 3) and share["met"]
+    assert rows[f"{best.STUDENT}: MB of float32"]["value"] == 4
+    poor = [of_seed(0.8, 0.75, 0.76)] * 2
+    assert not {row["name"]: row for row in best.student_rows(poor, None)}[share["name"]]["met"]
+
+
+def test_the_students_recipe_is_of_a_model_that_there_is():
+    key, recipe = montage_rows.BEST_STUDENT
+    assert key in montage_rows.MODELS and set(recipe) <= {"max_steps", "hyperparameters"}
