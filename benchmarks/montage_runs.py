@@ -85,21 +85,24 @@ class Runs:
 
     # ------------------------------------------------------------ training
 
-    def model(self, key, precision="float32", loss="", **hyperparameters):
+    def model(self, key, precision="float32", loss="", segment_expansion=None, **hyperparameters):
         """ModelConfig of a model of montage_rows.MODELS; it sees as many frames beside a segment as in its paper.
 
         Args:
-            key: of MODELS; precision: Keras' policy; loss: of LOSSES, "": the cross entropy; **hyperparameters: beside the key's.
+            key: of MODELS; precision: Keras' policy; loss: of LOSSES, "": the cross entropy; segment_expansion: None: as in its
+                paper; **hyperparameters: beside the key's.
         """
         name, values = montage_rows.MODELS[key]
         label_loss, loss_options = montage_rows.LOSSES[loss] if loss else ("CrossEntropyLoss", {})
+        if segment_expansion is None:
+            segment_expansion = registry.get("model", name).SEGMENT_EXPANSION
         means = {} if models.takes_frames(name) else {"feature_names": ("mean_rgb", "mean_audio"), "frame_features": False}
         return config.ModelConfig(
             name,
             {**values, **hyperparameters},
             num_classes=self.made.num_classes,
             label_ids=tuple(self.made.segment_classes) if key in montage_rows.SEGMENT_CLASSES else None,
-            segment_expansion=registry.get("model", name).SEGMENT_EXPANSION,
+            segment_expansion=segment_expansion,
             precision=precision,
             label_loss=label_loss,
             loss_options=loss_options,
