@@ -177,14 +177,19 @@ def start_times(runs):
 
 
 def sets(runs):
-    """How many sets of attention."""
-    from montage_rows import SETS
+    """How many sets of attention, and sets that are kept apart."""
+    from montage_rows import OVERLAP_PENALTIES, SETS
 
     both_stages(runs, "multi-attention")
     for number in SETS:
         name = f"multi-attention, {number} sets"
         runs.train(pretrained(name), "multi-attention", "pretrain", hyperparameters={"num_sets": number})
         runs.train(name, "multi-attention", start=pretrained(name), hyperparameters={"num_sets": number})
+        yield name, "multi-attention", ""
+    for penalty in OVERLAP_PENALTIES:
+        name, apart = f"multi-attention, overlap penalty {penalty:g}", {"overlap_penalty": penalty}
+        runs.train(pretrained(name), "multi-attention", "pretrain", hyperparameters=apart)
+        runs.train(name, "multi-attention", start=pretrained(name), hyperparameters=apart)
         yield name, "multi-attention", ""
 
 

@@ -96,6 +96,7 @@ SEGMENT_ALONE = {"segment_expansion": 0}  # NeXtVLAD of paper 004
 TEACHERS = ("attention", "multi-attention", "gated DBoF")
 STUDENT = "attention"
 SETS = (1, 2, 4, 16)  # beside 8
+OVERLAP_PENALTIES = (0.1, 1.0)  # beside 0
 # Student of the best ensemble: (key, how it is trained).
 BEST_STUDENT = ("multi-attention", {"max_steps": 2000, "hyperparameters": {"segment_expansion": 5}})
 EM_THRESHOLD = 0.5

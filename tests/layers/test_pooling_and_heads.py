@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import ops
 
 from tests import harness
 from yt8m.errors import UserError
-from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.attention_pooling import GatedAttentionPooling, set_overlap
 from yt8m.layers.experts import LogisticHead, MixtureOfExperts
 from yt8m.layers.gating import ContextGating
 from yt8m.layers.shared_gate_moe import SharedGateMixtureOfExperts
@@ -76,6 +78,30 @@ def test_sparsemax_attention_leaves_frames_out():
     _, weights = harness.call(layer, inputs)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
     assert (weights[0] == 0).any()
+
+
+def test_overlap_of_sets():
+    weights = np.zeros((2, 4, 3), "float32")  # the second video has no real frame
+    weights[0] = [[1, 0, 0.5], [0, 0.5, 0.5], [0, 0.5, 0], [0, 0, 0]]
+    cosines = [0, 0.5**0.5, 0.5]  # of sets 0 and 1, 0 and 2, 1 and 2
+    np.testing.assert_allclose(set_overlap(ops.convert_to_tensor(weights)), np.mean(np.square(cosines)) / 2, atol=1e-6)
+
+
+def test_the_penalty_drives_sets_apart():
+    inputs = harness.masked_frames()
+    layer = built(GatedAttentionPooling(6, 4, num_sets=3, overlap_penalty=0.5), inputs)
+    harness.call(layer, inputs)
+    assert not layer.losses
+    with tf.GradientTape() as tape:
+        layer(**inputs, training=True)
+        (loss,) = layer.losses
+    gradients = tape.gradient(loss, [weight.value for weight in layer.trainable_variables])
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    for weight, gradient in zip(layer.trainable_variables, gradients):
+        weight.assign_sub(0.1 * gradient)
+    layer(**inputs, training=True)
+    assert layer.losses[0] < loss <= 0.5 + 1e-6
+    assert not built(GatedAttentionPooling(6, 4, overlap_penalty=0.5), inputs).losses
 
 
 def test_unknown_attention():

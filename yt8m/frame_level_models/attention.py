@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from yt8m.base_model import FrameModel, Graph, model_inputs
-from yt8m.base_model.checks import check_positive
+from yt8m.base_model.checks import check_not_negative, check_positive
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
 from yt8m.layers.batch_normalization import BatchNormalization
@@ -40,6 +40,8 @@ class MultiAttentionModel(FrameModel):
         attention_sizes: size of the gated branches there; None: default_attention_sizes.
         hidden_size: of the dense layer and its gating.
         momentum, epsilon: of the trunk's batch norms.
+        overlap_penalty: what each feature's pooling adds to the loss, times the squared cosine between the weights of two sets,
+            the mean over pairs (Lin et al. 2017, not in the papers; --regularization_penalty multiplies it); 0: nothing.
         num_classes, feature_sizes, sampling, num_samples, skip_head, skip_tail, stride, normalize,
             video_level_classifier_model, head_options: as in FrameModel; the mixture of experts gates its probabilities.
 
@@ -70,11 +72,13 @@ class MultiAttentionModel(FrameModel):
         "hidden_size": 1024,
         "momentum": 0.99,
         "epsilon": 1e-3,
+        "overlap_penalty": 0.0,
         **FrameModel.HEAD_ARGUMENTS,
     }
 
     def check_arguments(self):
         check_positive(self, "num_sets", "hidden_size")
+        check_not_negative(self, "overlap_penalty")
         self.reduced_sizes = _sizes("reduced_sizes", self.reduced_sizes, default_reduced_sizes(self.feature_sizes))
         self.attention_sizes = _sizes("attention_sizes", self.attention_sizes, default_attention_sizes(self.reduced_sizes))
 
@@ -97,7 +101,9 @@ class MultiAttentionModel(FrameModel):
         frames = BatchNormalization(**norm, name="frame_norm")(frames, mask=mask)
         pooled, weights = [], []
         for index, (feature, *sizes) in enumerate(zip(self.features_of(frames), self.reduced_sizes, self.attention_sizes)):
-            pool = GatedAttentionPooling(*sizes, self.num_sets, self.attention_name, **norm, name=f"pooling_{index}")
+            pool = GatedAttentionPooling(
+                *sizes, self.num_sets, self.attention_name, **norm, overlap_penalty=self.overlap_penalty, name=f"pooling_{index}"
+            )
             vectors, attention = pool(feature, mask=mask)  # [B, M, size], [B, T, M]
             pooled.append(vectors)
             weights.append(attention)

@@ -28,6 +28,8 @@ class GatedAttentionPooling(FramePool):
         num_sets: M.
         attention: "softmax" or "sparsemax".
         momentum, epsilon: of the batch norm, which takes its statistics from real frames only.
+        overlap_penalty: of a step's loss, times the mean squared cosine between the weights of two sets (Lin et al. 2017,
+            arXiv 1703.03130, eq. 8, with weights of unit length, so that it is in [0, 1] however many frames there are).
 
     Shapes: x [B, T, F], mask bool [B, T] -> pooled [B, M, F], weights float32 [B, T, M] (0 on padding; a row without
         a real frame gives zeros).
@@ -37,7 +39,17 @@ class GatedAttentionPooling(FramePool):
         frame_level_models.py: `1 / math.sqrt(self.feature_size)` of V and U); the gate is that of Ilse et al. (2018), eq. 9.
     """
 
-    def __init__(self, reduced_size, attention_size, num_sets=1, attention="softmax", momentum=0.99, epsilon=1e-3, **kwargs):
+    def __init__(
+        self,
+        reduced_size,
+        attention_size,
+        num_sets=1,
+        attention="softmax",
+        momentum=0.99,
+        epsilon=1e-3,
+        overlap_penalty=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if attention not in ATTENTIONS:
             raise UserError(f"attention={attention!r}: use one of {', '.join(ATTENTIONS)}.")
@@ -47,6 +59,7 @@ class GatedAttentionPooling(FramePool):
         self.attention = attention
         self.momentum = momentum
         self.epsilon = epsilon
+        self.overlap_penalty = overlap_penalty
 
     def build(self, input_shape):
         reduced, size, sets = self.reduced_size, self.attention_size, self.num_sets
@@ -79,6 +92,8 @@ class GatedAttentionPooling(FramePool):
         x, scores = described
         mask = None if mask is None else mask[:, :, None]
         weights = ATTENTIONS[self.attention](scores, axis=1, mask=mask)
+        if training and self.overlap_penalty and self.num_sets > 1:
+            self.add_loss(self.overlap_penalty * set_overlap(weights))
         return ops.einsum("btm,btf->bmf", ops.cast(weights, x.dtype), x), weights
 
     def compute_mask(self, inputs, previous_mask=None):
@@ -93,4 +108,14 @@ class GatedAttentionPooling(FramePool):
             "attention": self.attention,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
+            "overlap_penalty": self.overlap_penalty,
         }
+
+
+def set_overlap(weights):
+    """Mean over the videos and the pairs of sets of the squared cosine between their weights: [B, T, M] -> scalar."""
+    sets = weights.shape[-1]
+    unit = weights / ops.sqrt(ops.maximum(ops.sum(ops.square(weights), axis=1, keepdims=True), 1e-12))
+    cosines = ops.einsum("btm,btn->bmn", unit, unit)
+    others = 1 - ops.eye(sets, dtype=cosines.dtype)
+    return ops.mean(ops.sum(ops.square(cosines) * others, axis=(1, 2))) / (sets * (sets - 1))
