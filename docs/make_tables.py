@@ -147,18 +147,28 @@ def beyond_table():
 
 def speed_table():
     """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory."""
-    columns = ("model", "million weights", "GFLOP a step", "float32: ms of CPU", "share", "GB", "bfloat16: ms of CPU", "share",
-               "GB", "faster")  # fmt: skip
+    columns = ("model", "million weights", "GFLOP a step", "optimizer: ms of CPU", "float32: ms of CPU", "share", "GB",
+               "bfloat16: ms of CPU", "share", "GB", "faster")  # fmt: skip
     rows, steps = [columns, ["---"] * len(columns)], {}
     for row in _log("train_step")["rows"]:
         if "precision" in row:
             steps.setdefault(row["model"], {})[row["precision"]] = row
     for name, by_precision in steps.items():
         full, half = by_precision["float32"], by_precision["mixed_bfloat16"]
-        cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}"]
+        cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}", f"{full['optimizer_ms']:.0f}"]
         for row in (full, half):
             cells += [f"{row['cpu_ms']:.0f}", f"{row['share']:.0%}", f"{row['gb']:.1f}"]
         rows.append((f"`{name}`", *cells, f"{full['cpu_ms'] / half['cpu_ms']:.2f} x"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def scoring_table():
+    """The rows of docs/results/scoring.json in Markdown."""
+    rows = [("", "value", "beside", "its value", "ratio", "goal"), ["---"] * 6]
+    for row in _log("scoring")["rows"]:
+        goal = f"{row['goal']}: {'yes' if row['met'] else 'no'}" if row["goal"] else ""
+        values = (f"{row['value']:,.0f} {row['unit']}", row["baseline"], f"{row['baseline_value']:,.0f}", f"{row['ratio']:.1f} x")
+        rows.append((row["name"], *values, goal))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -224,6 +234,8 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):
     if (DOCS / "results" / f"{_name}.json").exists():
         TABLES[_name] = (DOCS / "scaling.md", _table)
+if (DOCS / "results" / "scoring.json").exists():
+    TABLES["scoring"] = (DOCS / "speed.md", scoring_table)
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)
     TABLES["montage time"] = (DOCS / "results.md", montage_time_table)
