@@ -163,12 +163,11 @@ def speed_table():
 
 
 def scoring_table():
-    """The rows of docs/results/scoring.json in Markdown."""
-    rows = [("", "value", "beside", "its value", "ratio", "goal"), ["---"] * 6]
+    """The rows of docs/results/scoring.json in Markdown: segments a CPU second."""
+    rows = [("", "segments a CPU second", "beside", "its", "ratio"), ["---"] * 5]
     for row in _log("scoring")["rows"]:
-        goal = f"{row['goal']}: {'yes' if row['met'] else 'no'}" if row["goal"] else ""
-        values = (f"{row['value']:,.0f} {row['unit']}", row["baseline"], f"{row['baseline_value']:,.0f}", f"{row['ratio']:.1f} x")
-        rows.append((row["name"], *values, goal))
+        values = f"{row['cpu_rate']:,.0f}", row["baseline"], f"{row['baseline_cpu_rate']:,.0f}", f"{row['cpu_ratio']:.1f} x"
+        rows.append((row["name"], *values))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
