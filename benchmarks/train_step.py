@@ -8,7 +8,8 @@ for a multiplication and an addition, counted in an eager step), and the rate of
 that rate of the step's CPU time: other work on the machine makes a step take longer, but hardly its CPU time. Goals: NeXtVLAD
 (paper 002) and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD,
 gated DBoF, Transformer and multi-attention. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has
-0.9 G weights. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
+0.9 G weights. The optimizer's update of all weights is timed by itself as well: it is part of the step and has no product in it.
+--quick leaves models out. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
 """
 
 import resource
@@ -38,6 +39,7 @@ SETTINGS = {
     "MlpModel": {},
     "SharedGateMoeModel": {},
 }
+QUICK = ("MultiAttentionModel", "NeXtVladModel", "GatedDbofModel", "TransformerModel", "NetVladModel", "MoeModel")
 UNDER_2_GB = ("NetVladModel", "NeXtVladModel")
 PRECISIONS = ("float32", "mixed_bfloat16")
 SHARES = {"DbofModel": 0.8, "GatedDbofModel": 0.8}  # of the float32 rate; the others: 0.65
@@ -64,7 +66,8 @@ def measure(name, steps, precision="float32"):
         trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         figures = {"ms": took[0] * 1000, "cpu_ms": took[1] * 1000, "parameters": model.count_params(), "trainable": trainable}
         figures |= {"rate": max(before[0], after[0]), "cpu_rate": max(before[1], after[1])}
-        figures["gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # an eager step needs more
+        figures["gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # what follows needs more
+        figures["optimizer_ms"] = update_cost(model, steps) * 1000
         if precision == "float32":
             figures["operations"] = operations(model, batch)
     return {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, **figures}
@@ -105,6 +108,19 @@ def training_step(model):
     return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, False, (tf.Variable(0),))
 
 
+def update_cost(model, repeats):
+    """CPU seconds of the optimizer's update of all weights, clipping included, by itself."""
+    import tensorflow as tf
+
+    from yt8m.training.optimizers import make_optimizer
+
+    optimizer, variables = make_optimizer("AdamOptimizer", 1e-4, 1.0), model.trainable_variables
+    optimizer.build(variables)
+    gradients = [tf.fill(variable.shape, 1e-3) for variable in variables]
+    update = tf.function(lambda: optimizer.apply(gradients, variables))
+    return fastest(update, repeats)[1]
+
+
 def fastest(call, repeats):
     """Seconds of a call and CPU seconds of it, all cores' together: the least of each, the first call left out."""
     seconds, used = [], []
@@ -128,7 +144,10 @@ def matrix_rate(precision, repeats=6):
 
 
 def operations(model, batch):
-    """Multiplications and additions in the products of a step, forwards and backwards, from an eager one."""
+    """Multiplications and additions in the products of a step, forwards and backwards, from an eager one.
+
+    A product with a vector is a sum, which reads every value for one multiplication: it does not count.
+    """
     import numpy as np
     import tensorflow as tf
     from tensorflow.python.framework import op_callbacks
@@ -143,7 +162,8 @@ def operations(model, batch):
         attrs, op_type = dict(zip(attrs[::2], attrs[1::2])), tf.compat.as_str(op_type)
         if op_type in ("MatMul", "BatchMatMulV2"):
             transposed = attrs.get("transpose_a", attrs.get("adj_x"))
-            total += 2 * int(np.prod(outputs[0].shape)) * inputs[0].shape[-2 if transposed else -1]
+            inner = inputs[0].shape[-2 if transposed else -1]
+            total += 2 * int(np.prod(outputs[0].shape)) * inner if min(outputs[0].shape[-2:]) > 1 else 0
         elif op_type == "Einsum":
             labels = tf.compat.as_str(attrs["equation"]).split("->")[0].split(",")
             sizes = {label: size for part, values in zip(labels, inputs) for label, size in zip(part, values.shape)}
@@ -206,15 +226,15 @@ def rows_of(name, precision, figures, imported):
 
 def main():
     parser = report.arguments(__doc__)
-    parser.add_argument("--models", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--models", nargs="+", choices=list(SETTINGS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     options = parser.parse_args()
     imported = report.in_a_process("train_step", "measure", None, 0)["gb"]
     rows = [report.row("importing TensorFlow and the package", imported, "GB")]
-    for name in options.models:
+    for name in options.models or (QUICK if options.quick else SETTINGS):
         figures = {}
         for precision in sorted(options.precisions):  # float32 counts the operations
-            figures[precision] = report.in_a_process("train_step", "measure", name, 2 if options.quick else 4, precision)
+            figures[precision] = report.in_a_process("train_step", "measure", name, 3 if options.quick else 5, precision)
             rows += rows_of(name, precision, figures, imported)
             print(*(f"{row['name']} {row['value']:.3g} {row['unit']}" for row in rows[-4:]), sep="; ", flush=True)
         if options.json:

@@ -92,11 +92,13 @@ def published_audioset_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def montage_table():
-    """The rows of docs/results/montage.json in Markdown: each beside what it is compared with."""
+def montage_table(log="montage", groups=None):
+    """The rows of a log of benchmarks/montage.py in Markdown, of some groups or all: each beside what it is compared with."""
     columns = ("row", "MAP", "all segments", "compared with", "difference", "order", "million parameters", "CPU minutes")
     rows, shown = [columns, ["---"] * len(columns)], set()
-    for row in _log("montage")["rows"]:
+    for row in _log(log)["rows"]:
+        if groups and row.get("group") not in groups:
+            continue
         measures, facts = row.get("measures", {}), ["", "", ""]
         if measures and row["name"] not in shown:
             parameters, seconds = (measures.get(key) for key in ("parameters", "cpu_seconds"))
@@ -179,18 +181,27 @@ def best_table():
 
 def speed_table():
     """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory."""
-    columns = ("model", "million weights", "GFLOP a step", "float32: ms of CPU", "share", "GB", "bfloat16: ms of CPU", "share",
-               "GB", "faster")  # fmt: skip
+    columns = ("model", "million weights", "GFLOP a step", "optimizer: ms of CPU", "float32: ms of CPU", "share", "GB",
+               "bfloat16: ms of CPU", "share", "GB", "faster")  # fmt: skip
     rows, steps = [columns, ["---"] * len(columns)], {}
     for row in _log("train_step")["rows"]:
         if "precision" in row:
             steps.setdefault(row["model"], {})[row["precision"]] = row
     for name, by_precision in steps.items():
         full, half = by_precision["float32"], by_precision["mixed_bfloat16"]
-        cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}"]
+        cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}", f"{full['optimizer_ms']:.0f}"]
         for row in (full, half):
             cells += [f"{row['cpu_ms']:.0f}", f"{row['share']:.0%}", f"{row['gb']:.1f}"]
         rows.append((f"`{name}`", *cells, f"{full['cpu_ms'] / half['cpu_ms']:.2f} x"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def scoring_table():
+    """The rows of docs/results/scoring.json in Markdown: segments a CPU second."""
+    rows = [("", "segments a CPU second", "beside", "its", "ratio"), ["---"] * 5]
+    for row in _log("scoring")["rows"]:
+        values = f"{row['cpu_rate']:,.0f}", row["baseline"], f"{row['baseline_cpu_rate']:,.0f}", f"{row['cpu_ratio']:.1f} x"
+        rows.append((row["name"], *values))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -257,6 +268,8 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):
     if (DOCS / "results" / f"{_name}.json").exists():
         TABLES[_name] = (DOCS / "scaling.md", _table)
+if (DOCS / "results" / "scoring.json").exists():
+    TABLES["scoring"] = (DOCS / "speed.md", scoring_table)
 if (DOCS / "results" / "montage.json").exists():
     TABLES["montage"] = (DOCS / "results.md", montage_table)
     TABLES["montage time"] = (DOCS / "results.md", montage_time_table)
