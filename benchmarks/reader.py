@@ -1,10 +1,17 @@
-"""How fast are shards read into uint8 batches? Ours beside a plain tf.data pipeline, in turn, on the same shards.
+"""How fast are shards read? Ours beside plain tf.data pipelines and less, in turn, on the same shards.
 
-The plain pipeline is what a user writes: TFRecordDataset, shuffle, tf.io.parse_single_sequence_example, decode to uint8, padded
-batches, prefetch. Ours shuffles all rows, checks every CRC once (not timed: the first pass fills the index) and can go on
-from any step. Shards: synthetic full-size ones (rgb and audio, 234 frames on average), or --data DIR of frame-level shards.
+Frame level (synthetic full-size videos of rgb and audio, 234 frames on average, or --data DIR of such shards), CPU time a video:
+reading the bytes, TFRecordDataset without parsing, a pipeline that parses to float32 as the starter code does, one that parses
+to uint8, and ours. Short records (AudioSet's, 10 frames of 128 bytes; video level, 1,152 floats): a pipeline that parses batches,
+and ours. Segments of 5 frames and 3 on both sides: rows a second of rated ones and of an M-step, with 1, 2 and 4 --num_readers,
+beside rows cut from whole records. Ours shuffles all rows, checks every CRC once (not timed: the first pass fills the index) and
+can go on from any step.
+
+  PYTHONPATH=$PWD python benchmarks/reader.py --json docs/results/reader.json
 """
 
+import contextlib
+import itertools
 import pathlib
 import statistics
 import tempfile
@@ -14,96 +21,261 @@ import numpy as np
 import report
 import tensorflow as tf
 
-from yt8m.readers import batches, records
-from yt8m.readers.spec import WholeVideos
+from yt8m.readers import batches, records, sidecars, tables
+from yt8m.readers.index import index_shard
+from yt8m.readers.layouts import Layout
+from yt8m.readers.spec import RatedSegments, WholeVideos
 
-BATCH = 128
+BATCH, SEGMENT_BATCH, CLASSES = 128, 512, 3862
+NAMES, SIZES = ("rgb", "audio"), (1024, 128)
+READERS = (1, 2, 4)
+UNPARSED, STARTER, PLAIN, RAW, OURS = "TFRecordDataset, not parsed", "parsed to float32", "parsed to uint8", "bytes read", "ours"
 
 
-def write_shards(folder, videos, shards=4):
-    """Random full-size videos with real lengths' spread; returns their pattern."""
+# ---------------------------------------------------------------- shards
+
+
+def write_shards(folder, videos, shards=16):
+    """Random full-size videos with real lengths' spread, 5 rated segments each, and an M-step's sidecars of 3 labels a segment.
+
+    Returns:
+        (their pattern, the folder of the sidecars).
+    """
     rng = np.random.default_rng(0)
     for shard in range(shards):
-        lengths = np.clip(rng.normal(234, 60, videos // shards), 1, 300).astype(int)
-        made = [
-            records.encode_video(
-                records.Video(
-                    f"{shard}{i:03d}",
-                    {"rgb": rng.integers(0, 256, (n, 1024), np.uint8), "audio": rng.integers(0, 256, (n, 128), np.uint8)},
-                    rng.integers(0, 3862, 3),
-                    None,
-                )
-            )
-            for i, n in enumerate(lengths)
+        lengths = np.clip(rng.normal(234, 60, videos // shards), 30, 300).astype(int)
+        written = [_video(f"{shard:x}{number:03d}", length, rng) for number, length in enumerate(lengths)]
+        records.write_shard(folder / f"train{shard:04d}.tfrecord", map(records.encode_video, written))
+        header = sidecars.SidecarHeader(f"train{shard:04d}.tfrecord", len(written), CLASSES, dense=True)
+        annotations = [(video.id, _every_segment(length, rng)) for video, length in zip(written, lengths)]
+        sidecars.write_sidecar(folder / "pseudo_labels", header, annotations)
+    return str(folder / "train*.tfrecord"), str(folder / "pseudo_labels")
+
+
+def _video(name, length, rng):
+    starts = np.sort(rng.choice(length // 5, 5, replace=False)) * 5
+    rated = records.Segments(starts, starts + 5, rng.integers(0, CLASSES, 5), rng.integers(0, 2, 5).astype(np.float32))
+    frames = {feature: rng.integers(0, 256, (length, size), np.uint8) for feature, size in zip(NAMES, SIZES)}
+    return records.Video(name, frames, rng.integers(0, CLASSES, 3), rated)
+
+
+def _every_segment(length, rng):
+    starts = np.repeat(np.arange(0, length, 5), 3)
+    labels = (np.arange(len(starts)) % 3) * 1000 + rng.integers(0, 800)
+    return records.Segments(starts, starts + 5, labels, rng.random(len(starts)).astype(np.float32))
+
+
+def write_short(folder, count, shards=4):
+    """Records as AudioSet's and video-level ones; returns their patterns."""
+    rng = np.random.default_rng(1)
+    for shard in range(shards):
+        names = [f"{shard}{number:05d}" for number in range(count // shards)]
+        clips = [
+            records.Video(name, {"audio_embedding": rng.integers(0, 256, (10, 128), np.uint8)}, rng.integers(0, 527, 2), None)
+            for name in names
         ]
-        records.write_shard(folder / f"train{shard:04d}.tfrecord", made)
-    return str(folder / "train*.tfrecord")
+        records.write_shard(folder / f"clips{shard}.tfrecord", [records.encode_video(clip, "video_id") for clip in clips])
+        means = [
+            records.encode_video_features(
+                name, rng.integers(0, CLASSES, 3), {"mean_rgb": rng.normal(size=1024), "mean_audio": rng.normal(size=128)}
+            )
+            for name in names
+        ]
+        records.write_shard(folder / f"means{shard}.tfrecord", means)
+    return str(folder / "clips*.tfrecord"), str(folder / "means*.tfrecord")
 
 
-def plain(pattern):
-    """The batches of a plain pipeline."""
+# ---------------------------------------------------------------- what stands beside ours
 
-    def parse(serialized):
-        context, lists = tf.io.parse_single_sequence_example(
-            serialized,
-            {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)},
-            {name: tf.io.FixedLenSequenceFeature([], tf.string) for name in ("rgb", "audio")},
-        )
-        frames = tf.concat(
-            [tf.reshape(tf.io.decode_raw(lists[n], tf.uint8), [-1, s]) for n, s in (("rgb", 1024), ("audio", 128))], 1
-        )
-        labels = tf.reduce_max(tf.one_hot(tf.sparse.to_dense(context["labels"]), 3862), axis=0)
-        return {"ids": context["id"], "frames": frames, "num_frames": tf.shape(frames)[0], "labels": labels}
 
+def serialized(pattern):
+    """The records of all shards, not parsed."""
     shards = tf.data.Dataset.from_tensor_slices(sorted(tf.io.gfile.glob(pattern)))
-    serialized = shards.interleave(tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE)
-    return serialized.shuffle(1000).map(parse, num_parallel_calls=tf.data.AUTOTUNE).padded_batch(BATCH).prefetch(2)
+    return shards.interleave(tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def rate(batches):
-    """(videos a second, CPU microseconds a video) of one pass."""
-    wall, cpu, videos = time.monotonic(), time.process_time(), 0
-    for batch in batches:
-        videos += int(batch["num_frames"].shape[0])
-    return videos / (time.monotonic() - wall), (time.process_time() - cpu) / videos * 1e6
+def read_bytes(pattern):
+    """Reads the files; yields how many records they have, which is known."""
+    for path in sorted(tf.io.gfile.glob(pattern)):
+        with open(path, "rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
+    yield sum(len(index_shard(path)) for path in sorted(tf.io.gfile.glob(pattern)))
+
+
+def parsed(pattern, kind):
+    """Padded batches of frame-level videos: uint8; or as the starter code has them, float32, dequantised, of 300 frames."""
+
+    def parse(record):
+        context, lists = tf.io.parse_single_sequence_example(
+            record,
+            {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)},
+            {name: tf.io.FixedLenSequenceFeature([], tf.string) for name in NAMES},
+        )
+        frames = tf.concat([tf.reshape(tf.io.decode_raw(lists[n], tf.uint8), [-1, s]) for n, s in zip(NAMES, SIZES)], 1)
+        count = tf.shape(frames)[0]
+        if kind == "float32":
+            frames = tf.cast(frames, tf.float32) * (4 / 255) + (4 / 512 - 2)
+            frames = tf.pad(frames[:300], [[0, 300 - tf.minimum(count, 300)], [0, 0]])
+        return {"ids": context["id"], "frames": frames, "num_frames": count, "labels": _hot(context["labels"], CLASSES)}
+
+    return serialized(pattern).shuffle(1000).map(parse, num_parallel_calls=tf.data.AUTOTUNE).padded_batch(BATCH).prefetch(2)
+
+
+def _hot(labels, classes):
+    return tf.reduce_max(tf.one_hot(tf.sparse.to_dense(labels), classes), axis=-2)
+
+
+def parsed_clips(pattern):
+    """Batches of AudioSet's records, parsed a batch at a time."""
+
+    def parse(batch):
+        context, lists, _ = tf.io.parse_sequence_example(
+            batch,
+            {"video_id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)},
+            {"audio_embedding": tf.io.FixedLenSequenceFeature([], tf.string)},
+        )
+        frames = tf.io.decode_raw(lists["audio_embedding"], tf.uint8)
+        return {"ids": context["video_id"], "frames": frames, "labels": _hot(context["labels"], 527)}
+
+    return serialized(pattern).shuffle(1000).batch(BATCH).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def parsed_means(pattern):
+    """Batches of video-level records, parsed a batch at a time."""
+
+    def parse(batch):
+        wanted = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
+        wanted |= {f"mean_{name}": tf.io.FixedLenFeature([size], tf.float32) for name, size in zip(NAMES, SIZES)}
+        example = tf.io.parse_example(batch, wanted)
+        features = tf.concat([example["mean_rgb"], example["mean_audio"]], 1)
+        return {"ids": example["id"], "features": features, "labels": _hot(example["labels"], CLASSES)}
+
+    return serialized(pattern).shuffle(1000).batch(BATCH).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+@contextlib.contextmanager
+def from_whole_records():
+    """Within it no shard has an index of its frames, so that each row is cut from its record, decoded for it."""
+    of, nothing = Layout.of, lambda self, names, sizes: (0 * self.counts, np.zeros((len(self.counts), len(names)), np.int64))
+    try:
+        Layout.of = nothing
+        tables._TABLES.clear()
+        yield
+    finally:
+        Layout.of = of
+        tables._TABLES.clear()
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def rate(elements):
+    """(rows a second, CPU microseconds a row) of one pass over batches, records or numbers of records."""
+    wall, cpu, rows = time.monotonic(), time.process_time(), 0
+    for element in elements:
+        rows += int(element["labels"].shape[0]) if isinstance(element, dict) else element if isinstance(element, int) else 1
+    return rows / (time.monotonic() - wall), (time.process_time() - cpu) / rows * 1e6
+
+
+def segment_rate(spec, rows, readers):
+    """The same of so many rows of segments after the first batches, which wait for the labels or have been read ahead."""
+    endless = iter(batches.training_batches(spec, SEGMENT_BATCH, 1, num_parallel=readers))
+    for _ in range(readers + 4):
+        next(endless)
+    wall, cpu, count = time.monotonic(), time.process_time(), -(-rows // SEGMENT_BATCH)
+    for _ in itertools.islice(endless, count):
+        pass
+    return count * SEGMENT_BATCH / (time.monotonic() - wall), (time.process_time() - cpu) / count / SEGMENT_BATCH * 1e6
+
+
+def in_turn(sides, repeats):
+    """name -> list of what each side's function returned, turn by turn; a first turn of each fills the caches."""
+    figures = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, measure in sides.items():
+            figure = measure(repeat)
+            if repeat:
+                figures[name].append(figure)
+    return figures
+
+
+def beside(what, unit, figures, index, other, goal="", least=None):
+    """A row of the table: ours beside another, the ratio the median of the turns'; index 0: of rates, 1: of CPU times."""
+    ours, theirs = ([figure[index] for figure in figures[name]] for name in (OURS, other))
+    ratio = statistics.median(a / b if index == 0 else b / a for a, b in zip(ours, theirs))
+    values = statistics.median(ours), unit, other, statistics.median(theirs), ratio
+    return report.row(what, *values, goal, None if least is None else ratio >= least)
+
+
+def frame_level(pattern, repeats):
+    spec = WholeVideos(pattern, NAMES, SIZES)
+    sides = {
+        OURS: lambda seed: rate(batches.training_batches(spec, BATCH, seed, num_epochs=1)),
+        RAW: lambda _: rate(read_bytes(pattern)),
+        UNPARSED: lambda _: rate(serialized(pattern)),
+        STARTER: lambda _: rate(parsed(pattern, "float32")),
+        PLAIN: lambda _: rate(parsed(pattern, "uint8")),
+    }
+    figures, what = in_turn(sides, repeats), "frame level"
+    return [
+        beside(what, "us of CPU a video", figures, 1, RAW),
+        beside(what, "us of CPU a video", figures, 1, UNPARSED, "at most .7 of its time", 1 / 0.7),
+        beside(what, "us of CPU a video", figures, 1, PLAIN),
+        beside(what, "us of CPU a video", figures, 1, STARTER, "5 times as fast", 5.0),
+        beside(what, "videos/s", figures, 0, PLAIN),
+    ]
+
+
+def short_records(clips, means, repeats):
+    of_clips = WholeVideos(clips, ("audio_embedding",), (128,), num_classes=527, id_feature="video_id")
+    of_means = WholeVideos(means, ("mean_rgb", "mean_audio"), SIZES, frame_features=False)
+    rows, goal = [], ("at least as fast", 1.0)
+    for what, spec, plain in (("AudioSet", of_clips, parsed_clips), ("video level", of_means, parsed_means)):
+        sides = {
+            OURS: lambda seed, spec=spec: rate(batches.training_batches(spec, BATCH, seed, num_epochs=1)),
+            "batches parsed": lambda _, spec=spec, plain=plain: rate(plain(spec.pattern)),
+        }
+        figures = in_turn(sides, repeats)
+        rows.append(beside(what, "us of CPU a record", figures, 1, "batches parsed", *goal))
+        rows.append(beside(what, "records/s", figures, 0, "batches parsed", *goal))
+    return rows
+
+
+def segments(pattern, pseudo_labels, rows, repeats):
+    mstep = RatedSegments(pattern, NAMES, SIZES, all_segments=True, annotations=pseudo_labels, segment_expansion=3)
+    rated = RatedSegments(pattern, NAMES, SIZES, segment_expansion=3)
+    whole = "an M-step's from whole records, --num_readers=2"
+
+    def slowly(_):
+        with from_whole_records():
+            return segment_rate(mstep, rows // 16, 2)
+
+    sides = {(whole, 2): slowly}
+    for what, spec in (("rows of an M-step", mstep), ("rated segments, kept in memory", rated)):
+        for readers in READERS:
+            sides[what, readers] = lambda _, spec=spec, readers=readers: segment_rate(spec, rows, readers)
+    figures, found = in_turn(sides, repeats), []
+    beneath = figures.pop((whole, 2))
+    for (what, readers), of_side in figures.items():
+        row = beside(f"{what}, --num_readers={readers}", "segments/s", {OURS: of_side, whole: beneath}, 0, whole)
+        if what == "rows of an M-step" and readers == 2:
+            row |= {"goal": "50,000 segments/s", "met": row["value"] >= 50_000}
+        found.append({**row, "cpu": statistics.median(figure[1] for figure in of_side)})
+    return found
 
 
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        pattern = (
-            f"{options.data}/*.tfrecord" if options.data else write_shards(pathlib.Path(folder), 600 if options.quick else 2000)
-        )
-        spec = WholeVideos(pattern, ("rgb", "audio"), (1024, 128))
-        sides = {
-            "ours": lambda seed: batches.training_batches(spec, BATCH, seed, num_epochs=1),
-            "plain tf.data": lambda seed: plain(pattern),
-        }
-        figures = {name: [] for name in sides}
-        for repeat in range(options.repeats + 1):
-            for name, make in sides.items():
-                figure = rate(make(repeat))
-                if repeat:  # the first pass of each warms the caches
-                    figures[name].append(figure)
-    rows = []
-    for index, (what, unit) in enumerate((("frame-level reader, wall", "videos/s"), ("frame-level reader, CPU", "us/video"))):
-        ours, theirs = ([figure[index] for figure in figures[name]] for name in sides)
-        ratios = [a / b if index == 0 else b / a for a, b in zip(ours, theirs)]
-        rows.append(
-            report.row(
-                what,
-                statistics.median(ours),
-                unit,
-                "plain tf.data",
-                statistics.median(theirs),
-                statistics.median(ratios),
-                "at least as fast",
-                statistics.median(ratios) >= 1,
-            )
-        )
-    report.show("Reading frame-level shards (medians; ratio: the median of the passes in turn)", rows, options.json)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        pattern, pseudo_labels = write_shards(folder, 320 if options.quick else 1600)
+        rows = frame_level(f"{options.data}/*.tfrecord" if options.data else pattern, options.repeats)
+        rows += short_records(*write_short(folder, 4000 if options.quick else 20_000), options.repeats)
+        rows += segments(pattern, pseudo_labels, 40_000 if options.quick else 200_000, max(options.repeats // 2, 1))
+    report.show("Reading shards (medians; ratio: the median of the turns')", rows, options.json)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def main():
     options = parser.parse_args()
     steps = 30 if options.quick else STEPS
     with tempfile.TemporaryDirectory() as folder:
-        pattern = f"{options.data}/*.tfrecord" if options.data else reader.write_shards(pathlib.Path(folder), 400)
+        pattern = f"{options.data}/*.tfrecord" if options.data else reader.write_shards(pathlib.Path(folder), 400)[0]
         rates = {processes: training_rate(processes, pattern, folder, steps) for processes in (1, 2)}
         a_second, of_reading = reading(pattern)
     videos = EPOCH_BYTES / VIDEO_BYTES

@@ -205,6 +205,21 @@ def scoring_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def reader_table():
+    """The rows of docs/results/reader.json in Markdown: ours beside another, in one run."""
+    rows = [("", "ours", "beside", "its value", "ours is better by", "goal", "reached"), ["---"] * 7]
+    for row in _log("reader")["rows"]:
+        values = [f"{_grouped(row[key])} {row['unit']}" for key in ("value", "baseline_value")]
+        reached = {True: "yes", False: "**no**", None: ""}[row["met"]]
+        rows.append((row["name"], values[0], row["baseline"], values[1], f"{row['ratio']:.2f} x", row["goal"], reached))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _grouped(value):
+    """4,200; 31.3"""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
 def _log(name):
     return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -263,6 +278,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "starter": (DOCS / "results.md", starter_table),
     "speed": (DOCS / "speed.md", speed_table),
     "precision": (DOCS / "speed.md", precision_table),
+    "reader": (DOCS / "speed.md", reader_table),
     "video_level": (DOCS / "results.md", video_level_table),
 }
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):

@@ -84,7 +84,7 @@ def evaluation_batches(spec, batch_size, worker=(0, 1), num_parallel=2):
     files = shards(spec)
 
     def references():
-        return batched(ordered_rows(spec, files), batch_size, worker)
+        return batched(ordered_rows(spec, files, ahead=True), batch_size, worker)
 
     return loaded(spec, files, references, num_parallel)
 

@@ -20,6 +20,8 @@ class _Lease:
         self._memory, self.__array_interface__ = memory, memory.__array_interface__
 
     def __del__(self):
+        if _free is None:  # the interpreter ends
+            return
         if sum(memory.nbytes for memory in _free.copy().values()) + self._memory.nbytes <= _MOST_FREE:
             _free[id(self._memory)] = self._memory
 

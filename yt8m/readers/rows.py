@@ -12,6 +12,7 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.progress import Progress
 from yt8m.readers import records
+from yt8m.readers.ahead import AT_ONCE, open_ahead
 from yt8m.readers.failures import naming_record
 from yt8m.readers.index import index_shard, open_shard, version
 from yt8m.readers.tables import table_of
@@ -41,13 +42,25 @@ def shard_rows(spec, files, shard):
     return np.insert(selected, 0, shard, axis=1).astype(np.int64)
 
 
-def ordered_rows(spec, files):
+def ordered_rows(spec, files, ahead=False):
     """Yields references int64 [n, 3], a shard at a time, in the order of the files.
+
+    Args:
+        spec: DataSpec.
+        files: paths of the shards.
+        ahead: their records will be read: begin to read a remote shard when the one before it has its turn.
 
     Raises:
         UserError: as shard_rows, or no row at all.
     """
-    return _not_empty((shard_rows(spec, files, shard) for shard in range(len(files))), spec)
+
+    def of_shards():
+        for shard in range(len(files)):
+            if ahead:
+                open_ahead(files[shard : shard + 2])
+            yield shard_rows(spec, files, shard)
+
+    return _not_empty(of_shards(), spec)
 
 
 def shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
@@ -61,9 +74,12 @@ def shuffled_rows(spec, files, seed, num_epochs, skip, shuffle_shards):
     with Progress("Indexing", unit="shards") as indexing:  # until the first rows come
         for epoch in itertools.count() if num_epochs is None else range(num_epochs):
             order = np.random.default_rng([seed, epoch]).permutation(len(files))
-            for rows in _not_empty(_epoch_rows(spec, files, order, [seed, epoch], shuffle_shards, indexing.advance), spec):
+            groups = _epoch_rows(spec, files, order, [seed, epoch], shuffle_shards, indexing.advance)
+            for group, rows in enumerate(_not_empty(groups, spec)):
                 if len(rows) > skip:
                     indexing.finish()
+                    begin = group * shuffle_shards
+                    open_ahead(files[shard] for shard in order[begin : begin + shuffle_shards + AT_ONCE])
                 yield rows[skip:]
                 skip -= min(skip, len(rows))
 

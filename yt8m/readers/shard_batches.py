@@ -1,5 +1,6 @@
 """Every row of a list of shards, batched shard by shard: what is scored, stored and resumed by shard."""
 
+from yt8m.readers.ahead import open_ahead
 from yt8m.readers.loading import loaded
 from yt8m.readers.rows import batched, shard_rows
 
@@ -23,6 +24,7 @@ def shard_batches(spec, files, batch_size, num_parallel=2):
 
     def references():
         for shard in range(len(files)):
+            open_ahead(files[shard : shard + 2])
             rows = shard_rows(spec, files, shard)
             sizes.append(len(rows))
             yield from batched([rows], batch_size)
