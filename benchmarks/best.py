@@ -63,14 +63,20 @@ def members(runs):
 # ---------------------------------------------------------------- the student
 
 
+def complete(folder, pattern):
+    """Whether a folder has the scores of all shards of a pattern."""
+    return os.path.exists(folder) and all(open_store(folder).has(shard) for shard in glob.glob(pattern))
+
+
 def student(runs):
     """Trains the student of a seed, unless it is there; its record."""
     if STUDENT not in runs.rows:
         teacher = runs.path("best-teacher")
-        quietly(
-            api.rerank, recipe="ensemble_best", train_dir=members(runs), work_dir=runs.path("best"), candidates=EVERYTHING,
-            data_pattern=runs.made.rated_pattern, output_file="", scores_output=teacher, **rated(runs.made),
-        )  # fmt: skip
+        if not complete(teacher, runs.made.rated_pattern):
+            quietly(
+                api.rerank, recipe="ensemble_best", train_dir=members(runs), work_dir=runs.path("best"), candidates=EVERYTHING,
+                data_pattern=runs.made.rated_pattern, output_file="", scores_output=teacher, **rated(runs.made),
+            )  # fmt: skip
         key, recipe = montage_rows.BEST_STUDENT
         start = montage.pretrained(key)
         runs.train(start, key, "pretrain")
