@@ -40,7 +40,8 @@ LEARNING = Group(
         Flag(
             "method",
             str,
-            "What is fitted: a logistic regression or boosted trees of a pair's features, or networks that see frames, too.",
+            "What is fitted: a logistic regression or boosted trees of a pair's features, or networks that see frames, too. "
+            "Default: logistic.",
             METHODS,
         ),
         Flag(
