@@ -1,15 +1,17 @@
 """The best ensemble (configs/ensemble_best.flags) on montages: what its members cost, and a small student of it.
 
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. For each seed `yt8m
-rerank` ranks some rated montages' segments anew with the seed's members, and they teach the student. It sees some frames on
-either side of a segment, since much of what the ensemble adds is what stands around it. Costs are counted in seconds of
-processor, so that other processes beside this one count for less; rates are of two test shards of the first seed.
+rerank` ranks some rated montages' segments anew with the seed's members, and these scores teach the student. Rankers are fitted on
+rated pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is
+multiplied by the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
+other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
   python benchmarks/best.py --work DIR --only costs      or: student, attention
 """
 
 import contextlib
+import dataclasses
 import glob
 import io
 import os
@@ -24,7 +26,7 @@ import numpy as np
 import report
 
 from yt8m import api
-from yt8m.readers.stores import open_store
+from yt8m.readers.stores import create_store, open_store
 from yt8m.reranking import rankers
 from yt8m.scoring import infer
 from yt8m.training import restore
@@ -70,6 +72,24 @@ def complete(folder, shards):
     return os.path.exists(folder) and all(map(open_store(folder).has, shards))
 
 
+def in_their_videos(teacher, plain, shards):
+    """The folder of the scores of a store, times the most that the mean of plain stores has of the class in the video.
+
+    Args:
+        teacher: folder of the store; plain: folders of the members' stores; shards: paths of those to write.
+    """
+    source, members_of, folder = open_store(teacher), [open_store(of) for of in plain], f"{teacher}-in-videos"
+    store = create_store(folder, dataclasses.replace(source.config, run={"in_videos": source.config.run}))
+    for shard in shards:
+        if not store.has(shard):
+            stored, mean = source.read(shard), np.mean([of.read(shard).scores() for of in members_of], axis=0)
+            firsts = stored.first_rows()
+            most = np.repeat(np.maximum.reduceat(mean, firsts, axis=0), np.diff(np.append(firsts, len(mean))), axis=0)
+            with store.writer(shard) as writer:
+                writer.add(stored.ids, stored.starts, stored.scores() * most)
+    return folder
+
+
 def student(runs):
     """Trains the student of a seed, unless it is there; its record."""
     if STUDENT not in runs.rows:
@@ -80,6 +100,9 @@ def student(runs):
                 api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"), candidates=EVERYTHING,
                 data_pattern=",".join(shards), output_file="", scores_output=teacher, **rated(runs.made),
             )  # fmt: skip
+        teacher = in_their_videos(
+            teacher, [os.path.join(runs.path("best"), "data", os.path.basename(of)) for of in folders], shards
+        )
         key, recipe = montage_rows.BEST_STUDENT
         teaching = {"teacher_scores": (teacher,), "distillation_weight": montage_rows.DISTILLATION_WEIGHT}
         runs.train(STUDENT, key, start=key, data_pattern=",".join(shards), **teaching, **recipe)

@@ -98,7 +98,7 @@ STUDENT = "attention"
 SETS = (1, 2, 4, 16)  # beside 8
 # Student of the best ensemble, which goes on from the fine-tuned row: (key, how it is trained); and how many of the rated shards
 # the ensemble scores for it.
-BEST_STUDENT = ("multi-attention", {"max_steps": 2000, "hyperparameters": {"segment_expansion": 5}})
+BEST_STUDENT = ("multi-attention", {"max_steps": 1000})
 TAUGHT_SHARDS = 8
 EM_THRESHOLD = 0.5
 START_TIME_WEIGHT = 0.1
