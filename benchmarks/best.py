@@ -1,15 +1,17 @@
 """The best ensemble (configs/ensemble_best.flags) on montages: what its members cost, and a small student of it.
 
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. For each seed `yt8m
-rerank` ranks the rated montages' segments anew with the seed's members, and they teach the student. It sees some frames on
-either side of a segment, since much of what the ensemble adds is what stands around it. Costs are counted in seconds of
-processor, so that other processes beside this one count for less; rates are of two test shards of the first seed.
+rerank` ranks some rated montages' segments anew with the seed's members, and these scores teach the student. Rankers are fitted on
+rated pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is
+multiplied by the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
+other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
-  python benchmarks/best.py --work DIR --only costs      or: student
+  python benchmarks/best.py --work DIR --only costs      or: student, attention
 """
 
 import contextlib
+import dataclasses
 import glob
 import io
 import os
@@ -24,7 +26,8 @@ import numpy as np
 import report
 
 from yt8m import api
-from yt8m.readers.stores import open_store
+from yt8m.readers.stores import create_store, open_store
+from yt8m.reranking import rankers
 from yt8m.scoring import infer
 from yt8m.training import restore
 
@@ -32,7 +35,8 @@ STUDENT = "student of the best ensemble"
 LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ensemble's MAP
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
-PARTS = ("student", "costs")
+ATTENTION = "best ensemble, --method=attention"
+PARTS = ("student", "costs", "attention")
 
 
 def quietly(function, *given, **options):
@@ -63,21 +67,54 @@ def members(runs):
 # ---------------------------------------------------------------- the student
 
 
+def complete(folder, shards):
+    """Whether a folder has the scores of some shards."""
+    return os.path.exists(folder) and all(map(open_store(folder).has, shards))
+
+
+def in_their_videos(teacher, plain, shards):
+    """The folder of the scores of a store, times the most that the mean of plain stores has of the class in the video.
+
+    Args:
+        teacher: folder of the store; plain: folders of the members' stores; shards: paths of those to write.
+    """
+    source, members_of, folder = open_store(teacher), [open_store(of) for of in plain], f"{teacher}-in-videos"
+    store = create_store(folder, dataclasses.replace(source.config, run={"in_videos": source.config.run}))
+    for shard in shards:
+        if not store.has(shard):
+            stored, mean = source.read(shard), np.mean([of.read(shard).scores() for of in members_of], axis=0)
+            firsts = stored.first_rows()
+            most = np.repeat(np.maximum.reduceat(mean, firsts, axis=0), np.diff(np.append(firsts, len(mean))), axis=0)
+            with store.writer(shard) as writer:
+                writer.add(stored.ids, stored.starts, stored.scores() * most)
+    return folder
+
+
 def student(runs):
     """Trains the student of a seed, unless it is there; its record."""
     if STUDENT not in runs.rows:
-        teacher = runs.path("best-teacher")
-        quietly(
-            api.rerank, recipe="ensemble_best", train_dir=members(runs), work_dir=runs.path("best"), candidates=EVERYTHING,
-            data_pattern=runs.made.rated_pattern, output_file="", scores_output=teacher, **rated(runs.made),
-        )  # fmt: skip
-        key, recipe = montage_rows.BEST_STUDENT
-        start = montage.pretrained(key)
-        runs.train(start, key, "pretrain")
-        runs.train(
-            STUDENT, key, start=start, teacher_scores=(teacher,), distillation_weight=montage_rows.DISTILLATION_WEIGHT, **recipe
+        teacher, folders = runs.path("best-teacher"), members(runs)
+        shards = sorted(glob.glob(runs.made.rated_pattern))[: montage_rows.TAUGHT_SHARDS]
+        if not complete(teacher, shards):
+            quietly(
+                api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"), candidates=EVERYTHING,
+                data_pattern=",".join(shards), output_file="", scores_output=teacher, **rated(runs.made),
+            )  # fmt: skip
+        teacher = in_their_videos(
+            teacher, [os.path.join(runs.path("best"), "data", os.path.basename(of)) for of in folders], shards
         )
+        key, recipe = montage_rows.BEST_STUDENT
+        teaching = {"teacher_scores": (teacher,), "distillation_weight": montage_rows.DISTILLATION_WEIGHT}
+        runs.train(STUDENT, key, start=key, data_pattern=",".join(shards), **teaching, **recipe)
     return runs.rows[STUDENT]
+
+
+def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
+    """A row of report.show of all seeds' values, beside those of `base`."""
+    gains = [a - b for a, b in zip(of, theirs)]
+    more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
+    beside = float(np.mean(theirs)) if base else None
+    return {**report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)), **more, "seeds": of}
 
 
 def student_rows(runs_of_seeds, near):
@@ -87,14 +124,6 @@ def student_rows(runs_of_seeds, near):
     students = [student(runs) for runs in runs_of_seeds]
     size = students[0]["parameters"] * 4 / 1e6
     shares = [of["map"] / best for of, best in zip(students, ours)]
-
-    def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
-        gains = [a - b for a, b in zip(of, theirs)]
-        more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
-        value = report.row(name, float(np.mean(of)), unit, base, float(np.mean(theirs)) if base else None, None, goal, met,
-                           montage.error(of))  # fmt: skip
-        return {**value, **more, "seeds": of}
-
     gains = [a - b for a, b in zip(ours, plain)]
     return [
         row(PLAIN, plain),
@@ -104,6 +133,14 @@ def student_rows(runs_of_seeds, near):
         row(f"{STUDENT}: share of the ensemble's MAP", shares, goal=f"{KEPT} or more", met=np.mean(shares) >= KEPT, unit=""),
         row(f"{STUDENT}: beside", [of["map"] for of in students], PLAIN, plain),
     ]
+
+
+def attention_rows(runs_of_seeds, near):
+    """Rows of report.show: the ensemble with networks that see frames in place of regressions."""
+    asked = beyond.asked_pairs(runs_of_seeds[0].made, rankers.OPTIONS["attention"]["expansion"])
+    ours, theirs = ([beyond.best_ensemble(runs, near, pairs) for runs in runs_of_seeds] for pairs in (asked, None))
+    gains = [a - b for a, b in zip(ours, theirs)]
+    return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
 
 
 # ---------------------------------------------------------------- costs
@@ -174,14 +211,16 @@ def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=PARTS, help="one of the two parts")
+    parser.add_argument("--only", choices=PARTS, help="one of the parts")
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
     runs_of_seeds = [montage_runs.Runs(options.work, made, version, seed) for seed in range(1, options.seeds + 1)]
-    rows = []
-    if options.only != "costs":
-        rows += student_rows(runs_of_seeds, beyond.similarities(options.work, made, everything=True))
-    if options.only != "student":
+    near, rows = beyond.similarities(options.work, made, everything=True), []
+    if options.only in (None, "student"):
+        rows += student_rows(runs_of_seeds, near)
+    if options.only in (None, "attention"):
+        rows += attention_rows(runs_of_seeds, near)
+    if options.only in (None, "costs"):
         rows += cost_rows(runs_of_seeds[0])
     report.show(f"The best ensemble, montages' test part, {options.seeds} seeds, scores of {version}", rows, options.json)
 

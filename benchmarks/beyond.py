@@ -33,7 +33,8 @@ from yt8m.files import replacing, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import decode_context, decode_video
-from yt8m.reranking import rankers, score_features
+from yt8m.reranking import pair_model, rankers, score_features
+from yt8m.reranking.frames import Pairs, windows_around
 from yt8m.reranking.references import Descriptors, References, unit
 from yt8m.segments import SEGMENT_SIZE, dequantise
 
@@ -54,9 +55,10 @@ class Segments:
 
     Attributes:
         means: float32 [n, 1152]; videos: str [n]; classes: int [n]; labels: [n].
+        windows: (uint8 [n, W, 1152], int [n]), their frames and `expansion` beside them; None: none were asked for.
     """
 
-    def __init__(self, made, pattern, rated_pattern=None):
+    def __init__(self, made, pattern, rated_pattern=None, expansion=None):
         ratings, column = {}, {label: index for index, label in enumerate(made.segment_classes)}
         for record in _records(rated_pattern or pattern):
             video = decode_context(record)
@@ -65,10 +67,13 @@ class Segments:
                 (start, column[label], score)
                 for start, label, score in zip(rated.start_times.tolist(), rated.labels.tolist(), rated.scores.tolist())
             ]
-        means, videos, classes, labels = [], [], [], []
+        means, videos, classes, labels, windows = [], [], [], [], []
         for record in _records(pattern):
             video = decode_video(record, ("rgb", "audio"), (1024, 128))
             frames = np.concatenate([video.frames["rgb"], video.frames["audio"]], axis=1)
+            if expansion is not None:
+                starts = np.array([start for start, _, _ in ratings[video.id]], np.int64)
+                windows.append(windows_around(video, starts, ("rgb", "audio"), expansion))
             for start, label, score in ratings[video.id]:
                 means.append(dequantise(frames[start : start + SEGMENT_SIZE]).mean(axis=0))
                 videos.append(video.id)
@@ -76,11 +81,24 @@ class Segments:
                 labels.append(score)
         self.means, self.videos = np.array(means, np.float32), np.array(videos)
         self.classes, self.labels = np.array(classes), np.array(labels)
+        self.windows = tuple(np.concatenate(arrays) for arrays in zip(*windows)) or None
 
 
 def _records(pattern):
     for path in match_files(pattern):
         yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
+
+
+def references_of(made, everything=False):
+    """The References of the rated montages, with `everything` of the held-out ones, too, and what makes Descriptors of means."""
+    rated = Segments(made, f"{made.rated_pattern},{made.held_out_pattern}" if everything else made.rated_pattern)
+    center = rated.means.mean(axis=0)
+
+    def descriptors(means):
+        return Descriptors(unit(means[:, :1024], center[:1024]), unit(means[:, 1024:], center[1024:]))
+
+    of_rated = descriptors(rated.means), rated.videos, rated.classes, rated.labels
+    return References(*of_rated, len(made.segment_classes)), descriptors
 
 
 def similarities(work, made, everything=False):
@@ -91,14 +109,7 @@ def similarities(work, made, everything=False):
     """
     path = os.path.join(work, f"similarities{'-all' if everything else ''}-{made.key}.npz")
     if not os.path.exists(path):
-        rated = Segments(made, f"{made.rated_pattern},{made.held_out_pattern}" if everything else made.rated_pattern)
-        center = rated.means.mean(axis=0)
-
-        def descriptors(means):
-            return Descriptors(unit(means[:, :1024], center[:1024]), unit(means[:, 1024:], center[1024:]))
-
-        columns = len(made.segment_classes)
-        references = References(descriptors(rated.means), rated.videos, rated.classes, rated.labels, columns)
+        references, descriptors = references_of(made, everything)
         found = {}
         patterns = {"held_out": (made.held_out_pattern,), "test": (made.test_pattern, made.test_ratings_pattern)}
         for name, of_part in patterns.items():
@@ -164,14 +175,31 @@ def hyperbolic(of_members):
     return total / len(of_members)
 
 
-def best_ensemble(runs, near):
-    """MAP of configs/ensemble_best.flags; near: similarities with everything."""
-    parts, logits = {"held_out": runs.held_out, "test": runs.test}, []
+def best_ensemble(runs, near, asked=None):
+    """MAP of configs/ensemble_best.flags.
+
+    Args:
+        runs: montage_runs.Runs; near: similarities with everything.
+        asked: {"held_out", "test": (ids of the videos str [n], frames.Pairs)} for --method=attention; None: as the flags have it.
+    """
+    parts, logits, held_out = {"held_out": runs.held_out, "test": runs.test}, [], runs.held_out
     for name in montage_rows.TEACHERS:
         base = Base(parts, runs.scores(name), runs.scores(name), near)
-        rank = rankers.fit("logistic", base.features["held_out"], runs.held_out.labels, runs.held_out.columns)
-        logits.append(rank(base.features["test"]))
+        given = base.features["held_out"], held_out.labels, held_out.columns
+        rank = pair_model.fit(*given, *asked["held_out"], held_out.num_classes) if asked else rankers.fit("logistic", *given)
+        logits.append(rank(base.features["test"], asked["test"][1] if asked else None))
     return base.map(np.mean(logits, axis=0))
+
+
+def asked_pairs(made, expansion):
+    """The rated pairs of both parts as networks of --method=attention see them, for best_ensemble."""
+    references, _ = references_of(made, everything=True)
+    asked = {}
+    for name, of_part in {"held_out": (made.held_out_pattern,), "test": (made.test_pattern, made.test_ratings_pattern)}.items():
+        pairs = Segments(made, *of_part, expansion=expansion)
+        contrast = references.contrast(pairs.videos, pairs.classes)
+        asked[name] = pairs.videos, Pairs(*pairs.windows, np.arange(len(pairs.classes)), pairs.classes, contrast)
+    return asked
 
 
 def of_seed(runs, near, near_all):

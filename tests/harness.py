@@ -33,6 +33,11 @@ def masked_frames():
     return {"x": random_floats(3, FRAMES, 16), "mask": np.arange(FRAMES)[None] < np.array([[FRAMES], [5], [1]])}
 
 
+def asked_frames():
+    frames = masked_frames()
+    return {"keys": frames["x"], "query": random_floats(3, 16), "mask": frames["mask"]}
+
+
 def counted_frames():
     return {"x": random_floats(3, FRAMES, 16), "num_frames": np.array([FRAMES, 5, 1], "int32")}
 

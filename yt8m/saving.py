@@ -29,6 +29,7 @@ CLASSES = {
     "layers.attention_pooling": ("GatedAttentionPooling",),
     "layers.block_dense": ("BlockDense",),
     "layers.bottleneck_gating": ("BottleneckGating",),
+    "layers.class_attention": ("ClassAttention",),
     "layers.dequantize": ("Dequantize",),
     "layers.experts": ("LogisticHead", "MixtureOfExperts"),
     "layers.frame_mask": ("FrameMask",),

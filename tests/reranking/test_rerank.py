@@ -226,7 +226,11 @@ def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", flags.METHODS)
 def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
-    options = {"num_trees": 20} if method == "trees" else {}
+    options = {
+        "logistic": {},
+        "trees": {"num_trees": 20},
+        "attention": {"epochs": 2, "num_models": 1, "width": 8, "hidden": 8, "batch_size": 64},
+    }[method]
     given |= {"method": method, "method_options": options}
     report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
     before, after = (row.figures.map for row in report.rows)

@@ -17,9 +17,7 @@ from yt8m.training.progress import RatedPairs
 
 @pytest.fixture(scope="module")
 def pattern(tmp_path_factory):
-    videos = [
-        make_video(f"v{i:02d}", 12, labels=[i % 7], ratings=[(0, i % 7, 1.0), (5, (i + 1) % 7, 0.0)]) for i in range(30)
-    ]
+    videos = [make_video(f"v{i:02d}", 12, labels=[i % 7], ratings=[(0, i % 7, 1.0), (5, (i + 1) % 7, 0.0)]) for i in range(30)]
     return write_frame_shards(tmp_path_factory.mktemp("shards"), [videos])
 
 

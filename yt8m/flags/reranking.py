@@ -3,7 +3,7 @@
 from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
-METHODS, DTYPES = ("logistic", "trees"), ("float16", "uint16")
+METHODS, DTYPES = ("logistic", "trees", "attention"), ("float16", "uint16")
 MEMBERS = Group(
     "Members: trained models, whose scores are made, or stores of scores",
     (
@@ -37,12 +37,18 @@ LEARNING = Group(
             "--references, and are these by default where runs are named, of which only shards are taken that each member, or a "
             "fold of it, has not learned.",
         ),
-        Flag("method", str, "What is fitted: a logistic regression or boosted trees. Default: logistic.", METHODS),
+        Flag(
+            "method",
+            str,
+            "What is fitted: a logistic regression or boosted trees of a pair's features, or networks that see frames, too. "
+            "Default: logistic.",
+            METHODS,
+        ),
         Flag(
             "method_options",
             values.assignments,
             "name=value,... of it: strength=1 of logistic, the inverse of its L2; "
-            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees.",
+            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of attention docs/reranking.md has them.",
         ),
         Flag("nearest_references", int, "So many references of a class, the nearest, vote on a segment. Default: 10."),
         Flag("top_references", int, "So many largest cosines to positives, and to negatives, are averaged. Default: 5."),

@@ -14,7 +14,7 @@ from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.reranking import rankers
-from yt8m.reranking.frames import FrameFeatures, ShardFrames, read_rated
+from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
 from yt8m.reranking.members import Members
 from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
 from yt8m.reranking.stored import RatedReferences, Reranker, StoreFeatures, mean_of
@@ -81,7 +81,7 @@ def run(job):
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
     references, ranks = _fit(job, theirs)
-    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks)
+    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, _expansion(job))
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -114,22 +114,44 @@ def _ratings(job, members):
 
 def _fit(job, theirs):
     """(RatedReferences, of each member a function of features to logits), the latter said."""
-    rated = read_rated(job.references, "references", job.features, theirs.label_ids)
+    read, expansion = (job.features, theirs.label_ids), _expansion(job)
+    same = job.fit_on == job.references
+    rated = read_rated(job.references, "references", *read, expansion if same else None)
     references = RatedReferences(rated, job.features.sizes, theirs.label_ids, job.neighbourhood)
-    pairs = rated if job.fit_on == job.references else read_rated(job.fit_on, "fit_on", job.features, theirs.label_ids)
+    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion)
     features, ranks = StoreFeatures(theirs), []
     classes, scores, of_members = theirs.first.of_pairs(pairs.ratings(), "fit_on", features.of_pairs)
     near = references.features(pairs.means, np.arange(len(classes)), pairs.ids, classes)
     for number, of_scores in enumerate(of_members):
         everything = np.concatenate([of_scores, near], axis=1)
-        ranks.append(rankers.fit(job.method, everything, scores, classes, **job.method_options))
-        after, before = fusion.log_loss(ranks[-1](everything), scores), fusion.log_loss(of_scores[:, 0], scores)
+        of_pairs = _pairs(pairs, classes, references) if expansion is not None else None
+        ranks.append(_ranker(job, everything, scores, classes, pairs.ids, of_pairs, len(theirs.label_ids)))
+        after, before = fusion.log_loss(ranks[-1](everything, of_pairs), scores), fusion.log_loss(of_scores[:, 0], scores)
         name = f" for {theirs.names[number]}" if len(of_members) > 1 else ""
         print(
             f"Fitted {job.method}{name} on {len(scores):,} rated pairs of {_shown_shards(job.fit_on)}, {len(rated.ids):,} "
             f"references: log loss {after:.4f} on these, of the scores themselves {before:.4f}."
         )
     return references, ranks
+
+
+def _expansion(job):
+    """Frames beside a segment that the method looks at; None: it looks at features alone."""
+    return rankers.options_of(job.method, job.method_options).get("expansion")
+
+
+def _pairs(rated, classes, references):
+    """The Pairs of RatedSegments, a window a pair; classes: int [n], 0 to C - 1."""
+    return Pairs(*rated.windows, np.arange(len(classes)), classes, references.contrast(rated.ids, classes))
+
+
+def _ranker(job, features, scores, classes, videos, pairs, num_classes):
+    """What is fitted for a member."""
+    if pairs is None:
+        return rankers.fit(job.method, features, scores, classes, **job.method_options)
+    from yt8m.reranking import pair_model  # Keras: for this method alone
+
+    return pair_model.fit(features, scores, classes, videos, pairs, num_classes, **job.method_options)
 
 
 def _shown_shards(pattern):

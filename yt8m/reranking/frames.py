@@ -13,7 +13,7 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import decode_context, decode_video
 from yt8m.readers.stores import check_basenames
-from yt8m.segments import SEGMENT_SIZE, mean_features
+from yt8m.segments import SEGMENT_SIZE, mean_features, windows_at, windows_of
 
 
 class FrameFeatures(NamedTuple):
@@ -33,6 +33,7 @@ class RatedSegments(NamedTuple):
         classes: int64 [n], label ids.
         labels: float32 [n], positive where above 0.
         means: float32 [n, D], the features side by side.
+        windows: (uint8 [n, W, D], real ones int [n]), their frames and some beside them; None: not asked for.
     """
 
     ids: np.ndarray
@@ -40,11 +41,34 @@ class RatedSegments(NamedTuple):
     classes: np.ndarray
     labels: np.ndarray
     means: np.ndarray
+    windows: tuple | None = None
 
     def ratings(self):
         """The metrics.segments.Ratings, in the same order."""
         names = [f"{video}:{start}" for video, start in zip(self.ids.tolist(), self.starts.tolist())]
         return Ratings(np.array(names), self.classes, self.labels)
+
+
+class Pairs(NamedTuple):
+    """What a pair is beside its features: frames of its segment, and what its class looks like.
+
+    Attributes:
+        windows: uint8 [S, W, D], frames of segments; counts: int [S], real ones.
+        places: int [n], each pair's segment.
+        classes: int [n], 0 to C - 1.
+        contrast: float32 [n, D], mean of the class's positive references less that of its negative ones, of other videos.
+    """
+
+    windows: np.ndarray
+    counts: np.ndarray
+    places: np.ndarray
+    classes: np.ndarray
+    contrast: np.ndarray
+
+    def some(self, chosen):
+        """The Pairs of some rows, int [m], with the segments that these need."""
+        segments, places = np.unique(self.places[chosen], return_inverse=True)
+        return Pairs(self.windows[segments], self.counts[segments], places, self.classes[chosen], self.contrast[chosen])
 
 
 def mean_frames(video, starts, names):
@@ -71,18 +95,29 @@ def mean_frames(video, starts, names):
     return np.stack(means)
 
 
-def read_rated(pattern, flag, features, label_ids):
+def windows_around(video, starts, names, expansion):
+    """Frames of a video's segments and `expansion` more on either side: uint8 [n, 5 + 2 expansion, D], and int [n], real ones.
+
+    Args: as mean_frames'.
+    """
+    frames = np.concatenate([video.frames[name] for name in names], axis=1)[None]  # [1, T, D]
+    indices, counts = windows_at(starts, np.full(len(starts), frames.shape[1]), expansion)
+    return windows_of(frames, np.zeros(len(starts), np.int64), indices, counts), counts
+
+
+def read_rated(pattern, flag, features, label_ids, expansion=None):
     """The RatedSegments of some classes in rated shards with frames.
 
     Args:
         pattern: shards; flag: what messages call it.
         features: FrameFeatures.
         label_ids: the classes.
+        expansion: frames on either side of a segment that `windows` has; None: no windows.
 
     Raises:
         UserError: no file, a damaged shard, records without these frames, or no rating of the classes.
     """
-    ids, parts = [], []
+    ids, parts, windows = [], [], []
     for path in track(match_files(pattern, flag), "Reading the rated segments", "shards"):
         shard = open_shard(path)
         for number in range(len(shard)):
@@ -94,11 +129,14 @@ def read_rated(pattern, flag, features, label_ids):
                 video = decode_video(shard.record(number), *features)
                 starts, places = np.unique(rated.start_times[kept], return_inverse=True)
                 means = mean_frames(video, starts, features.names)[places]
+                if expansion is not None:
+                    windows.append([of[places] for of in windows_around(video, starts, features.names, expansion)])
                 parts.append((rated.start_times[kept], rated.labels[kept], rated.scores[kept], means))
                 ids += [video.id] * len(kept)
     if not parts:
         raise UserError(f"--{flag}='{pattern}': no rating of the {len(label_ids)} classes. Name rated shards that have them.")
-    return RatedSegments(np.array(ids), *(np.concatenate(arrays) for arrays in zip(*parts)))
+    shown = tuple(np.concatenate(arrays) for arrays in zip(*windows)) or None
+    return RatedSegments(np.array(ids), *(np.concatenate(arrays) for arrays in zip(*parts)), shown)
 
 
 class ShardFrames:
@@ -131,18 +169,36 @@ class ShardFrames:
         Raises:
             UserError: a video that is not in the shard, a segment behind its end, or no such frames.
         """
+        means = np.zeros((len(ids), sum(self._features.sizes)), np.float32)
+
+        def take(rows, video):
+            means[rows] = mean_frames(video, starts[rows], self._features.names)
+
+        self._each_video(shard, ids, take)
+        return means
+
+    def windows(self, shard, ids, starts, expansion):
+        """Frames of segments and beside them, as windows_around: uint8 [n, W, D] and int [n]. Args and raises: as means'."""
+        windows = np.zeros((len(ids), SEGMENT_SIZE + 2 * expansion, sum(self._features.sizes)), np.uint8)
+        counts = np.zeros(len(ids), np.int32)
+
+        def take(rows, video):
+            windows[rows], counts[rows] = windows_around(video, starts[rows], self._features.names, expansion)
+
+        self._each_video(shard, ids, take)
+        return windows, counts
+
+    def _each_video(self, shard, ids, take):
+        """Calls take(rows of a video among the ids, the Video) for each video."""
         if self._open[0] != shard:
             self._open = shard, *self._read(shard)
         _, records, numbers = self._open
-        means = np.zeros((len(ids), sum(self._features.sizes)), np.float32)
         for id in np.unique(ids).tolist():
             if id not in numbers:
                 raise UserError(f"{self._name}: video {id} is not in {self._paths[shard]}. Name the shards that were scored.")
             rows = np.flatnonzero(ids == id)
             with naming_record(shard, numbers[id]):
-                video = decode_video(records.record(numbers[id]), *self._features)
-                means[rows] = mean_frames(video, starts[rows], self._features.names)
-        return means
+                take(rows, decode_video(records.record(numbers[id]), *self._features))
 
     def _read(self, shard):
         """A shard's records, and {id: number of its first record}."""

@@ -10,9 +10,27 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
 
-METHODS = ("logistic", "trees")
-# Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate.
-OPTIONS = {"logistic": {"strength": 1.0}, "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1}}
+METHODS = ("logistic", "trees", "attention")
+# Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
+# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, and how many are averaged.
+OPTIONS = {
+    "logistic": {"strength": 1.0},
+    "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
+    "attention": {
+        "width": 128,
+        "hidden": 256,
+        "heads": 4,
+        "embedding": 32,
+        "dropout": 0.5,
+        "expansion": 3,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.01,
+        "batch_size": 256,
+        "epochs": 20,
+        "num_models": 3,
+        "seed": 1,
+    },
+}
 WEIGHT_BOUNDS = 0.5, 2.0
 
 
@@ -44,11 +62,26 @@ def options_of(method, given):
     return {**known, **given}
 
 
-def fit(method, features, labels, classes, **options):
-    """A function from features [n, F] to logits float32 [n].
+class FeatureRanker:
+    """Logits of pairs, of their features alone.
 
     Args:
-        method: "logistic": of standardised features; "trees": boosted trees.
+        model: fitted estimator of scikit-learn.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, features, pairs=None):
+        """Logits float32 [n] of features float32 [n, F]; what else the pairs are is not looked at."""
+        return self.model.decision_function(features).astype(np.float32)
+
+
+def fit(method, features, labels, classes, **options):
+    """A FeatureRanker.
+
+    Args:
+        method: "logistic": of standardised features; "trees": boosted trees. ("attention" is pair_model.fit's.)
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].
@@ -57,8 +90,8 @@ def fit(method, features, labels, classes, **options):
     Raises:
         UserError: an unknown method or option, scikit-learn is not installed, or labels of one kind only.
     """
-    if method not in METHODS:
-        raise UserError(f"method={method!r}: use one of {', '.join(METHODS)}.")
+    if method not in METHODS[:2]:
+        raise UserError(f"method={method!r}: use one of {', '.join(METHODS[:2])}.")
     options = options_of(method, options)
     positive = np.asarray(labels) > 0
     if positive.all() or not positive.any():
@@ -69,7 +102,7 @@ def fit(method, features, labels, classes, **options):
     model = _logistic(**options) if method == "logistic" else _trees(**options)
     weights = {"logisticregression__sample_weight" if method == "logistic" else "sample_weight": class_weights(classes)}
     model.fit(features, positive, **weights)
-    return lambda rows: model.decision_function(rows).astype(np.float32)
+    return FeatureRanker(model)
 
 
 def _logistic(strength):

@@ -99,6 +99,22 @@ class References:
             found[rows] = self._of_class(descriptors.rows(rows), np.asarray(videos)[rows], c)
         return found
 
+    def contrast(self, videos, classes):
+        """Means of the classes' positive references less those of their negative ones, of other videos: float32 [n, sum of D].
+
+        Args:
+            videos: [n], as those of the references; classes: int [n].
+        """
+        joined = np.concatenate(list(self._descriptors.kinds().values()), axis=1)
+        found = np.zeros((len(classes), joined.shape[1]), np.float32)
+        for c in np.unique(classes):
+            rows, here = np.flatnonzero(classes == c), slice(self._bounds[c], self._bounds[c + 1])
+            other = np.asarray(videos)[rows][:, None] != self._videos[here][None, :]  # [n, R]
+            for sign, positive in ((1, self._positive[here]), (-1, ~self._positive[here])):
+                mask = (other & positive).astype(np.float32)
+                found[rows] += sign * (mask @ joined[here]) / np.maximum(mask.sum(axis=1, keepdims=True), 1)
+        return found
+
     def _of_class(self, descriptors, videos, c):
         """[n, len(names)] of pairs of a class."""
         here = slice(self._bounds[c], self._bounds[c + 1])

@@ -8,6 +8,7 @@ from yt8m.ensembles import fusion
 from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
+from yt8m.reranking.frames import Pairs
 from yt8m.reranking.references import NEIGHBOURHOOD, Descriptors, References, unit
 from yt8m.scoring.topk import TopSegments
 
@@ -45,6 +46,10 @@ class RatedReferences:
         for rows in np.split(order, np.flatnonzero(np.diff(classes[order])) + 1):  # descriptors of a class's pairs at a time
             features[rows] = self._references.features(described.rows(places[rows]), videos[rows], classes[rows])
         return features
+
+    def contrast(self, videos, classes):
+        """References.contrast: float32 [m, D]."""
+        return self._references.contrast(videos, classes)
 
     def _descriptors(self, means):
         parts = np.split(means, [self._rgb_size], axis=1), np.split(self._mean, [self._rgb_size])
@@ -138,11 +143,13 @@ class Reranker:
         features: StoreFeatures with candidates.
         references: RatedReferences.
         frames: frames.ShardFrames of the stores' shards.
-        ranks: of each member a function of features float32 [m, 20] to logits float32 [m] (rankers.fit).
+        ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
+        expansion: frames beside a segment that the ranks look at; None: they look at features alone.
     """
 
-    def __init__(self, features, references, frames, ranks):
+    def __init__(self, features, references, frames, ranks, expansion=None):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
+        self._expansion = expansion
 
     def of_members(self, part, rows, classes):
         """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
@@ -187,7 +194,11 @@ class Reranker:
         near = self._references.features(means, places, part.ids[rows], classes)
         of_members = self.features.of_pairs(part, rows, classes)
         features = (np.concatenate([of_member, near], axis=1) for of_member in of_members)
-        return [np.clip(rank(of_member), -MOST, MOST) for rank, of_member in zip(self._ranks, features)]
+        pairs = None
+        if self._expansion is not None:
+            windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
+            pairs = Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))
+        return [np.clip(rank(of_member, pairs), -MOST, MOST) for rank, of_member in zip(self._ranks, features)]
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""

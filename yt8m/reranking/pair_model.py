@@ -1,0 +1,167 @@
+"""A network that is asked for one class: class-conditional attention on a segment's frames, the second step of CCRL.
+
+Source: the design of the specification's section 2, step B, after arXiv 1911.08548 (of which the code was never published).
+"""
+
+import zlib
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from yt8m.layers.class_attention import ClassAttention
+from yt8m.layers.dequantize import Dequantize
+from yt8m.layers.frame_mask import FrameMask
+from yt8m.layers.pooling import FramePooling
+from yt8m.reranking import rankers
+
+HELD_OUT = 5  # every so many-th video, by a hash of its id, says which epoch is best
+PAIRS_AT_A_TIME = 4096
+
+
+def pair_model(num_classes, size, num_features, width=128, hidden=256, heads=4, embedding=32, dropout=0.5):
+    """The network, which begins exactly at the base: out = w0 base + dense(h), w0 = 1 and the dense layer's kernel 0.
+
+    keys k_t = W x_t of batch-normed frames; query q = dense([embedding of the class; W_r contrast]); class-conditional attention
+    z; h = gated(dropout(ReLU(BN(dense [z; mean of k; q; BN(features)])))). A class that was never seen keeps working through its
+    references.
+
+    Args:
+        num_classes: C.
+        size: D, values of a frame.
+        num_features: F.
+        width: of keys and query.
+        hidden: of h.
+        heads: of the attention.
+        embedding: of the class, and of its references.
+        dropout: on h.
+
+    Returns:
+        keras.Model of a dict: windows uint8 [S, W, D], counts int [S], places int [n], classes int [n], contrast float32 [n, D],
+        features float32 [n, F], base float32 [n] -> logits float32 [n].
+    """
+    windows = keras.Input((None, size), dtype="uint8", name="windows")
+    counts, places, classes = (keras.Input((), dtype="int32", name=name) for name in ("counts", "places", "classes"))
+    contrast, features = keras.Input((size,), name="contrast"), keras.Input((num_features,), name="features")
+    base = keras.Input((), name="base")
+    real = FrameMask(name="mask")(windows, counts)
+    frames = Dequantize(normalize=True, name="dequantize")(windows, counts)
+    frames = layers.BatchNormalization(name="frame_norm")(frames, mask=real)
+    keys = layers.Dense(width, use_bias=False, name="keys")(frames)  # [S, W, d], once a segment
+    keys, mask = ops.take(keys, places, axis=0), ops.take(real, places, axis=0)  # [n, W, d]
+    class_vector = layers.Embedding(num_classes, embedding, keras.initializers.RandomNormal(stddev=0.05), name="class_embedding")
+    looks = layers.Dense(embedding, use_bias=False, name="looks")(contrast)
+    query = layers.Dense(width, name="query")(ops.concatenate([class_vector(classes), looks], axis=-1))  # [n, d]
+    asked = ClassAttention(heads, name="attention")(keys, query, mask=mask)  # [n, M d]
+    mean = FramePooling("average", name="mean")(keys, mask=mask)
+    known = layers.BatchNormalization(name="feature_norm")(features)
+    h = layers.Dense(hidden, use_bias=False, name="hidden")(ops.concatenate([asked, mean, query, known], axis=-1))
+    h = layers.Dropout(dropout, name="dropout")(ops.relu(layers.BatchNormalization(name="hidden_norm")(h)))
+    h = h * layers.Dense(hidden, activation="sigmoid", name="gate")(h)
+    more = layers.Dense(1, kernel_initializer="zeros", name="more")(h)
+    start = layers.Dense(1, use_bias=False, kernel_initializer="ones", name="base_weight")(base[:, None])
+    inputs = [windows, counts, places, classes, contrast, features, base]
+    return keras.Model({tensor.name: tensor for tensor in inputs}, (start + more)[:, 0], name="pairs")
+
+
+class PairRanker:
+    """The mean of some networks' logits, each with the same base.
+
+    Args:
+        base: rankers.FeatureRanker, whose logits the networks start from.
+        models: of pair_model.
+        expansion: frames on either side of a segment that they see.
+    """
+
+    def __init__(self, base, models, expansion):
+        self.base, self.models, self.expansion = base, models, expansion
+
+    def __call__(self, features, pairs):
+        """Logits float32 [n] of features float32 [n, F] and Pairs."""
+        base, logits = self.base(features), np.zeros(len(features), np.float32)
+        for first in range(0, len(features), PAIRS_AT_A_TIME):
+            chosen = np.arange(first, min(first + PAIRS_AT_A_TIME, len(features)))
+            inputs = _inputs(pairs.some(chosen), features[chosen], base[chosen])
+            logits[chosen] = np.mean([_logits(model, inputs) for model in self.models], axis=0)
+        return logits
+
+
+def fit(features, labels, classes, videos, pairs, num_classes, **options):
+    """A PairRanker, fitted on rated pairs.
+
+    The base is the logistic regression of the same features (step A). Each network learns 4/5 of the videos; of its epochs, and
+    of its start, the one is kept that has the lowest log loss on the rest.
+
+    Args:
+        features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
+        pairs: frames.Pairs.
+        num_classes: C.
+        **options: as in rankers.OPTIONS["attention"].
+
+    Raises:
+        UserError: as rankers.fit.
+    """
+    options = rankers.options_of("attention", options)
+    base = rankers.fit("logistic", features, labels, classes)
+    targets, weights = (np.asarray(labels) > 0).astype(np.float32), rankers.class_weights(classes).astype(np.float32)
+    held_out = np.array([zlib.crc32(video.encode()) % HELD_OUT == 0 for video in videos])
+    rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    models = []
+    for number in range(options["num_models"]):
+        keras.utils.set_random_seed(options["seed"] + number)
+        shape = {name: options[name] for name in ("width", "hidden", "heads", "embedding", "dropout")}
+        model = pair_model(num_classes, pairs.windows.shape[-1], features.shape[1], **shape)
+        _train(model, (features, targets, weights, base(features), pairs), *rows, options, options["seed"] + number)
+        models.append(model)
+    return PairRanker(base, models, options["expansion"])
+
+
+def _train(model, data, learned, judged, options, seed):
+    """Trains a network on some rows and leaves it with the weights that are best on others."""
+    features, targets, weights, base, pairs = data
+    batch, rng = min(options["batch_size"], max(len(learned), 1)), np.random.default_rng(seed)
+    steps = max(len(learned) // batch, 1)
+    rate = keras.optimizers.schedules.CosineDecay(options["learning_rate"], steps * options["epochs"])
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=options["weight_decay"], global_clipnorm=1.0)
+    model.compile(optimizer, loss=keras.losses.BinaryCrossentropy(from_logits=True))
+
+    def loss():
+        logits = np.concatenate(
+            [_logits(model, _inputs(pairs.some(rows), features[rows], base[rows])) for rows in _split(judged)] or [np.zeros(0)]
+        )
+        return np.average(np.logaddexp(0, logits) - targets[judged] * logits, weights=weights[judged]) if len(judged) else 0.0
+
+    best, kept = loss(), model.get_weights()
+    for _ in range(options["epochs"] if len(learned) > 1 else 0):
+        order = rng.permutation(learned)
+        for step in range(steps):
+            rows = order[step * batch : (step + 1) * batch]
+            inputs = _inputs(_each_its_own(pairs.some(rows)), features[rows], base[rows])
+            model.train_on_batch(inputs, targets[rows], sample_weight=weights[rows])
+        now = loss()
+        if now < best:
+            best, kept = now, model.get_weights()
+    model.set_weights(kept)
+
+
+def _each_its_own(pairs):
+    """Pairs that each have a segment of their own, so that a batch has as many of all."""
+    return pairs._replace(
+        windows=pairs.windows[pairs.places], counts=pairs.counts[pairs.places], places=np.arange(len(pairs.places))
+    )
+
+
+def _split(rows):
+    """Parts of rows that are computed at once."""
+    return [rows[first : first + PAIRS_AT_A_TIME] for first in range(0, len(rows), PAIRS_AT_A_TIME)]
+
+
+def _inputs(pairs, features, base):
+    """The network's inputs."""
+    of_pairs = {name: getattr(pairs, name).astype(np.int32) for name in ("counts", "places", "classes")}
+    return {**of_pairs, "windows": pairs.windows, "contrast": pairs.contrast, "features": features, "base": base}
+
+
+def _logits(model, inputs):
+    """float32 [n]."""
+    return ops.convert_to_numpy(model({name: ops.convert_to_tensor(value) for name, value in inputs.items()}, training=False))
