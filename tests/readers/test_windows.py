@@ -18,7 +18,7 @@ from yt8m.readers.patterns import match_files
 from yt8m.readers.row_labels import labels_of_segments
 from yt8m.readers.rows import ordered_rows
 from yt8m.readers.sidecars import SidecarHeader, write_sidecar
-from yt8m.readers.spec import RatedSegments
+from yt8m.readers.spec import RatedSegments, SegmentsInVideos, VideosWithSegments
 from yt8m.segments import mean_features
 
 LENGTHS = (1, 4, 5, 6, 13, 20, 33, 7, 60, 2, 11, 8)
@@ -55,11 +55,11 @@ def data(tmp_path_factory):
     return folder, str(folder / "data" / "*.tfrecord")
 
 
-def spec(data, prefix="", **changes):
+def spec(data, prefix="", rows=RatedSegments, **changes):
     folder, pattern = data
     if "annotations" in changes:
         changes["annotations"] = str(folder / changes["annotations"])
-    return spec_of(f"{prefix}{pattern}", kind=RatedSegments, **changes)
+    return spec_of(f"{prefix}{pattern}", kind=rows, **changes)
 
 
 def from_whole_records(spec, files, rows):
@@ -99,6 +99,26 @@ def test_rows_are_what_whole_records_hold(data, kind, prefix, keep):
             np.testing.assert_array_equal(found[key], values, err_msg=key)
             assert found[key].dtype == values.dtype and signed[key].dtype.as_numpy_dtype == values.dtype
     assert {len(values) for values in decode(rows[:0]).values()} == {0}  # a worker's part of a last batch
+
+
+@pytest.mark.parametrize("rows", (VideosWithSegments, SegmentsInVideos))
+@pytest.mark.parametrize("kind", ("rated", "every segment", "chosen", "an M-step's", "some classes"))
+def test_videos_with_their_segments_are_what_their_records_hold(data, kind, rows, monkeypatch):
+    options = {**KINDS[kind], "max_frames": 30}
+    if rows is VideosWithSegments:
+        options.pop("segment_expansion", None)
+    asked = spec(data, rows=rows, **options)
+    files, slow = match_files(asked.pattern), []
+    decode, from_records = decoding.decoder(asked, files), decoding._decoded
+    monkeypatch.setattr(decoding, "_decoded", lambda *arguments: slow.append(1) or from_records(*arguments))
+    references = np.random.default_rng(0).permutation(np.concatenate(list(ordered_rows(asked, files))))
+    for batch in (references, *references[:, None]):
+        found, expected = decode(batch), from_records(asked, files, batch)
+        assert found.keys() == expected.keys()
+        for key, values in expected.items():
+            np.testing.assert_array_equal(found[key], values, err_msg=key)
+            assert found[key].dtype == values.dtype
+    assert 0 < len(slow) < len(references)  # those with an unusual record
 
 
 def test_unusual_records_alone_are_read_whole(data, monkeypatch):
