@@ -1,6 +1,7 @@
 """Segments read from their places in the file hold what whole records hold, bit for bit."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from yt8m.readers.patterns import match_files
 from yt8m.readers.row_labels import labels_of_segments
 from yt8m.readers.rows import ordered_rows
 from yt8m.readers.sidecars import SidecarHeader, write_sidecar
-from yt8m.readers.spec import RatedSegments
+from yt8m.readers.spec import RatedSegments, SegmentsInVideos, VideosWithSegments
 from yt8m.segments import mean_features
 
 LENGTHS = (1, 4, 5, 6, 13, 20, 33, 7, 60, 2, 11, 8)
@@ -55,11 +56,11 @@ def data(tmp_path_factory):
     return folder, str(folder / "data" / "*.tfrecord")
 
 
-def spec(data, prefix="", **changes):
+def spec(data, prefix="", rows=RatedSegments, **changes):
     folder, pattern = data
     if "annotations" in changes:
         changes["annotations"] = str(folder / changes["annotations"])
-    return spec_of(f"{prefix}{pattern}", kind=RatedSegments, **changes)
+    return spec_of(f"{prefix}{pattern}", kind=rows, **changes)
 
 
 def from_whole_records(spec, files, rows):
@@ -101,6 +102,26 @@ def test_rows_are_what_whole_records_hold(data, kind, prefix, keep):
     assert {len(values) for values in decode(rows[:0]).values()} == {0}  # a worker's part of a last batch
 
 
+@pytest.mark.parametrize("rows", (VideosWithSegments, SegmentsInVideos))
+@pytest.mark.parametrize("kind", ("rated", "every segment", "chosen", "an M-step's", "some classes"))
+def test_videos_with_their_segments_are_what_their_records_hold(data, kind, rows, monkeypatch):
+    options = {**KINDS[kind], "max_frames": 30}
+    if rows is VideosWithSegments:
+        options.pop("segment_expansion", None)
+    asked = spec(data, rows=rows, **options)
+    files, slow = match_files(asked.pattern), []
+    decode, from_records = decoding.decoder(asked, files), decoding._decoded
+    monkeypatch.setattr(decoding, "_decoded", lambda *arguments: slow.append(1) or from_records(*arguments))
+    references = np.random.default_rng(0).permutation(np.concatenate(list(ordered_rows(asked, files))))
+    for batch in (references, *references[:, None]):
+        found, expected = decode(batch), from_records(asked, files, batch)
+        assert found.keys() == expected.keys()
+        for key, values in expected.items():
+            np.testing.assert_array_equal(found[key], values, err_msg=key)
+            assert found[key].dtype == values.dtype
+    assert 0 < len(slow) < len(references)  # those with an unusual record
+
+
 def test_unusual_records_alone_are_read_whole(data, monkeypatch):
     """And so is all of a remote shard, which has no index of frames."""
     read, decode = [], records.decode_video
@@ -137,27 +158,19 @@ def test_what_is_kept_goes_with_the_dataset(data):
     assert kept.Kept.held == before
 
 
-def damaged(tmp_path, at_frame, byte):
-    """A shard with a record of 30 frames that was indexed, and changed since without a trace: no size, no time."""
-    video = make_video("aaaa", 30, [1], [(10, 1, 1.0)])
-    path = tmp_path / "validate0000.tfrecord"
-    records.write_shard(path, [records.encode_video(video)])
-    asked = spec_of(str(path), kind=RatedSegments)
-    (batch,) = arrays(evaluation_batches(asked, 4))
-    content = bytearray(path.read_bytes())
-    content[bytes(content).index(video.frames["rgb"][at_frame].tobytes()) - 1] = byte
-    with open(path, "r+b") as file:  # in place: the map shows it
-        file.write(content)
-    return asked, [str(path)], batch
-
-
 def test_damage_to_what_is_read_is_not_passed_on(tmp_path):
-    """As when the record is read: the frames of other segments are not looked at again."""
-    asked, files, _ = damaged(tmp_path, 12, 15)
-    windows_of = windows.Windows(asked, files)
-    rows = np.array([[0, 0, 10]])
+    """As when the record is read. The shard was indexed, and has changed since without a trace: no size, no time."""
+    video, path = make_video("aaaa", 30, [1], [(10, 1, 1.0)]), tmp_path / "validate0000.tfrecord"
+    records.write_shard(path, [records.encode_video(video)])
+    of_rows, rows = windows.Windows(spec_of(str(path), kind=RatedSegments), [str(path)]), np.array([[0, 0, 10]])
+    np.testing.assert_array_equal(of_rows.batch(rows)["frames"][0, :, :16], video.frames["rgb"][10:15])
+    times, at = os.stat(path), path.read_bytes().index(video.frames["rgb"][12].tobytes()) - 1
+    with open(path, "r+b") as file:  # in place: the map shows it
+        file.seek(at)
+        file.write(b"\x0f")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(UserError, match=r"shard validate0000\.tfrecord, record 0: "):
-        windows_of.batch(rows)
+        of_rows.batch(rows)
 
 
 def test_a_shard_with_other_rows_than_were_referred_to(tmp_path):

@@ -11,7 +11,7 @@ from yt8m.readers.failures import naming_record
 from yt8m.readers.index import open_shard
 from yt8m.readers.memory import aligned_zeros
 from yt8m.readers.row_labels import hot_labels, labels_of_segments, labels_of_videos
-from yt8m.readers.videos import Videos
+from yt8m.readers.videos import Videos, VideosOfSegments
 from yt8m.readers.windows import Windows
 from yt8m.segments import mean_features
 
@@ -27,9 +27,8 @@ def decoder(spec, files, keep=False):
     """
     if spec.segment_labels and not spec.by_video:
         return Windows(spec, files, keep).batch
-    if spec.by_video:
-        return lambda rows: _decoded(spec, files, rows)
-    return Videos(spec, files, lambda rows: _decoded(spec, files, rows)).batch
+    kind = VideosOfSegments if spec.by_video else Videos
+    return kind(spec, files, lambda rows: _decoded(spec, files, rows)).batch
 
 
 def _decoded(spec, files, rows):

@@ -53,6 +53,11 @@ class SegmentTable:
         """(record, start time), int64 [n, 2]."""
         return np.stack([self.keys >> 32, self.keys & (_LATEST - 1)], axis=1)
 
+    def starts(self, numbers):
+        """The start times int64 [n] of the rows of each record of int64 [k], rising: a list."""
+        first, last = np.searchsorted(self.keys, numbers << 32), np.searchsorted(self.keys, (numbers + 1) << 32)
+        return [self.keys[begin:end] & (_LATEST - 1) for begin, end in zip(first.tolist(), last.tolist())]
+
     def find(self, numbers, starts):
         """The row of each record and start time, both int64 [k]: int64 [k], -1 where there is none."""
         return _found(self.keys, (numbers << 32) + starts)

@@ -7,6 +7,7 @@ from yt8m.readers.layouts import FLOATS, FRAMES, strides_at
 from yt8m.readers.memory import aligned_empty, aligned_zeros
 from yt8m.readers.parts import elements_of, parts_of
 from yt8m.readers.tables import Tables
+from yt8m.readers.windows import Windows
 from yt8m.segments import mean_features
 
 _SHORT = 32  # frames: of batches of such videos each is copied with the others, of longer ones by itself
@@ -55,7 +56,7 @@ class Videos:
         return {"ids": ids, **features, "labels": labels}
 
     def _features(self, order, parts, lengths, begins):
-        """The arrays of the features, or None where something is not as it should be."""
+        """The arrays of the features, or None where one is not as it should be."""
         spec, width = self._spec, sum(self._sizes)
         if not spec.frame_features:
             features = aligned_empty((len(order), width // 4), np.float32)
@@ -64,7 +65,11 @@ class Videos:
             return {"features": features} if right else None
         if spec.as_video_features:
             return self._means(order, parts, lengths, begins)
-        longest = spec.num_frames or int(lengths.max(initial=0))
+        return self._frames(order, parts, lengths, begins, spec.num_frames)
+
+    def _frames(self, order, parts, lengths, begins, length):
+        """`frames` and `num_frames` of whole videos, T = length, None: the longest's; None where one is not as it should be."""
+        longest, width = length or int(lengths.max(initial=0)), sum(self._sizes)
         frames, num_frames = aligned_empty((len(order), longest, width), np.uint8), np.empty(len(order), np.int32)
         num_frames[order] = lengths
         copy = self._copy_short if longest <= _SHORT else self._copy_long
@@ -123,3 +128,46 @@ class Videos:
                         return
                     features.append(values[:, -size:])
                 yield int(order[row]), features
+
+
+class VideosOfSegments(Videos):
+    """Batches of videos with all their segments.
+
+    Args:
+        spec: VideosWithSegments or SegmentsInVideos.
+        files, decode: as Videos'.
+    """
+
+    def __init__(self, spec, files, decode):
+        super().__init__(spec, files, decode)
+        self._windows = Windows(spec, files)
+
+    def batch(self, rows):
+        """As Videos.batch."""
+        spec, (order, parts) = self._spec, parts_of(rows, self._tables)
+        ids, starts = np.empty(len(rows), object), [None] * len(rows)
+        lengths, begins = np.empty(len(rows), np.int64), np.empty((len(rows), len(self._sizes)), np.int64)
+        for part in parts:
+            places, table = order[part.slice], part.table
+            numbers = rows[places, 1]
+            lengths[part.slice], begins[part.slice], ids[places] = (
+                table.lengths[numbers],
+                table.begins[numbers],
+                table.ids[numbers],
+            )
+            for place, of_video in zip(places.tolist(), table.starts(numbers)):
+                starts[place] = of_video
+        if not begins.all():
+            return self._decode(rows)
+        frames = self._frames(order, parts, np.minimum(lengths, spec.max_frames), begins, spec.video_length)
+        if frames is None:
+            return self._decode(rows)
+        segment_rows = np.repeat(np.arange(len(rows)), [len(of_video) for of_video in starts])
+        starts = np.concatenate([np.zeros(0, np.int64), *starts])
+        segments = np.stack([rows[segment_rows, 0], rows[segment_rows, 1], starts], axis=1)
+        if spec.context:
+            frames = {f"context_{key}": value for key, value in frames.items()}
+            of_segments = self._windows.batch(segments)
+        else:
+            of_segments = self._windows.labels(segments)
+        return {**of_segments, "ids": ids, **frames, "segment_rows": segment_rows.astype(np.int32)}

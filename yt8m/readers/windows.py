@@ -19,10 +19,10 @@ from yt8m.segments import mean_features
 
 
 class Windows:
-    """Batches of RatedSegments from references to their rows.
+    """Batches of segments from references to them.
 
     Args:
-        spec: RatedSegments.
+        spec: RatedSegments, or another of segments with segment_expansion; of labels any of segments.
         files: paths of the shards.
         keep: keep the frames of what is read more than once (kept.MOST_BYTES), unless every segment of every video is.
     """
@@ -53,20 +53,34 @@ class Windows:
         arrays = {"frames": frames, "num_frames": num_frames}
         if not spec.gives_frames:
             arrays = {"features": mean_features(frames, num_frames)}
-        return {**_ids(facts, rows), **arrays, **_labels(spec, facts, rows), "start_times": rows[:, 2].astype(np.int32)}
+        return {**_ids(facts, rows), **arrays, **self._labels(rows, facts.order, facts.parts, facts.found)}
 
-    def _facts(self, rows):
-        """The _Facts of a batch."""
-        spec, (order, parts), count = self._spec, parts_of(rows, self._tables), len(rows)
-        records, starts = rows[order, 1], rows[order, 2]
-        found, lengths, begin = (np.empty(shape, np.int64) for shape in (count, count, (count, len(spec.feature_sizes))))
+    def labels(self, rows):
+        """What a batch holds beside its frames and ids."""
+        return self._labels(rows, *self._found(rows))
+
+    def _labels(self, rows, order, parts, found):
+        return {**_labels(self._spec, rows, order, parts, found), "start_times": rows[:, 2].astype(np.int32)}
+
+    def _found(self, rows):
+        """(order, parts) as parts.parts_of's, and int64 [B], the row of each in its shard's table."""
+        order, parts = parts_of(rows, self._tables)
+        records, starts, found = rows[order, 1], rows[order, 2], np.empty(len(rows), np.int64)
         for part in parts:
-            numbers, table = records[part.slice], part.table
-            found[part.slice] = table.find(numbers, starts[part.slice])
-            lengths[part.slice], begin[part.slice] = table.lengths[numbers], table.begins[numbers]
+            found[part.slice] = part.table.find(records[part.slice], starts[part.slice])
         if (found < 0).any():
             path = self._files[rows[order[found < 0][0], 0]]
             raise UserError(f"shard {path} changed while it was read. Run the command again.")
+        return order, parts, found
+
+    def _facts(self, rows):
+        """The _Facts of a batch."""
+        spec, (order, parts, found) = self._spec, self._found(rows)
+        starts, lengths = rows[order, 2], np.empty(len(rows), np.int64)
+        begin = np.empty((len(rows), len(spec.feature_sizes)), np.int64)
+        for part in parts:
+            numbers = rows[order[part.slice], 1]
+            lengths[part.slice], begin[part.slice] = part.table.lengths[numbers], part.table.begins[numbers]
         first = np.maximum(starts - spec.segment_expansion, 0)
         counts = np.minimum(starts + spec.segment_size + spec.segment_expansion, lengths) - first
         usual = begin[:, 0] > 0
@@ -149,19 +163,18 @@ def _ids(facts, rows):
     return {"ids": ids}
 
 
-def _labels(spec, facts, rows):
+def _labels(spec, rows, order, parts, found):
     """As row_labels.labels_of_segments'."""
     shape = len(rows), spec.label_map.size
-    of_rows, columns, scores = elements_of(facts.order, facts.parts, facts.found, "ends", "columns", "scores")
+    of_rows, columns, scores = elements_of(order, parts, found, "ends", "columns", "scores")
     if spec.dense:
-        order = np.argsort(of_rows, kind="stable")
-        weights = np.ones(len(rows), np.float32)
-        arrays = dict(zip(pairs.KEYS, (of_rows[order].astype(np.int32), columns[order], scores[order], weights)))
+        rising, weights = np.argsort(of_rows, kind="stable"), np.ones(len(rows), np.float32)
+        arrays = dict(zip(pairs.KEYS, (of_rows[rising].astype(np.int32), columns[rising], scores[rising], weights)))
     else:
         labels, weights = aligned_zeros(shape, np.float32), aligned_zeros(shape, np.float32)
         labels[of_rows, columns], weights[of_rows, columns] = scores, 1
         arrays = {"labels": labels, "label_weights": weights}
     if spec.video_labels:
         arrays["video_labels"] = aligned_zeros(shape, np.float32)
-        arrays["video_labels"][elements_of(facts.order, facts.parts, rows[facts.order, 1], "video_ends", "video_columns")] = 1
+        arrays["video_labels"][elements_of(order, parts, rows[order, 1], "video_ends", "video_columns")] = 1
     return arrays
