@@ -1,7 +1,5 @@
 """Scores of whole videos and of all their 5-second segments, from any model."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
@@ -23,15 +21,11 @@ class Predict:
     def __init__(self, model):
         self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times", "context_embedding"}
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def predict(batch):
-            return model.predict_rated(batch)
-
-        @tf.function(reduce_retracing=True, autograph=False)
         def encode(frames, num_frames):
             return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
 
-        self._model, self._predict, self._encode, self._shared = model, predict, encode, {}
+        self._model, self._shared = model, {}
+        self._predict, self._encode = _Compiled(model.predict_rated), _Compiled(encode)
 
     def __call__(self, batch):
         return self._predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in self._taken}).numpy()
@@ -44,9 +38,29 @@ class Predict:
         """The compiled halves (describe, judge) of the model's SharedFrames for windows of `width` frames; None: it has none."""
         if width not in self._shared:
             halves = self._model.shared_frames(width)
-            compiled = functools.partial(tf.function, reduce_retracing=True, autograph=False)
-            self._shared[width] = halves and (compiled(halves.describe), compiled(halves.judge))
+            self._shared[width] = halves and (_Compiled(halves.describe), _Compiled(halves.judge))
         return self._shared[width]
+
+
+class _Compiled:
+    """A compiled function of tensors whose first axes are as long as they are: it is traced once for all lengths.
+
+    tf.function would trace it for the first lengths alone, and again for the second. Where other axes change it is traced anew,
+    and from then on for any length of them.
+    """
+
+    def __init__(self, function):
+        self.function, self._known = tf.function(function, reduce_retracing=True, autograph=False), False
+
+    def __call__(self, *inputs):
+        if not self._known:
+            self.function.get_concrete_function(*tf.nest.map_structure(_of_any_length, inputs))
+            self._known = True
+        return self.function(*inputs)
+
+
+def _of_any_length(tensor):
+    return None if tensor is None else tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
 
 
 def make_predict(model):
