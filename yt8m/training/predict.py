@@ -6,7 +6,7 @@ import tensorflow as tf
 from yt8m.base_model import Windows
 from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
 
-_FRAMES_AT_A_TIME = 2048
+_FRAMES_AT_A_TIME, _WINDOWS_AT_A_TIME = 2048, 512  # that share what is made of frames
 
 
 class Predict:
@@ -101,7 +101,7 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         model: the Keras model; a video-level one gets the mean of each window's frames.
         predict: make_predict(model).
         frames, num_frames: uint8 [B, T, D] and int [B], the videos.
-        rows, starts: int [N], the segments: the video of each, and its start in seconds, a multiple of 5.
+        rows, starts: int [N], the segments: the video of each, and its start in seconds, of a sequence model a multiple of 5.
         expansion: frames added on either side of a window; a sequence model has none.
         shifts: frames by which windows move at most.
         max_frames: a video to which frames were added is cut to this length again; None: is not.
@@ -121,7 +121,7 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         part = np.flatnonzero(counts)
         if len(part):
             moves.append((part, Windows(rows[part], starts[part], indices[part], counts[part], moved, max_frames)))
-    if (expansion or shifts) and predict.shared(SEGMENT_SIZE + 2 * expansion):
+    if _overlap(moves, frames.shape) and predict.shared(SEGMENT_SIZE + 2 * expansion):
         scored = _shared_scores(predict, frames, moves, **context)
     else:
         scored = []
@@ -134,6 +134,15 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     return total / count[:, None] if shifts else total  # each segment's own window took part
 
 
+def _overlap(moves, shape):
+    """Whether a frame of the videos, uint8 [B, T, D] in shape, is in two of the windows."""
+    seen, count = np.zeros(shape[:2], bool), 0
+    for _, windows in moves:
+        seen[windows.rows[:, None], windows.indices] = True
+        count += windows.counts.sum()
+    return count > np.count_nonzero(seen)
+
+
 def _shared_scores(predict, frames, moves, context_embedding=None):
     """Yields (the segments, their scores float32 [n, C]) of windows, each frame described once for all that it is in.
 
@@ -142,7 +151,7 @@ def _shared_scores(predict, frames, moves, context_embedding=None):
     Args:
         predict: Predict.
         frames: uint8 [B, T, D].
-        moves: list of (int [n] which of the segments, their Windows), each ordered by the videos.
+        moves: list of (int [n] which of the segments, their Windows).
         context_embedding: tensor [B, E] of a model that HAS_ENCODERS.
     """
     describe, judge = predict.shared(moves[0][1].indices.shape[1])
@@ -151,11 +160,12 @@ def _shared_scores(predict, frames, moves, context_embedding=None):
     for first in range(0, len(frames), videos):
         block, picked, seen = frames[first : first + videos].reshape(-1, frames.shape[2]), [], np.zeros(videos * length, bool)
         for part, windows in moves:
-            at = np.flatnonzero((windows.rows >= first) & (windows.rows < first + videos))
-            places = (windows.rows[at, None] - first) * length + windows.indices[at]  # [n, W] in the block
-            seen[places] = True
-            picked.append((part[at], windows.rows[at], places, windows.counts[at]))
-        if not seen.any():
+            here = np.flatnonzero((windows.rows >= first) & (windows.rows < first + videos))
+            for at in np.split(here, range(_WINDOWS_AT_A_TIME, len(here), _WINDOWS_AT_A_TIME)):
+                places = (windows.rows[at, None] - first) * length + windows.indices[at]  # [n, W] in the block
+                seen[places] = True
+                picked += [(part[at], windows.rows[at], places, windows.counts[at])] if len(at) else []
+        if not picked:
             continue
         described, new_places = describe(tf.constant(block[seen[: len(block)]])), (np.cumsum(seen) - 1).astype(np.int32)
         for part, rows, places, counts in picked:
