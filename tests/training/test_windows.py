@@ -121,3 +121,14 @@ def test_the_context_is_encoded_once(videos, monkeypatch):
     monkeypatch.setattr(predict, "context", lambda *inputs: calls.append(len(inputs[0])) or encode(*inputs))
     scoring.segment_scores(model, predict, batch_of(videos), shifts=3, chunk=2)
     assert calls == [len(LENGTHS)]
+
+
+def test_other_numbers_of_windows_are_not_traced_anew(videos):
+    model = yt8m.build_model("AttentionModel", num_classes=7, feature_sizes=FEATURE_SIZES, hidden_size=6)
+    predict = scoring.make_predict(model)
+    for chunk in (4, 3):
+        scoring.segment_scores(model, predict, batch_of(videos), chunk=chunk)
+    assert predict._predict.function.experimental_get_tracing_count() == 1
+    for part in (videos, videos[1:3]):
+        scoring.segment_scores(model, predict, batch_of(part), expansion=1)
+    assert [half.function.experimental_get_tracing_count() for half in predict.shared(7)] == [1, 1]

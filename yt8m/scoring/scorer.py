@@ -106,6 +106,8 @@ class Scorer:
             float32 [N, C].
         """
         starts, scores = np.asarray(starts, np.int64), np.zeros((len(starts), len(self.label_ids)), np.float32)
+        if all(member.model.SCORES_WINDOWS for member, *_ in self._asked()):  # windows may begin anywhere
+            return self._of_segments(frames[None], np.array([num_frames]), np.zeros(len(starts), np.int64), starts)
         for shift in range(SEGMENT_SIZE):
             part = np.flatnonzero(starts % SEGMENT_SIZE == shift)
             if len(part):

@@ -218,16 +218,25 @@ def _split_plain(text):
     return characters.view(f"U{width}")[:, 0]
 
 
+def _among(characters):
+    """bool [256], True at the bytes `characters`."""
+    return np.isin(np.arange(256), list(characters))
+
+
+_NEVER = ~_among(range(ord(" "), 127)) | _among(b",\"'")
+_NEVER_FIRST = _among(b"=+@-")
+
+
 def _plain_bounds(text):
     """(starts, lengths) of the segments in ASCII with single spaces and one colon a segment; None if it is anything else."""
     spaces = np.flatnonzero(text == ord(" "))
     colons = np.flatnonzero(text == ord(":"))
-    if not len(text) or len(colons) != len(spaces) + 1 or text.min() < ord(" ") or text.max() > 126:
+    if not len(text) or len(colons) != len(spaces) + 1 or _NEVER[text].any():
         return None
     starts, ends = np.append(0, spaces + 1), np.append(spaces, len(text))
     if np.any(colons <= starts) or np.any(colons + 1 >= ends) or (ends - starts).max() > _LONGEST_SEGMENT:
         return None
-    if any((text == ord(mark)).any() for mark in ",\"'") or np.isin(text[starts], np.frombuffer(b"=+@-", np.uint8)).any():
+    if _NEVER_FIRST[text[starts]].any():
         return None
     for place in range(1, (ends - colons).max()):
         digits = text[np.minimum(colons + place, ends - 1)]

@@ -1,14 +1,12 @@
 """Scores of whole videos and of all their 5-second segments, from any model."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
 from yt8m.base_model import Windows
 from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
 
-_FRAMES_AT_A_TIME = 2048
+_FRAMES_AT_A_TIME, _WINDOWS_AT_A_TIME = 2048, 512  # that share what is made of frames
 
 
 class Predict:
@@ -23,15 +21,11 @@ class Predict:
     def __init__(self, model):
         self._taken = {tensor.name for tensor in model.inputs} | {"segment_rows", "start_times", "context_embedding"}
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def predict(batch):
-            return model.predict_rated(batch)
-
-        @tf.function(reduce_retracing=True, autograph=False)
         def encode(frames, num_frames):
             return model.encode_context({"context_frames": frames, "context_num_frames": num_frames})
 
-        self._model, self._predict, self._encode, self._shared = model, predict, encode, {}
+        self._model, self._shared = model, {}
+        self._predict, self._encode = _Compiled(model.predict_rated), _Compiled(encode)
 
     def __call__(self, batch):
         return self._predict({key: tf.convert_to_tensor(value) for key, value in batch.items() if key in self._taken}).numpy()
@@ -44,9 +38,29 @@ class Predict:
         """The compiled halves (describe, judge) of the model's SharedFrames for windows of `width` frames; None: it has none."""
         if width not in self._shared:
             halves = self._model.shared_frames(width)
-            compiled = functools.partial(tf.function, reduce_retracing=True, autograph=False)
-            self._shared[width] = halves and (compiled(halves.describe), compiled(halves.judge))
+            self._shared[width] = halves and (_Compiled(halves.describe), _Compiled(halves.judge))
         return self._shared[width]
+
+
+class _Compiled:
+    """A compiled function of tensors whose first axes are as long as they are: it is traced once for all lengths.
+
+    tf.function would trace it for the first lengths alone, and again for the second. Where other axes change it is traced anew,
+    and from then on for any length of them.
+    """
+
+    def __init__(self, function):
+        self.function, self._known = tf.function(function, reduce_retracing=True, autograph=False), False
+
+    def __call__(self, *inputs):
+        if not self._known:
+            self.function.get_concrete_function(*tf.nest.map_structure(_of_any_length, inputs))
+            self._known = True
+        return self.function(*inputs)
+
+
+def _of_any_length(tensor):
+    return None if tensor is None else tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
 
 
 def make_predict(model):
@@ -87,7 +101,7 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         model: the Keras model; a video-level one gets the mean of each window's frames.
         predict: make_predict(model).
         frames, num_frames: uint8 [B, T, D] and int [B], the videos.
-        rows, starts: int [N], the segments: the video of each, and its start in seconds, a multiple of 5.
+        rows, starts: int [N], the segments: the video of each, and its start in seconds, of a sequence model a multiple of 5.
         expansion: frames added on either side of a window; a sequence model has none.
         shifts: frames by which windows move at most.
         max_frames: a video to which frames were added is cut to this length again; None: is not.
@@ -107,7 +121,7 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
         part = np.flatnonzero(counts)
         if len(part):
             moves.append((part, Windows(rows[part], starts[part], indices[part], counts[part], moved, max_frames)))
-    if (expansion or shifts) and predict.shared(SEGMENT_SIZE + 2 * expansion):
+    if _overlap(moves, frames.shape) and predict.shared(SEGMENT_SIZE + 2 * expansion):
         scored = _shared_scores(predict, frames, moves, **context)
     else:
         scored = []
@@ -120,6 +134,15 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     return total / count[:, None] if shifts else total  # each segment's own window took part
 
 
+def _overlap(moves, shape):
+    """Whether a frame of the videos, uint8 [B, T, D] in shape, is in two of the windows."""
+    seen, count = np.zeros(shape[:2], bool), 0
+    for _, windows in moves:
+        seen[windows.rows[:, None], windows.indices] = True
+        count += windows.counts.sum()
+    return count > np.count_nonzero(seen)
+
+
 def _shared_scores(predict, frames, moves, context_embedding=None):
     """Yields (the segments, their scores float32 [n, C]) of windows, each frame described once for all that it is in.
 
@@ -128,7 +151,7 @@ def _shared_scores(predict, frames, moves, context_embedding=None):
     Args:
         predict: Predict.
         frames: uint8 [B, T, D].
-        moves: list of (int [n] which of the segments, their Windows), each ordered by the videos.
+        moves: list of (int [n] which of the segments, their Windows).
         context_embedding: tensor [B, E] of a model that HAS_ENCODERS.
     """
     describe, judge = predict.shared(moves[0][1].indices.shape[1])
@@ -137,11 +160,12 @@ def _shared_scores(predict, frames, moves, context_embedding=None):
     for first in range(0, len(frames), videos):
         block, picked, seen = frames[first : first + videos].reshape(-1, frames.shape[2]), [], np.zeros(videos * length, bool)
         for part, windows in moves:
-            at = np.flatnonzero((windows.rows >= first) & (windows.rows < first + videos))
-            places = (windows.rows[at, None] - first) * length + windows.indices[at]  # [n, W] in the block
-            seen[places] = True
-            picked.append((part[at], windows.rows[at], places, windows.counts[at]))
-        if not seen.any():
+            here = np.flatnonzero((windows.rows >= first) & (windows.rows < first + videos))
+            for at in np.split(here, range(_WINDOWS_AT_A_TIME, len(here), _WINDOWS_AT_A_TIME)):
+                places = (windows.rows[at, None] - first) * length + windows.indices[at]  # [n, W] in the block
+                seen[places] = True
+                picked += [(part[at], windows.rows[at], places, windows.counts[at])] if len(at) else []
+        if not picked:
             continue
         described, new_places = describe(tf.constant(block[seen[: len(block)]])), (np.cumsum(seen) - 1).astype(np.int32)
         for part, rows, places, counts in picked:
