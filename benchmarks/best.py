@@ -1,9 +1,9 @@
 """The best ensemble (configs/ensemble_best.flags) on montages: what its members cost, and a small student of it.
 
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. For each seed `yt8m
-rerank` ranks some rated montages' segments anew with the seed's members, and these scores teach the student. Rankers are fitted on
-rated pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is
-multiplied by the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
+rerank` ranks some rated montages' segments anew with the seed's members, and they teach the student. Rankers are fitted on rated
+pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is multiplied by
+the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
 other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
@@ -98,7 +98,7 @@ def student(runs):
         if not complete(teacher, shards):
             quietly(
                 api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"), candidates=EVERYTHING,
-                data_pattern=",".join(shards), output_file="", scores_output=teacher, **rated(runs.made),
+                data_pattern=",".join(shards), output_file="", scores_output=teacher, video_maximum=0, **rated(runs.made),
             )  # fmt: skip
         teacher = in_their_videos(
             teacher, [os.path.join(runs.path("best"), "data", os.path.basename(of)) for of in folders], shards
