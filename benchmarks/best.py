@@ -7,13 +7,14 @@ the most that the members say of the class anywhere in the video. Costs are coun
 other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
-  python benchmarks/best.py --work DIR --only costs      or: student, attention
+  python benchmarks/best.py --work DIR --json FILE --only costs      or student, attention; the other parts' rows in FILE stay
 """
 
 import contextlib
 import dataclasses
 import glob
 import io
+import json
 import os
 import shutil
 import time
@@ -36,7 +37,7 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
-PARTS = ("student", "costs", "attention")
+PARTS = ("student", "attention", "costs")
 
 
 def quietly(function, *given, **options):
@@ -207,6 +208,14 @@ def cost_rows(runs):
     return rows
 
 
+def _rows_of(path):
+    """The rows of an earlier run's JSON file, of which those stay whose part is not asked for."""
+    if not path or not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["rows"]
+
+
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
@@ -215,13 +224,16 @@ def main():
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
     runs_of_seeds = [montage_runs.Runs(options.work, made, version, seed) for seed in range(1, options.seeds + 1)]
-    near, rows = beyond.similarities(options.work, made, everything=True), []
-    if options.only in (None, "student"):
-        rows += student_rows(runs_of_seeds, near)
-    if options.only in (None, "attention"):
-        rows += attention_rows(runs_of_seeds, near)
-    if options.only in (None, "costs"):
-        rows += cost_rows(runs_of_seeds[0])
+    near = beyond.similarities(options.work, made, everything=True)
+    made_by = {
+        "student": lambda: student_rows(runs_of_seeds, near),
+        "attention": lambda: attention_rows(runs_of_seeds, near),
+        "costs": lambda: cost_rows(runs_of_seeds[0]),
+    }
+    before, rows = _rows_of(options.json), []
+    for part in PARTS:
+        asked = options.only in (None, part)
+        rows += [{**of, "part": part} for of in made_by[part]()] if asked else [of for of in before if of.get("part") == part]
     report.show(f"The best ensemble, montages' test part, {options.seeds} seeds, scores of {version}", rows, options.json)
 
 
