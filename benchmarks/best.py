@@ -114,8 +114,12 @@ def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
     """A row of report.show of all seeds' values, beside those of `base`."""
     gains = [a - b for a, b in zip(of, theirs)]
     more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
-    beside = float(np.mean(theirs)) if base else None
-    return {**report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)), **more, "seeds": of}
+    beside, met = float(np.mean(theirs)) if base else None, None if met is None else bool(met)
+    return {
+        **report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)),
+        **more,
+        "seeds": [float(value) for value in of],
+    }
 
 
 def student_rows(runs_of_seeds, near):
@@ -132,7 +136,7 @@ def student_rows(runs_of_seeds, near):
         row(f"{STUDENT}: MB of float32", [size] * len(ours), goal=f"{LARGEST} or less", met=size <= LARGEST, unit="MB"),
         row(STUDENT, [of["map"] for of in students], beyond.RECIPE, ours),
         row(f"{STUDENT}: share of the ensemble's MAP", shares, goal=f"{KEPT} or more", met=np.mean(shares) >= KEPT, unit=""),
-        row(f"{STUDENT}: beside", [of["map"] for of in students], PLAIN, plain),
+        row(f"{STUDENT}, beside the papers' best ensemble", [of["map"] for of in students], PLAIN, plain),
     ]
 
 
