@@ -1,19 +1,20 @@
 """The best ensemble (configs/ensemble_best.flags) on montages: what its members cost, and a small student of it.
 
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. For each seed `yt8m
-rerank` ranks some rated montages' segments anew with the seed's members, and these scores teach the student. Rankers are fitted on
-rated pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is
-multiplied by the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
+rerank` ranks some rated montages' segments anew with the seed's members, and they teach the student. Rankers are fitted on rated
+pairs, whose class is nearly always somewhere in the video, and say too much of other classes: so what they say is multiplied by
+the most that the members say of the class anywhere in the video. Costs are counted in seconds of processor, so that
 other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
-  python benchmarks/best.py --work DIR --only costs      or: student, attention
+  python benchmarks/best.py --work DIR --json FILE --only costs      or student, attention; the other parts' rows in FILE stay
 """
 
 import contextlib
 import dataclasses
 import glob
 import io
+import json
 import os
 import shutil
 import time
@@ -36,7 +37,7 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
-PARTS = ("student", "costs", "attention")
+PARTS = ("student", "attention", "costs")
 
 
 def quietly(function, *given, **options):
@@ -98,7 +99,7 @@ def student(runs):
         if not complete(teacher, shards):
             quietly(
                 api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"), candidates=EVERYTHING,
-                data_pattern=",".join(shards), output_file="", scores_output=teacher, **rated(runs.made),
+                data_pattern=",".join(shards), output_file="", scores_output=teacher, video_maximum=0, **rated(runs.made),
             )  # fmt: skip
         teacher = in_their_videos(
             teacher, [os.path.join(runs.path("best"), "data", os.path.basename(of)) for of in folders], shards
@@ -113,8 +114,12 @@ def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
     """A row of report.show of all seeds' values, beside those of `base`."""
     gains = [a - b for a, b in zip(of, theirs)]
     more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
-    beside = float(np.mean(theirs)) if base else None
-    return {**report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)), **more, "seeds": of}
+    beside, met = float(np.mean(theirs)) if base else None, None if met is None else bool(met)
+    return {
+        **report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)),
+        **more,
+        "seeds": [float(value) for value in of],
+    }
 
 
 def student_rows(runs_of_seeds, near):
@@ -131,7 +136,7 @@ def student_rows(runs_of_seeds, near):
         row(f"{STUDENT}: MB of float32", [size] * len(ours), goal=f"{LARGEST} or less", met=size <= LARGEST, unit="MB"),
         row(STUDENT, [of["map"] for of in students], beyond.RECIPE, ours),
         row(f"{STUDENT}: share of the ensemble's MAP", shares, goal=f"{KEPT} or more", met=np.mean(shares) >= KEPT, unit=""),
-        row(f"{STUDENT}: beside", [of["map"] for of in students], PLAIN, plain),
+        row(f"{STUDENT}, beside the papers' best ensemble", [of["map"] for of in students], PLAIN, plain),
     ]
 
 
@@ -207,6 +212,14 @@ def cost_rows(runs):
     return rows
 
 
+def _rows_of(path):
+    """The rows of an earlier run's JSON file, of which those stay whose part is not asked for."""
+    if not path or not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["rows"]
+
+
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
@@ -215,13 +228,16 @@ def main():
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
     runs_of_seeds = [montage_runs.Runs(options.work, made, version, seed) for seed in range(1, options.seeds + 1)]
-    near, rows = beyond.similarities(options.work, made, everything=True), []
-    if options.only in (None, "student"):
-        rows += student_rows(runs_of_seeds, near)
-    if options.only in (None, "attention"):
-        rows += attention_rows(runs_of_seeds, near)
-    if options.only in (None, "costs"):
-        rows += cost_rows(runs_of_seeds[0])
+    near = beyond.similarities(options.work, made, everything=True)
+    made_by = {
+        "student": lambda: student_rows(runs_of_seeds, near),
+        "attention": lambda: attention_rows(runs_of_seeds, near),
+        "costs": lambda: cost_rows(runs_of_seeds[0]),
+    }
+    before, rows = _rows_of(options.json), []
+    for part in PARTS:
+        asked = options.only in (None, part)
+        rows += [{**of, "part": part} for of in made_by[part]()] if asked else [of for of in before if of.get("part") == part]
     report.show(f"The best ensemble, montages' test part, {options.seeds} seeds, scores of {version}", rows, options.json)
 
 

@@ -10,7 +10,7 @@ in another part. The score of a video is the mean over its segments of the pre-t
   references, trees      boosted trees of the same features
   each with references   the mean of the logits of attention, multi-attention and gated DBoF, each with references
   best ensemble          the same as configs/ensemble_best.flags has it: of a video the mean over its segments is its score, and
-                         the held-out ratings are references, too
+                         the held-out ratings are references, too; times the class's greatest score in the video
   geometric, ranks       ensembles by the mean logarithm of probabilities, and by hyperbolic points of the rank
 
   python benchmarks/beyond.py --work DIR --json FILE       of all seeds that are complete
@@ -33,7 +33,7 @@ from yt8m.files import replacing, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import decode_context, decode_video
-from yt8m.reranking import pair_model, rankers, score_features
+from yt8m.reranking import pair_model, rankers, score_features, stored
 from yt8m.reranking.frames import Pairs, windows_around
 from yt8m.reranking.references import Descriptors, References, unit
 from yt8m.segments import SEGMENT_SIZE, dequantise
@@ -187,7 +187,8 @@ def best_ensemble(runs, near, asked=None):
         base = Base(parts, runs.scores(name), runs.scores(name), near)
         given = base.features["held_out"], held_out.labels, held_out.columns
         rank = pair_model.fit(*given, *asked["held_out"], held_out.num_classes) if asked else rankers.fit("logistic", *given)
-        logits.append(rank(base.features["test"], asked["test"][1] if asked else None))
+        found = rank(base.features["test"], asked["test"][1] if asked else None)
+        logits.append(stored.in_video(found, base.features["test"][:, stored.MAXIMUM], 1.0))
     return base.map(np.mean(logits, axis=0))
 
 

@@ -147,8 +147,9 @@ def test_the_best_ensemble_says_what_trains_its_members_and_leaves_them_the_same
 
 
 def test_the_best_ensemble_hides_no_number():
-    """What its flags say is what the command does without them."""
+    """What its flags say is what the command does without them, but for the video's maximum, which is 1 here."""
     given = commands.given("rerank", f"--flagfile={CONFIGS / 'ensemble_best.flags'}")
     defaults = rankers.options_of(given["method"], {})
     assert given["method_options"] == defaults and given["candidates"] == RerankJob.candidates
+    assert (given["video_maximum"], RerankJob.video_maximum) == (1, 0)
     assert (given["nearest_references"], given["top_references"], given["vote_temperature"]) == NEIGHBOURHOOD

@@ -216,6 +216,18 @@ def test_members_that_do_not_go_together(parts, given, tmp_path):
         assert "\n" not in str(error.value) and not os.path.exists(tmp_path / "out.csv")
 
 
+def test_the_videos_maximum_multiplies_what_is_fitted(parts, given, tmp_path):
+    fit, test = parts
+    api.rerank(**given, scores_output=tmp_path / "new", video_maximum=2)
+    p = 1 / (1 + np.exp(-expected_logits(fit, test)))
+    most = (1 / (1 + np.exp(-stored_logits(test.scores)))).reshape(-1, SEGMENTS, len(LABELS)).max(axis=1)
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    np.testing.assert_allclose(found, p * np.repeat(most, SEGMENTS, axis=0) ** 2, atol=2e-4)
+    with pytest.raises(UserError, match=r"--video_maximum=-1.0: must not be below 0"):
+        api.rerank(**given, video_maximum=-1, output_file=tmp_path / "out.csv")
+
+
 def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "RatedReferences", lambda *given: seen.append(given[-1]) or RatedReferences(*given))

@@ -29,7 +29,7 @@ STORES = {
 OF_STORES = command.STORES
 OF_RUNS = ("train_dir", "work_dir", "scores_dtype", "batch_size", "num_readers")
 PATHS = ("scores_output", "output_file", "report_output")
-PLAIN = ("references", "fit_on", "data_pattern", "method", "method_options", "candidates", "eval_data_pattern")
+PLAIN = ("references", "fit_on", "data_pattern", "method", "method_options", "candidates", "video_maximum", "eval_data_pattern")
 DEFAULTS = FrameFeatures()
 
 
@@ -90,6 +90,7 @@ def _check(given):
         given, "candidates", "segment_max_pred", "batch_size", "num_readers", "nearest_references", "top_references",
         "vote_temperature",
     )  # fmt: skip
+    checks.not_negative(given, "video_maximum")
     if "method_options" in given:
         rankers.options_of(given.get("method", "logistic"), given["method_options"])
     named = [name for name in SHARDS if given.get(name)]

@@ -50,6 +50,12 @@ LEARNING = Group(
             "name=value,... of it: strength=1 of logistic, the inverse of its L2; "
             "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of attention docs/reranking.md has them.",
         ),
+        Flag(
+            "video_maximum",
+            float,
+            "a: multiply what is fitted by q^a, q the class's greatest score in the video. Rated classes are in their videos; of "
+            "others a ranker says too much. Default: 0.",
+        ),
         Flag("nearest_references", int, "So many references of a class, the nearest, vote on a segment. Default: 10."),
         Flag("top_references", int, "So many largest cosines to positives, and to negatives, are averaged. Default: 5."),
         Flag("vote_temperature", float, "Of the softmax over the voters' cosines. Default: 0.1."),

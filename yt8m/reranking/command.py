@@ -36,6 +36,7 @@ class RerankJob:
         method, method_options: of rankers.METHODS and rankers.OPTIONS.
         neighbourhood: references.Neighbourhood.
         candidates: segments a class that are ranked anew.
+        video_maximum: exponent of stored.in_video.
         label_ids_file: classes to take.
         scores_output, output_file, report_output: to write.
         eval_data_pattern: rated shards to judge on.
@@ -54,6 +55,7 @@ class RerankJob:
     method_options: dict = field(default_factory=dict)
     neighbourhood: Neighbourhood = NEIGHBOURHOOD
     candidates: int = 10_000
+    video_maximum: float = 0.0
     label_ids_file: str = ""
     scores_output: str = ""
     output_file: str = ""
@@ -81,7 +83,7 @@ def run(job):
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
     references, ranks = _fit(job, theirs)
-    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, _expansion(job))
+    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, _expansion(job), job.video_maximum)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -166,7 +168,7 @@ def _output_store(job, members):
     Raises:
         UserError: the folder holds the scores of another run.
     """
-    rerank = {name: getattr(job, name) for name in ("method", "candidates", "references", "fit_on")}
+    rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config

@@ -12,6 +12,7 @@ from yt8m.reranking.frames import Pairs
 from yt8m.reranking.references import NEIGHBOURHOOD, Descriptors, References, unit
 from yt8m.scoring.topk import TopSegments
 
+MAXIMUM = score_features.NAMES.index("video's maximum")
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
 
 
@@ -145,11 +146,12 @@ class Reranker:
         frames: frames.ShardFrames of the stores' shards.
         ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
+        exponent: as in_video's, of each member's own scores.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None):
+    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
-        self._expansion = expansion
+        self._expansion, self._exponent = expansion, exponent
 
     def of_members(self, part, rows, classes):
         """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
@@ -193,18 +195,36 @@ class Reranker:
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
         of_members = self.features.of_pairs(part, rows, classes)
-        features = (np.concatenate([of_member, near], axis=1) for of_member in of_members)
-        pairs = None
+        pairs, found = None, []
         if self._expansion is not None:
             windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
             pairs = Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))
-        return [np.clip(rank(of_member, pairs), -MOST, MOST) for rank, of_member in zip(self._ranks, features)]
+        for rank, of_member in zip(self._ranks, of_members):
+            logits = rank(np.concatenate([of_member, near], axis=1), pairs)
+            found.append(np.clip(in_video(logits, of_member[:, MAXIMUM], self._exponent), -MOST, MOST))
+        return found
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
         candidates = scores >= -MOST
         p = np.exp(fusion.log_probabilities(np.where(candidates, scores, scores + BELOW)))
         return p if self.features.all_candidates else 0.5 * (p + candidates)
+
+
+def in_video(logits, most, exponent):
+    """Logits of p q^exponent, p the probabilities of `logits`, q of `most`: float32.
+
+    A ranker is fitted on rated pairs, whose class is nearly always somewhere in the video, and says too much of other classes.
+
+    Args:
+        logits: float32 [n], of pairs; most: float32 [n], the greatest logit of the class in the video; exponent: 0: p itself.
+    """
+    if not exponent:
+        return logits
+    of_both = (-np.logaddexp(0, -np.asarray(x, np.float64)) for x in (logits, most))  # logarithms of p and q
+    log_p, log_q = of_both
+    product = np.minimum(log_p + exponent * log_q, -1e-12)
+    return (product - np.log(-np.expm1(product))).astype(np.float32)
 
 
 def mean_of(of_members):
