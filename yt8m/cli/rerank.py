@@ -1,4 +1,4 @@
-"""Ranks the best segments of each class anew, of one model or of several, by how they compare with rated segments of the class.
+"""Ranks each class's best segments anew, of one model or several, by comparison with its rated segments.
 
   yt8m rerank                                       the latest sample run, on the sample's test shards
   yt8m rerank --flagfile=configs/ensemble_best.flags --references='DATA/validate*.tfrecord' \\
