@@ -3,6 +3,7 @@
 python docs/make_tables.py            after a change of yt8m/recipes/defaults.py, of a model's facts or of docs/results/
 """
 
+import functools
 import json
 import pathlib
 
@@ -292,6 +293,9 @@ if (DOCS / "results" / "montage.json").exists():
     TABLES["montage facts"] = (DOCS / "results.md", montage_facts_table)
     TABLES["montage attention"] = (DOCS / "results.md", montage_attention_table)
     TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
+if (DOCS / "results" / "montage_beyond.json").exists():
+    TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_beyond", ("precision",)))
+    TABLES["montage beyond"] = (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond", ("mixtures", "beyond")))
 if (DOCS / "results" / "best.json").exists():
     TABLES["best"] = (DOCS / "beyond.md", best_table)
 

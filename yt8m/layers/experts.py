@@ -1,6 +1,5 @@
 """Classifier heads: features to probabilities of the classes."""
 
-import functools
 import math
 
 import keras
@@ -32,12 +31,12 @@ def bias_of(probability):
 def _mixed(gates, experts):
     """Sum over m of softmax(gates)_m experts_m: [..., M + 1], [..., M] -> [...].
 
-    The few gates are taken apart: a softmax along an axis of three takes most of a large head's time.
+    The few gates come first: a softmax along a last axis of three takes most of a large head's time. They are not added one by
+    one, which TensorFlow would make one AddN, whose order, and so its rounding, depends on which of its inputs is free first.
     """
-    gates, experts = ops.unstack(gates, axis=-1), ops.unstack(experts, axis=-1)
-    highest = ops.stop_gradient(functools.reduce(ops.maximum, gates))
-    shares = [ops.exp(gate - highest) for gate in gates]
-    return sum(share * expert for share, expert in zip(shares, experts)) / sum(shares)
+    gates, experts = ops.moveaxis(gates, -1, 0), ops.moveaxis(experts, -1, 0)
+    shares = ops.exp(gates - ops.stop_gradient(ops.max(gates, axis=0)))  # [M + 1, ...]
+    return ops.sum(shares[:-1] * experts, axis=0) / ops.sum(shares, axis=0)
 
 
 @register("layer")
