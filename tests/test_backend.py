@@ -46,7 +46,8 @@ def test_functions_refuse_another_backend_and_models_do_not():
     assert int(params) > 0 and "training needs Keras's TensorFlow backend" in line
 
 
-@pytest.mark.parametrize("level", [None, *(pytest.param(level, marks=pytest.mark.slow) for level in "23")])
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [None, "2", "3"])
 def test_tensorflow_starts_without_notes(level):
     done = python("-c", BUILD, TF_CPP_MIN_LOG_LEVEL=level)
     assert done.returncode == 0 and done.stderr == ""

@@ -49,6 +49,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_it(folder):
     done = subprocess.run([sys.executable, "-c", LOADING, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -50,6 +50,7 @@ def test_the_path_from_clips_to_batches(folder):
     assert len(batch["ids"]) == 3
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(folder, capsys):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
     shards = {path: path.read_bytes() for path in folder.glob("*.tfrecord")}

@@ -80,6 +80,7 @@ def test_vggish_against_tensorflows_operations(folder, weights):
     np.testing.assert_allclose(computed, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_the_backbone(backbone, folder, weights):
     """Pictures and sounds through networks and PCAs, as their files say."""
     assert backbone.SIZES == {"rgb": 1024, "audio": 128} and not backbone.NEEDS_WHITENING

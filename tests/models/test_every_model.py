@@ -31,6 +31,13 @@ def models():
     return {cases.case_id(case): case.build() for case in cases.MODELS}
 
 
+def first_of_each_quickly():
+    """The cases, of which the further ones of a model are slow."""
+    names = [case.name for case in cases.MODELS]
+    marks = [[] if names.index(name) == place else pytest.mark.slow for place, name in enumerate(names)]
+    return [pytest.param(case, id=cases.case_id(case), marks=of_case) for case, of_case in zip(cases.MODELS, marks)]
+
+
 def fresh_weights(model):
     harness.randomise(model)
     return model
@@ -141,7 +148,7 @@ def test_heads_of_other_policies_are_float32(policy):
     assert {(head.compute_dtype, head.variable_dtype) for head in heads} == {("float32", "float32")}
 
 
-@each
+@pytest.mark.parametrize("case", first_of_each_quickly())
 def test_training_lowers_the_loss(case):
     keras.utils.set_random_seed(6)
     model = case.build()

@@ -127,6 +127,7 @@ def store(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_distillation(data, pretrained, store, tmp_path):
     assert finetune(data, pretrained, tmp_path / "run", f"--teacher_scores={store}", "--distillation_weight=1", steps=60) is None
     agreement = logged(tmp_path / "run", "train/teacher_agreement")
@@ -156,6 +157,7 @@ def test_blended_pseudo_labels(data, pretrained, tmp_path):
     assert means[1] > means[0] + 0.2
 
 
+@pytest.mark.slow
 def test_start_time_loss(data, pretrained, tmp_path):
     assert finetune(data, pretrained, tmp_path / "run", "--start_time_weight=5", steps=40) is None
     inside = logged(tmp_path / "run", "train/attention_mass_in_positives")
