@@ -93,13 +93,11 @@ def published_audioset_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def montage_table(log="montage", groups=None):
-    """The rows of a log of benchmarks/montage.py in Markdown, of some groups or all: each beside what it is compared with."""
+def montage_table(log="montage"):
+    """The rows of a log of benchmarks/montage.py in Markdown: each beside what it is compared with."""
     columns = ("row", "MAP", "all segments", "compared with", "difference", "order", "million parameters", "CPU minutes")
     rows, shown = [columns, ["---"] * len(columns)], set()
     for row in _log(log)["rows"]:
-        if groups and row.get("group") not in groups:
-            continue
         measures, facts = row.get("measures", {}), ["", "", ""]
         if measures and row["name"] not in shown:
             parameters, seconds = (measures.get(key) for key in ("parameters", "cpu_seconds"))
@@ -293,9 +291,8 @@ if (DOCS / "results" / "montage.json").exists():
     TABLES["montage facts"] = (DOCS / "results.md", montage_facts_table)
     TABLES["montage attention"] = (DOCS / "results.md", montage_attention_table)
     TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
-if (DOCS / "results" / "montage_beyond.json").exists():
-    TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_beyond", ("precision",)))
-    TABLES["montage beyond"] = (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond", ("mixtures", "beyond")))
+if (DOCS / "results" / "montage_precision.json").exists():
+    TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_precision"))
 if (DOCS / "results" / "best.json").exists():
     TABLES["best"] = (DOCS / "beyond.md", best_table)
 
