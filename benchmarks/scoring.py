@@ -53,7 +53,7 @@ def main():
     repeats = 2 if options.quick else options.repeats
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        pattern = f"{options.data}/*.tfrecord" if options.data else write_shards(folder, 160 if options.quick else 400)
+        pattern = f"{options.data}/*.tfrecord" if options.data else write_shards(folder, 160 if options.quick else 400)[0]
         rows = inference_rows(pattern, folder, repeats)
         for title in list(CONTEXT_PAIRS)[: 1 if options.quick else None]:
             rows.append(context_row(title, pattern, repeats))
