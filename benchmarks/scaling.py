@@ -39,8 +39,10 @@ ASSUMED = {
     "CPU cores beside the GPUs, each reading as one here": 64,
     "bytes a video": 245e3,
     "rated segments": 237_000,
+    "bytes a second of the disks beside the GPUs": 2e9,
+    "steps a second of the GPUs at most, for all that is not a product: launches, sums over devices, the optimizer": 200,
 }
-GPU_RATE, CORES, VIDEO_BYTES, RATED = ASSUMED.values()
+GPU_RATE, CORES, VIDEO_BYTES, RATED, DISKS, MOST_STEPS = ASSUMED.values()
 SEGMENT = 11  # frames of a rated segment with its neighbours
 EM_TRAININGS = 1 + 2 * 2  # F, and two models in each of two iterations
 # recipe -> (a model of it, frames of a video that it sees)
@@ -101,17 +103,19 @@ def step_of(model, steps):
 
 
 def frames_of(recipe, frames):
-    """[(stage, frames that pass through the model, how they come about), ...] of a recipe."""
+    """[(stage, frames that pass through the model, how they come about, steps on GPUS devices), ...] of a recipe."""
     videos, stages = EPOCH_BYTES / VIDEO_BYTES, []
     times = EM_TRAININGS if recipe == "em" else 1
     for stage, values in RECIPES[recipe].items():
         each, rows = (frames, videos) if stage == "pretrain" else (SEGMENT, RATED)
         if "max_steps" in values:
             count, how = values["max_steps"] * values["batch_size"], f"{values['max_steps']:,} steps x {values['batch_size']}"
+            steps = values["max_steps"]
         else:
             count, how = values["num_epochs"] * rows, f"{values['num_epochs']} epochs x {rows:,.0f}"
+            steps = count / values["batch_size"] / GPUS
         how += f" rows x {each} frames" + (f" x {times} trainings" if times > 1 else "")
-        stages.append((stage, count * each * times, how))
+        stages.append((stage, count * each * times, how, steps * times))
     return stages
 
 
@@ -119,17 +123,23 @@ def estimates(recipe, of_frame, operations, of_reading):
     """Rows: hours of a recipe here and on GPUS devices, with the arithmetic."""
     model, frames = MODELS[recipe]
     stages = frames_of(recipe, frames)
-    total = sum(count for _, count, _ in stages)
-    how = "; ".join(f"{stage}: {text}" for stage, _, text in stages)
+    total = sum(count for _, count, *_ in stages)
+    how = "; ".join(f"{stage}: {text}" for stage, _, text, _ in stages)
     hours = total * of_frame / 3600
     rows = [
         {**report.row(f"{recipe}, {model}, this machine", hours, "h"), "arithmetic": f"({how}) x {of_frame * 1e6:.1f} us a frame"}
     ]
     if operations:
         computing = total * operations / (GPUS * GPU_RATE) / 3600
-        feeding = sum(count for stage, count, _ in stages if stage == "pretrain") / frames * of_reading / CORES / 3600
-        text = f"{operations / 1e6:.1f} MFLOP a frame: {computing:.3g} h; reading: {feeding:.3g} h; the longer of the two"
-        rows.append({**report.row(f"{recipe}, {model}, {GPUS} GPUs (assumed)", max(computing, feeding), "h"), "arithmetic": text})
+        stepping = sum(steps for *_, steps in stages) / MOST_STEPS / 3600
+        videos = sum(count for stage, count, *_ in stages if stage == "pretrain") / frames
+        feeding = videos * max(of_reading / CORES, VIDEO_BYTES / DISKS) / 3600
+        text = (
+            f"{operations / 1e6:.1f} MFLOP a frame: {computing:.3g} h, and {stepping:.3g} h for the rest of the steps; "
+            f"reading: {feeding:.3g} h; the longer of the two"
+        )
+        hours = max(computing + stepping, feeding)
+        rows.append({**report.row(f"{recipe}, {model}, {GPUS} GPUs (assumed)", hours, "h"), "arithmetic": text})
     return rows
 
 

@@ -235,10 +235,11 @@ def video_level_table(path=DOCS / "results" / "video_level.json"):
 
 
 def start_table():
-    """The rows of docs/results/start.json in Markdown: CPU seconds of each command beside those of less."""
-    rows = [("command", "CPU seconds", "beside", "its CPU seconds"), ["---"] * 4]
+    """The rows of docs/results/start.json in Markdown: seconds of each command, and CPU seconds, beside those of less."""
+    rows = [("command", "seconds", "CPU seconds", "beside", "its seconds", "goal", "reached"), ["---"] * 7]
     for row in _log("start")["rows"]:
-        rows.append((row["name"], f"{row['cpu']:.2f}", row["baseline"], f"{row['baseline_cpu']:.2f}"))
+        seconds = f"{row['value']:.2f}", f"{row['cpu']:.2f}", row["baseline"], f"{row['baseline_value']:.2f}"
+        rows.append((row["name"], *seconds, row["goal"], "yes" if row["met"] else "**no**"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -20,14 +20,16 @@ def test_hours_of_a_recipe_are_its_frames_times_a_frame():
     frames = 60_000 * 128 * 120 + 2_500 * 128 * 11
     here, there = scaling.estimates("attention", of_frame=1e-5, operations=1e9, of_reading=1e-4)
     assert here["value"] == pytest.approx(frames * 1e-5 / 3600) and "60,000 steps x 128 rows x 120 frames" in here["arithmetic"]
-    assert there["value"] == pytest.approx(frames * 1e9 / (8 * 156e12) / 3600) and "assumed" in there["name"]
+    assert there["value"] == pytest.approx((frames * 1e9 / (8 * 156e12) + 62_500 / 200) / 3600) and "assumed" in there["name"]
     (_, slow_reading) = scaling.estimates("attention", of_frame=1e-5, operations=1.0, of_reading=1.0)
     assert slow_reading["value"] == pytest.approx(60_000 * 128 / 64 / 3600)
+    (_, slow_disks) = scaling.estimates("attention", of_frame=1e-5, operations=1.0, of_reading=0.0)
+    assert slow_disks["value"] == pytest.approx(60_000 * 128 * 245e3 / 2e9 / 3600)
 
 
 def test_em_trains_five_models():
     scaling = importlib.import_module("scaling")
-    (_, videos, how), (_, segments, _) = scaling.frames_of("em", 300)
+    (_, videos, how, _), (_, segments, *_) = scaling.frames_of("em", 300)
     assert videos == pytest.approx(5 * 1.4e12 / 245e3 * 300 * 5) and "5 trainings" in how
     assert segments == 5 * 237_000 * 11 * 5
 
