@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -32,7 +33,10 @@ def shell(tmp_path):
             ["sh", "-c", f"exec {line}"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if line.startswith("tensorboard"):
+            too_late = threading.Timer(120, process.kill)
+            too_late.start()
             printed = next((text for text in process.stdout if "http://" in text), "")
+            too_late.cancel()
             process.terminate()
             process.wait()
             return printed
