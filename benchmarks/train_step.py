@@ -10,6 +10,7 @@ that rate of the step's CPU time: other work on the machine makes a step take lo
 gated DBoF, Transformer and multi-attention. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has
 0.9 G weights. The optimizer's update of all weights is timed by itself as well: it is part of the step and has no product in it.
 --quick leaves models out. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
+--xla measures each step compiled with XLA as well, beside that without.
 """
 
 import resource
@@ -47,7 +48,7 @@ HALF_SHARES = dict.fromkeys(("NeXtVladModel", "GatedDbofModel", "TransformerMode
 PRODUCT = (4800, 1152, 4096)
 
 
-def measure(name, steps, precision="float32"):
+def measure(name, steps, precision="float32", xla=False):
     """Trains a model for some steps; returns its figures."""
     import keras
     import numpy as np
@@ -60,7 +61,7 @@ def measure(name, steps, precision="float32"):
         keras.config.set_dtype_policy(precision)
         batch = make_batch(models.model_class(name))
         model = models.build_model(name, CLASSES, **SETTINGS[name])
-        step = training_step(model)
+        step = training_step(model, xla)
         batches, one = iter(tf.data.Dataset.from_tensors(batch).repeat()), tf.constant(1)
         before, took, after = matrix_rate(precision), fastest(lambda: step(batches, one), steps), matrix_rate(precision)
         trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
@@ -93,8 +94,8 @@ def make_batch(kind):
     return batch
 
 
-def training_step(model):
-    """The loop's compiled step, as training on one CPU or GPU has it."""
+def training_step(model, xla=False):
+    """The loop's compiled step, as training on one CPU or GPU has it; xla: compiled with XLA."""
     import tensorflow as tf
 
     from yt8m import losses
@@ -105,7 +106,7 @@ def training_step(model):
     optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
     optimizer.build(model.trainable_variables)
     objective, strategy = Objective(losses.CrossEntropyLoss()), tf.distribute.get_strategy()
-    return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, False, (tf.Variable(0),))
+    return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, xla, (tf.Variable(0),))
 
 
 def update_cost(model, repeats):
@@ -224,8 +225,15 @@ def rows_of(name, precision, figures, imported):
     return rows
 
 
+def xla_row(name, precision, without):
+    """CPU time of a step compiled with XLA, beside that without, in milliseconds."""
+    with_xla = report.in_a_process("train_step", "measure", name, 3, precision, True)["cpu_ms"]
+    return report.row(f"{name}, {precision}, XLA: its CPU time", with_xla, "ms", "without XLA", without, without / with_xla)
+
+
 def main():
     parser = report.arguments(__doc__)
+    parser.add_argument("--xla", action="store_true", help="each step compiled with XLA as well")
     parser.add_argument("--models", nargs="+", choices=list(SETTINGS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     options = parser.parse_args()
@@ -236,6 +244,8 @@ def main():
         for precision in sorted(options.precisions):  # float32 counts the operations
             figures[precision] = report.in_a_process("train_step", "measure", name, 3 if options.quick else 5, precision)
             rows += rows_of(name, precision, figures, imported)
+            if options.xla:
+                rows.append(xla_row(name, precision, figures[precision]["cpu_ms"]))
             print(*(f"{row['name']} {row['value']:.3g} {row['unit']}" for row in rows[-4:]), sep="; ", flush=True)
         if options.json:
             report.write(rows, options.json)

@@ -214,6 +214,16 @@ def reader_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def operations_table():
+    """The rows of docs/results/operations.json in Markdown: a way to compute something, beside another."""
+    rows = [("", "ms of CPU", "beside", "its ms", "ratio"), ["---"] * 5]
+    for row in _log("operations")["rows"]:
+        rows.append(
+            (row["name"], f"{row['value']:.1f}", row["baseline"], f"{row['baseline_value']:.1f}", f"{row['ratio']:.1f} x")
+        )
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _grouped(value):
     """4,200; 31.3"""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
@@ -277,6 +287,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
     "speed": (DOCS / "speed.md", speed_table),
+    "operations": (DOCS / "speed.md", operations_table),
     "precision": (DOCS / "speed.md", precision_table),
     "reader": (DOCS / "speed.md", reader_table),
     "video_level": (DOCS / "results.md", video_level_table),
