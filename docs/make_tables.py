@@ -127,6 +127,31 @@ def montage_time_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def montage_sets_table():
+    """The rows of docs/results/montage_sets.json in Markdown: numbers of sets, and sets that are kept apart."""
+    columns = (
+        "row",
+        "MAP",
+        "all segments",
+        "difference in MAP",
+        "sets that win somewhere",
+        "attention points",
+        "million parameters",
+    )
+    rows = [columns, ["---"] * len(columns)]
+    for row in _log("montage_sets")["rows"]:
+        if "attention" in row.get("measures", {}):
+            measures, gain = row["measures"], _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+            cells = [
+                _number(measures["map_all"]),
+                gain,
+                f"{measures['sets_alive']:.1f}",
+                _number(measures["attention"]["pointing"]),
+            ]
+            rows.append((row["name"], _number(row["value"], row["spread"]), *cells, f"{measures['parameters'] / 1e6:.2f}"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def montage_facts_table():
     """What the montages are like beside the real data, from docs/results/montage.json."""
     rows = [("statistic", "montages", "measured on real data"), ["---"] * 3]
@@ -305,6 +330,8 @@ if (DOCS / "results" / "montage.json").exists():
     TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
 if (DOCS / "results" / "montage_precision.json").exists():
     TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_precision"))
+if (DOCS / "results" / "montage_sets.json").exists():
+    TABLES["montage sets"] = (DOCS / "results.md", montage_sets_table)
 if (DOCS / "results" / "best.json").exists():
     TABLES["best"] = (DOCS / "beyond.md", best_table)
 
