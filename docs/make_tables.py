@@ -129,15 +129,7 @@ def montage_time_table():
 
 def montage_sets_table():
     """The rows of docs/results/montage_sets.json in Markdown: numbers of sets, and sets that are kept apart."""
-    columns = (
-        "row",
-        "MAP",
-        "all segments",
-        "difference in MAP",
-        "sets that win somewhere",
-        "attention points",
-        "million parameters",
-    )
+    columns = ("row", "MAP", "all segments", "difference in MAP", "sets that win", "attention: pointing", "million parameters")
     rows = [columns, ["---"] * len(columns)]
     for row in _log("montage_sets")["rows"]:
         if "attention" in row.get("measures", {}):
