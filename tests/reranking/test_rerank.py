@@ -242,6 +242,7 @@ def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_
         "logistic": {},
         "trees": {"num_trees": 20},
         "attention": {"epochs": 2, "num_models": 1, "width": 8, "hidden": 8, "batch_size": 64},
+        "class_trees": {"num_fits": 2, "learning_rate": 0.1, "patience": 10},
     }[method]
     given |= {"method": method, "method_options": options}
     report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")

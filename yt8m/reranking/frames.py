@@ -34,6 +34,7 @@ class RatedSegments(NamedTuple):
         labels: float32 [n], positive where above 0.
         means: float32 [n, D], the features side by side.
         windows: (uint8 [n, W, D], real ones int [n]), their frames and some beside them; None: not asked for.
+        video_labels: {video: label ids int [k]} of the videos as wholes.
     """
 
     ids: np.ndarray
@@ -42,6 +43,7 @@ class RatedSegments(NamedTuple):
     labels: np.ndarray
     means: np.ndarray
     windows: tuple | None = None
+    video_labels: dict | None = None
 
     def ratings(self):
         """The metrics.segments.Ratings, in the same order."""
@@ -57,18 +59,26 @@ class Pairs(NamedTuple):
         places: int [n], each pair's segment.
         classes: int [n], 0 to C - 1.
         contrast: float32 [n, D], mean of the class's positive references less that of its negative ones, of other videos.
+        related: float32 [n, r], logits of the class and of those that are related to it. Each kind of ranker has the other of the
+            two as None.
     """
 
     windows: np.ndarray
     counts: np.ndarray
     places: np.ndarray
     classes: np.ndarray
-    contrast: np.ndarray
+    contrast: np.ndarray | None = None
+    related: np.ndarray | None = None
 
     def some(self, chosen):
         """The Pairs of some rows, int [m], with the segments that these need."""
         segments, places = np.unique(self.places[chosen], return_inverse=True)
-        return Pairs(self.windows[segments], self.counts[segments], places, self.classes[chosen], self.contrast[chosen])
+        return self.rows(chosen)._replace(windows=self.windows[segments], counts=self.counts[segments], places=places)
+
+    def rows(self, chosen):
+        """The Pairs of some rows, int [m] or a slice, with all segments."""
+        contrast, related = (None if of is None else of[chosen] for of in (self.contrast, self.related))
+        return Pairs(self.windows, self.counts, self.places[chosen], self.classes[chosen], contrast, related)
 
 
 def mean_frames(video, starts, names):
@@ -117,12 +127,13 @@ def read_rated(pattern, flag, features, label_ids, expansion=None):
     Raises:
         UserError: no file, a damaged shard, records without these frames, or no rating of the classes.
     """
-    ids, parts, windows = [], [], []
+    ids, parts, windows, video_labels = [], [], [], {}
     for path in track(match_files(pattern, flag), "Reading the rated segments", "shards"):
         shard = open_shard(path)
         for number in range(len(shard)):
             with naming_record(path, number):
-                rated = decode_context(shard.record(number), features.id_feature).segments
+                context = decode_context(shard.record(number), features.id_feature)
+                rated = context.segments
                 kept = np.zeros(0, np.int64) if rated is None else np.flatnonzero(np.isin(rated.labels, label_ids))
                 if not len(kept):
                     continue
@@ -133,10 +144,11 @@ def read_rated(pattern, flag, features, label_ids, expansion=None):
                     windows.append([of[places] for of in windows_around(video, starts, features.names, expansion)])
                 parts.append((rated.start_times[kept], rated.labels[kept], rated.scores[kept], means))
                 ids += [video.id] * len(kept)
+                video_labels[video.id] = context.labels
     if not parts:
         raise UserError(f"--{flag}='{pattern}': no rating of the {len(label_ids)} classes. Name rated shards that have them.")
     shown = tuple(np.concatenate(arrays) for arrays in zip(*windows)) or None
-    return RatedSegments(np.array(ids), *(np.concatenate(arrays) for arrays in zip(*parts)), shown)
+    return RatedSegments(np.array(ids), *(np.concatenate(arrays) for arrays in zip(*parts)), shown, video_labels)
 
 
 class ShardFrames:

@@ -67,26 +67,32 @@ class StoreFeatures:
         members: members.Members.
         num_candidates: the so many best segments of each class, by the mean of the members' logits, are its candidates; 0: none
             are looked for.
+        num_related: other classes, those that correlate most with it by that mean, that are related to a class; None: no
+            classes are.
 
     Attributes:
         members.
         num_rows: segments of a store.
+        related: int [C, 1 + num_related], each class and those that are related to it, or None.
 
     Raises:
         UserError: stores without segments, of other rows, or one of videos that lacks some.
     """
 
-    def __init__(self, members, num_candidates=0):
+    def __init__(self, members, num_candidates=0, num_related=None):
         self.members, self.num_rows = members, 0
         self._classes, self._places, num_videos = np.arange(len(members.label_ids)), {}, 0
         videos = [[] for _ in members.stores]
         best = TopSegments(len(self._classes), num_candidates) if num_candidates else None
+        together = score_features.Correlations(len(self._classes)) if num_related is not None else None
         for shard in track(members.shards, "Reading the scores", "shards"):
             self._places[shard] = self.num_rows, num_videos
             for part in members.first.parts(shard):
                 of_members = members.logits(part, self._classes)
                 if best:
                     best.update(mean_of(of_members), self.num_rows)
+                if together:
+                    together.update(mean_of(of_members))
                 self.num_rows += len(part.ids)
                 num_videos += len(part.firsts)
                 for of_member, stores, x in zip(videos, members.stores, of_members):
@@ -95,6 +101,7 @@ class StoreFeatures:
             raise UserError(f"{members.first.folder}: no segment in its shards. Score the shards again, or name another store.")
         self._videos = [score_features.VideoFeatures(np.concatenate(of_member)) for of_member in videos]
         self._candidates = _keys(best) if best else None
+        self.related = together.related(num_related) if together else None
 
     @property
     def all_candidates(self):
@@ -111,6 +118,14 @@ class StoreFeatures:
             of_segments = score_features.of_segments(x, part.firsts, linked)[rows, columns]  # [m, 5]
             found.append(np.concatenate([of_segments, of_videos.of(numbers)[videos, classes]], axis=1))
         return found
+
+    def of_related(self, part, rows, related):
+        """Logits of several classes beside each other by each member, a list of float32 [m, r].
+
+        Args:
+            part: a Part; rows: int [m] in it; related: int [m, r], classes.
+        """
+        return [x[rows[:, None], related] for x in self.members.logits(part, self._classes)]
 
     def candidates(self, part):
         """The candidates of a Part: rows int [m] in it, rising, and classes int [m]."""
@@ -147,11 +162,12 @@ class Reranker:
         ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
         exponent: as in_video's, of each member's own scores.
+        related: int [C, r], classes whose scores the ranks look at in place of the references' contrast; None: of none.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0):
+    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
-        self._expansion, self._exponent = expansion, exponent
+        self._expansion, self._exponent, self._related = expansion, exponent, related
 
     def of_members(self, part, rows, classes):
         """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
@@ -195,14 +211,21 @@ class Reranker:
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
         of_members = self.features.of_pairs(part, rows, classes)
-        pairs, found = None, []
-        if self._expansion is not None:
-            windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
-            pairs = Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))
-        for rank, of_member in zip(self._ranks, of_members):
+        of_pairs, found = self._pairs(part, rows, classes, segments, places), []
+        for rank, of_member, pairs in zip(self._ranks, of_members, of_pairs):
             logits = rank(np.concatenate([of_member, near], axis=1), pairs)
             found.append(np.clip(in_video(logits, of_member[:, MAXIMUM], self._exponent), -MOST, MOST))
         return found
+
+    def _pairs(self, part, rows, classes, segments, places):
+        """The Pairs of candidates of a Part for each member's ranker, a list; None where it looks at features alone."""
+        if self._expansion is None:
+            return [None] * len(self._ranks)
+        windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
+        if self._related is None:
+            return [Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))] * len(self._ranks)
+        of_members = self.features.of_related(part, rows, self._related[classes])
+        return [Pairs(*windows, places, classes, related=related) for related in of_members]
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
