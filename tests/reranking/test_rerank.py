@@ -14,8 +14,7 @@ from yt8m.flags import reranking as flags
 from yt8m.readers.records import Video
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.reranking import command, rankers, score_features
-from yt8m.reranking.references import Descriptors, Neighbourhood, References, unit
-from yt8m.reranking.stored import RatedReferences
+from yt8m.reranking.references import Descriptors, Neighbourhood, RatedReferences, References, unit
 from yt8m.scoring.submission import read_submission
 from yt8m.segments import dequantise
 

@@ -56,6 +56,12 @@ LEARNING = Group(
             "a: multiply what is fitted by q^a, q the class's greatest score in the video. Rated classes are in their videos; of "
             "others a ranker says too much. Default: 0.",
         ),
+        Flag(
+            "embedding_dir",
+            str,
+            "Run of a model of frames that was trained on videos alone: its embedding is a third descriptor of a segment, beside "
+            "the two features. Default: none.",
+        ),
         Flag("nearest_references", int, "So many references of a class, the nearest, vote on a segment. Default: 10."),
         Flag("top_references", int, "So many largest cosines to positives, and to negatives, are averaged. Default: 5."),
         Flag("vote_temperature", float, "Of the softmax over the voters' cosines. Default: 0.1."),

@@ -14,10 +14,11 @@ from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.reranking import fit_rows, rankers
+from yt8m.reranking.embedding import SegmentEmbedding
 from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
 from yt8m.reranking.members import Members
-from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
-from yt8m.reranking.stored import RatedReferences, Reranker, StoreFeatures, mean_of
+from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood, RatedReferences
+from yt8m.reranking.stored import Reranker, StoreFeatures, mean_of
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
 
@@ -37,6 +38,7 @@ class RerankJob:
         neighbourhood: references.Neighbourhood.
         candidates: segments a class that are ranked anew.
         video_maximum: exponent of stored.in_video.
+        embedding_dir: run of the model that gives segments a third descriptor.
         label_ids_file: classes to take.
         scores_output, output_file, report_output: to write.
         eval_data_pattern: rated shards to judge on.
@@ -56,6 +58,7 @@ class RerankJob:
     neighbourhood: Neighbourhood = NEIGHBOURHOOD
     candidates: int = 10_000
     video_maximum: float = 0.0
+    embedding_dir: str = ""
     label_ids_file: str = ""
     scores_output: str = ""
     output_file: str = ""
@@ -79,10 +82,11 @@ def run(job):
     members = Members(job.scores, job.video_scores, ids)
     theirs = Members(job.fit_scores, job.fit_video_scores, members.label_ids, ("fit_scores", "fit_video_scores"))
     _check_segments(("scores", members), ("fit_scores", theirs))
-    frames = ShardFrames(job.data_pattern, job.features, members.shards)
+    embed = _embedding(job) if job.embedding_dir else None
+    frames = ShardFrames(job.data_pattern, job.features, members.shards, embed=embed)
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
-    references, ranks, related = _fit(job, theirs)
+    references, ranks, related = _fit(job, theirs, embed)
     features = StoreFeatures(members, job.candidates)
     reranker = Reranker(features, references, frames, ranks, _option(job, "expansion"), job.video_maximum, related)
     report = _report(job, reranker, ratings) if ratings else None
@@ -115,13 +119,19 @@ def _ratings(job, members):
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
 
 
-def _fit(job, theirs):
+def _embedding(job):
+    """The SegmentEmbedding of embedding_dir."""
+    patterns = {name: getattr(job, name) for name in ("references", "fit_on", "data_pattern")}
+    return SegmentEmbedding(job.embedding_dir, job.features, patterns)
+
+
+def _fit(job, theirs, embed):
     """(RatedReferences, of each member a function of features to logits, StoreFeatures.related), the ranks said."""
     read, expansion = (job.features, theirs.label_ids), _option(job, "expansion")
     same = job.fit_on == job.references
-    rated = read_rated(job.references, "references", *read, expansion if same else None)
+    rated = read_rated(job.references, "references", *read, expansion if same else None, embed)
     references = RatedReferences(rated, job.features.sizes, theirs.label_ids, job.neighbourhood)
-    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion)
+    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion, embed)
     rows = fit_rows.of_method(job.method, rankers.options_of(job.method, job.method_options), pairs, theirs)
     features, ranks = StoreFeatures(theirs, num_related=_option(job, "related")), []
     videos, of_rows = pairs.ids[rows.places], rows.ratings(pairs, theirs.label_ids)
@@ -195,6 +205,7 @@ def _output_store(job, members):
     """
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
+    rerank |= {"embedding_dir": os.path.abspath(job.embedding_dir)} if job.embedding_dir else {}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config
     run = {"rerank": rerank, **of_stores}

@@ -15,9 +15,9 @@ METHODS = ("logistic", "trees", "attention", "class_trees")
 # of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the negatives of each
 # rated segment that nobody has rated, what these weigh, and how many networks are averaged. Of class_trees: the ratings that a
 # class with trees of its own has at least, frames beside a segment, related classes, the share of the other videos that give a
-# negative, what that weighs, the trees (min_leaf: XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda), the
-# share of videos that a fit is judged on, how many trees without gain end it, how many fits are averaged, and the exponent of the
-# video's score.
+# negative, what that weighs, the trees (min_leaf: XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda),
+# the share of videos that a fit is judged on, how many trees without gain end it, how many fits are averaged, and the exponent
+# of the video's score.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -111,7 +111,7 @@ def fit(method, features, labels, classes, **options):
     """A FeatureRanker.
 
     Args:
-        method: "logistic": of standardised features; "trees": boosted trees. (The others are pair_model.fit's and class_trees.fit's.)
+        method: "logistic": of standardised features; "trees": boosted trees. (The others: pair_model.fit, class_trees.fit.)
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].

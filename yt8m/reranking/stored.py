@@ -9,52 +9,10 @@ from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
 from yt8m.reranking.frames import Pairs
-from yt8m.reranking.references import NEIGHBOURHOOD, Descriptors, References, unit
 from yt8m.scoring.topk import TopSegments
 
 MAXIMUM = score_features.NAMES.index("video's maximum")
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
-
-
-class RatedReferences:
-    """References from the mean frames of rated segments.
-
-    Args:
-        rated: frames.RatedSegments.
-        sizes: of the two features.
-        label_ids: the classes.
-        neighbourhood: references.Neighbourhood.
-    """
-
-    def __init__(self, rated, sizes, label_ids, neighbourhood=NEIGHBOURHOOD):
-        self._rgb_size, self._mean = sizes[0], rated.means.mean(axis=0)
-        place = {label: c for c, label in enumerate(label_ids)}
-        classes = np.array([place[label] for label in rated.classes.tolist()], np.int64)
-        described = self._descriptors(rated.means)
-        self._references = References(described, rated.ids, classes, rated.labels, len(label_ids), neighbourhood)
-
-    def features(self, means, places, videos, classes):
-        """Features of pairs, float32 [m, 12].
-
-        Args:
-            means: float32 [n, D], mean frames of segments.
-            places: int [m], each pair's segment among them.
-            videos: str [m], ids.
-            classes: int [m], 0 to C - 1.
-        """
-        described, features = self._descriptors(means), np.zeros((len(classes), len(self._references.names)), np.float32)
-        order = np.argsort(classes, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(classes[order])) + 1):  # descriptors of a class's pairs at a time
-            features[rows] = self._references.features(described.rows(places[rows]), videos[rows], classes[rows])
-        return features
-
-    def contrast(self, videos, classes):
-        """References.contrast: float32 [m, D]."""
-        return self._references.contrast(videos, classes)
-
-    def _descriptors(self, means):
-        parts = np.split(means, [self._rgb_size], axis=1), np.split(self._mean, [self._rgb_size])
-        return Descriptors(*(unit(of, mean) for of, mean in zip(*parts)))
 
 
 class StoreFeatures:
@@ -157,9 +115,9 @@ class Reranker:
 
     Args:
         features: StoreFeatures with candidates.
-        references: RatedReferences.
+        references: references.RatedReferences.
         frames: frames.ShardFrames of the stores' shards.
-        ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
+        ranks: of each member a function of features float32 [m, F] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
         exponent: as in_video's, of each member's own scores.
         related: int [C, r], classes whose scores the ranks look at in place of the references' contrast; None: of none.
