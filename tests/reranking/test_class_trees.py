@@ -6,8 +6,8 @@ import sklearn.ensemble
 
 from yt8m.errors import UserError
 from yt8m.reranking import class_trees, rankers
+from yt8m.reranking.combined import in_video
 from yt8m.reranking.frames import Pairs
-from yt8m.reranking.stored import in_video
 
 SIZE, FEATURES = 6, 9
 QUICK = {"num_fits": 2, "num_trees": 30, "learning_rate": 0.2, "patience": 5}

@@ -30,7 +30,17 @@ STORES = {
 OF_STORES = command.STORES
 OF_RUNS = ("train_dir", "work_dir", "scores_dtype", "batch_size", "num_readers")
 PATHS = ("scores_output", "output_file", "report_output", "embedding_dir")
-PLAIN = ("references", "fit_on", "data_pattern", "method", "method_options", "candidates", "video_maximum", "eval_data_pattern")
+PLAIN = (
+    "references",
+    "fit_on",
+    "data_pattern",
+    "method",
+    "method_options",
+    "candidates",
+    "video_maximum",
+    "rank_average",
+    "eval_data_pattern",
+)
 DEFAULTS = FrameFeatures()
 
 
@@ -91,7 +101,9 @@ def _check(given):
         given, "candidates", "segment_max_pred", "batch_size", "num_readers", "nearest_references", "top_references",
         "vote_temperature",
     )  # fmt: skip
-    checks.not_negative(given, "video_maximum")
+    checks.not_negative(given, "video_maximum", "rank_average")
+    if given.get("rank_average", 0) > 1:
+        raise UserError(f"--rank_average={given['rank_average']}: the share of the rank before must not be above 1.")
     if "method_options" in given:
         rankers.options_of(given.get("method", "logistic"), given["method_options"])
     named = [name for name in SHARDS if given.get(name)]

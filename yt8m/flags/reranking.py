@@ -57,6 +57,11 @@ LEARNING = Group(
             "others a ranker says too much. Default: 0.",
         ),
         Flag(
+            "rank_average",
+            float,
+            "w, 0 to 1: order a class's candidates by w times their rank before and 1 - w times their new rank. Default: 0.",
+        ),
+        Flag(
             "embedding_dir",
             str,
             "Run of a model of frames that was trained on videos alone: its embedding is a third descriptor of a segment, beside "

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 
 from yt8m.reranking import rankers, score_features
-from yt8m.reranking.stored import in_video
+from yt8m.reranking.combined import in_video
 
 VIDEO_SCORE = len(score_features.NAMES) + score_features.VIDEO_NAMES.index("video score")
 

@@ -14,11 +14,12 @@ from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.reranking import fit_rows, rankers
+from yt8m.reranking.combined import mean_of
 from yt8m.reranking.embedding import SegmentEmbedding
 from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
 from yt8m.reranking.members import Members
 from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood, RatedReferences
-from yt8m.reranking.stored import Reranker, StoreFeatures, mean_of
+from yt8m.reranking.stored import Reranker, StoreFeatures
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
 
@@ -37,7 +38,8 @@ class RerankJob:
         method, method_options: of rankers.METHODS and rankers.OPTIONS.
         neighbourhood: references.Neighbourhood.
         candidates: segments a class that are ranked anew.
-        video_maximum: exponent of stored.in_video.
+        video_maximum: exponent of combined.in_video.
+        rank_average: share of the rank before, combined.averaged_ranks; 0: the new scores alone count.
         embedding_dir: run of the model that gives segments a third descriptor.
         label_ids_file: classes to take.
         scores_output, output_file, report_output: to write.
@@ -58,6 +60,7 @@ class RerankJob:
     neighbourhood: Neighbourhood = NEIGHBOURHOOD
     candidates: int = 10_000
     video_maximum: float = 0.0
+    rank_average: float = 0.0
     embedding_dir: str = ""
     label_ids_file: str = ""
     scores_output: str = ""
@@ -82,13 +85,14 @@ def run(job):
     members = Members(job.scores, job.video_scores, ids)
     theirs = Members(job.fit_scores, job.fit_video_scores, members.label_ids, ("fit_scores", "fit_video_scores"))
     _check_segments(("scores", members), ("fit_scores", theirs))
-    embed = _embedding(job) if job.embedding_dir else None
+    patterns = {name: getattr(job, name) for name in ("references", "fit_on", "data_pattern")}
+    embed = SegmentEmbedding(job.embedding_dir, job.features, patterns) if job.embedding_dir else None
     frames = ShardFrames(job.data_pattern, job.features, members.shards, embed=embed)
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
     references, ranks, related = _fit(job, theirs, embed)
-    features = StoreFeatures(members, job.candidates)
-    reranker = Reranker(features, references, frames, ranks, _option(job, "expansion"), job.video_maximum, related)
+    how = _option(job, "expansion"), job.video_maximum, related, job.rank_average
+    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -117,12 +121,6 @@ def _check_output(job):
 def _ratings(job, members):
     """The Ratings of eval_data_pattern of the members' classes."""
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
-
-
-def _embedding(job):
-    """The SegmentEmbedding of embedding_dir."""
-    patterns = {name: getattr(job, name) for name in ("references", "fit_on", "data_pattern")}
-    return SegmentEmbedding(job.embedding_dir, job.features, patterns)
 
 
 def _fit(job, theirs, embed):
@@ -205,6 +203,7 @@ def _output_store(job, members):
     """
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
+    rerank |= {"rank_average": job.rank_average} if job.rank_average else {}
     rerank |= {"embedding_dir": os.path.abspath(job.embedding_dir)} if job.embedding_dir else {}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config
@@ -225,12 +224,12 @@ def _report(job, reranker, ratings):
     members = reranker.features.members
 
     def of_part(part, rows, classes):
-        before, after = reranker.of_members(part, rows, classes)
-        return [*before, *after]
+        before, after, together = reranker.of_members(part, rows, classes)
+        return [*before, *after, together]
 
-    classes, scores, of_ways = members.first.of_pairs(ratings, "eval_data_pattern", of_part)
+    classes, scores, (*of_ways, together) = members.first.of_pairs(ratings, "eval_data_pattern", of_part)
     before, after = of_ways[: len(members.names)], of_ways[len(members.names) :]
-    ways = [("segments' scores", mean_of(before)), (f"re-ranked, {job.method}", mean_of(after))]
+    ways = [("segments' scores", mean_of(before)), (f"re-ranked, {job.method}", together)]
     if len(members.names) > 1:
         ways = [("mean of the members' scores", ways[0][1]), (f"mean of the re-ranked, {job.method}", ways[1][1])]
         for name, of_scores, of_ranks in zip(members.names, before, after):

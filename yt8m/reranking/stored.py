@@ -1,6 +1,7 @@
 """Features of pairs of a store of segments, its candidates, and the scores that re-ranking gives them."""
 
 import contextlib
+import functools
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from yt8m.ensembles import fusion
 from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
+from yt8m.reranking.combined import averaged_ranks, in_video, mean_of
 from yt8m.reranking.frames import Pairs
 from yt8m.scoring.topk import TopSegments
 
@@ -85,18 +87,27 @@ class StoreFeatures:
         """
         return [x[rows[:, None], related] for x in self.members.logits(part, self._classes)]
 
+    @property
+    def classes_of_candidates(self):
+        """Class of each candidate, in their order: int [K]."""
+        return self._candidates % len(self._classes)
+
     def candidates(self, part):
         """The candidates of a Part: rows int [m] in it, rising, and classes int [m]."""
         first = self._first_row(part)
-        begin, end = np.searchsorted(self._candidates, np.array([first, first + len(part.ids)]) * len(self._classes))
-        rows, classes = np.divmod(self._candidates[begin:end], len(self._classes))
+        rows, classes = np.divmod(self._candidates[self.places(part)], len(self._classes))
         return rows - first, classes
 
-    def are_candidates(self, part, rows, classes):
-        """Which pairs of a Part are candidates: bool [m]."""
+    def places(self, part):
+        """Where the candidates of a Part are among all, a slice."""
+        first = self._first_row(part)
+        return slice(*np.searchsorted(self._candidates, np.array([first, first + len(part.ids)]) * len(self._classes)))
+
+    def places_of(self, part, rows, classes):
+        """Where pairs of a Part are among the candidates, int [m]: -1 where they are none."""
         keys = (self._first_row(part) + rows) * len(self._classes) + classes
         places = np.minimum(np.searchsorted(self._candidates, keys), len(self._candidates) - 1)
-        return self._candidates[places] == keys
+        return np.where(self._candidates[places] == keys, places, -1)
 
     def _first_row(self, part):
         return self._places[part.shard][0] + part.first_row
@@ -119,25 +130,32 @@ class Reranker:
         frames: frames.ShardFrames of the stores' shards.
         ranks: of each member a function of features float32 [m, F] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
-        exponent: as in_video's, of each member's own scores.
+        exponent: as combined.in_video's, of each member's own scores.
         related: int [C, r], classes whose scores the ranks look at in place of the references' contrast; None: of none.
+        old_share: of the rank before in the average of ranks by which a class's candidates are ordered; 0: the mean of the
+            members' new logits is their score.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None):
+    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None, old_share=0.0):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
-        self._expansion, self._exponent, self._related = expansion, exponent, related
+        self._expansion, self._exponent, self._related, self._old_share = expansion, exponent, related, old_share
 
     def of_members(self, part, rows, classes):
-        """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
+        """What each member says of some pairs of a Part, before and after, and all together: lists of float32 [m], float32 [m].
 
         Args:
             part: of the first member's store; rows: int [m] in it; classes: int [m].
         """
         before = [x[rows, classes] for x in self.features.members.logits(part, self._classes)]
-        after, chosen = [x - BELOW for x in before], np.flatnonzero(self.features.are_candidates(part, rows, classes))
+        after, places = [x - BELOW for x in before], self.features.places_of(part, rows, classes)
+        chosen = np.flatnonzero(places >= 0)
         for scores, of_candidates in zip(after, self._of_candidates(part, rows[chosen], classes[chosen])):
             scores[chosen] = of_candidates
-        return before, after
+        together = mean_of(after)
+        if self._old_share:
+            together = together.copy()
+            together[chosen] = self._averaged[places[chosen]]
+        return before, after, together
 
     def blocks(self, store=None):
         """Yields (ids, starts, logits float32 [n, C]) of all rows; writes probabilities into `store`, a ScoreStore or None.
@@ -152,7 +170,8 @@ class Reranker:
                 for part in members.first.parts(shard):
                     scores = mean_of(members.logits(part, self._classes)) - BELOW
                     chosen = self.features.candidates(part)
-                    scores[chosen] = mean_of(self._of_candidates(part, *chosen))
+                    of_pairs = self._of_candidates(part, *chosen) if not self._old_share else None
+                    scores[chosen] = mean_of(of_pairs) if of_pairs else self._averaged[self.features.places(part)]
                     if writer:
                         writer.add(part.ids, part.starts, self._probabilities(scores))
                     yield part.ids, part.starts, scores
@@ -160,6 +179,18 @@ class Reranker:
     @property
     def _classes(self):
         return np.arange(len(self.features.members.label_ids))
+
+    @functools.cached_property
+    def _averaged(self):
+        """averaged_ranks of all candidates, in their order: float32 [K]."""
+        members, kinds = self.features.members, self.features.classes_of_candidates
+        before, after = np.zeros((2, len(kinds)), np.float32)
+        for shard in track(members.shards, "Ranking the candidates", "shards"):
+            for part in members.first.parts(shard):
+                chosen, places = self.features.candidates(part), self.features.places(part)
+                before[places] = mean_of(members.logits(part, self._classes))[chosen]
+                after[places] = mean_of(self._of_candidates(part, *chosen))
+        return averaged_ranks(before, after, kinds, self._old_share)
 
     def _of_candidates(self, part, rows, classes):
         """Logits of candidates of a Part by each member, a list of float32 [m]."""
@@ -190,27 +221,6 @@ class Reranker:
         candidates = scores >= -MOST
         p = np.exp(fusion.log_probabilities(np.where(candidates, scores, scores + BELOW)))
         return p if self.features.all_candidates else 0.5 * (p + candidates)
-
-
-def in_video(logits, most, exponent):
-    """Logits of p q^exponent, p the probabilities of `logits`, q of `most`: float32.
-
-    A ranker is fitted on rated pairs, whose class is nearly always somewhere in the video, and says too much of other classes.
-
-    Args:
-        logits: float32 [n], of pairs; most: float32 [n], the greatest logit of the class in the video; exponent: 0: p itself.
-    """
-    if not exponent:
-        return logits
-    of_both = (-np.logaddexp(0, -np.asarray(x, np.float64)) for x in (logits, most))  # logarithms of p and q
-    log_p, log_q = of_both
-    product = np.minimum(log_p + exponent * log_q, -1e-12)
-    return (product - np.log(-np.expm1(product))).astype(np.float32)
-
-
-def mean_of(of_members):
-    """The mean of arrays of one shape, in their type."""
-    return of_members[0] if len(of_members) == 1 else np.mean(of_members, axis=0)
 
 
 def _keys(best):
