@@ -51,9 +51,10 @@ def test_what_is_planted_is_learned_and_a_class_of_few_ratings_keeps_the_regress
     assert right > 0.9 > ((regression > 0) == (test.labels > 0))[~few].mean() + 0.1
 
 
-def test_a_pairs_score_is_its_own_and_the_same_with_the_same_seed(fitted):
+def test_a_pairs_score_is_its_own_and_the_same_with_the_same_seed(fitted, monkeypatch):
     test, again = Planted(60, 3), Planted(240, 1).fitted()
     said = fitted(test.features, test.pairs)
+    monkeypatch.setattr(class_trees, "SEGMENTS_AT_A_TIME", 17)
     np.testing.assert_array_equal(again(test.features, test.pairs), said)
     rows = np.array([3, 41, 40])
     np.testing.assert_array_equal(fitted(test.features[rows], test.pairs.some(rows)), said[rows])

@@ -12,6 +12,7 @@ import numpy as np
 from yt8m.reranking import rankers, score_features
 from yt8m.reranking.combined import in_video
 
+SEGMENTS_AT_A_TIME = 4096
 VIDEO_SCORE = len(score_features.NAMES) + score_features.VIDEO_NAMES.index("video score")
 
 
@@ -33,16 +34,22 @@ class ClassTrees:
         Args:
             features: float32 [n, F]; pairs: frames.Pairs with `related`.
         """
-        logits, seen = self.others(features), _pooled(pairs.windows, pairs.counts)
+        logits = self.others(features)
         with _one_thread():
-            for c in np.unique(pairs.classes).tolist():
-                if c in self.of_classes:
-                    rows = np.flatnonzero(pairs.classes == c)
-                    columns = np.concatenate([seen[pairs.places[rows]], pairs.related[rows]], axis=1)
-                    said = np.mean([_probabilities(*fit, columns) for fit in self.of_classes[c]], axis=0)
-                    logits[rows] = np.log(said) - np.log1p(-said)
-                    logits[rows] = in_video(logits[rows], features[rows, VIDEO_SCORE], self.exponent)
+            for first in range(0, len(pairs.windows), SEGMENTS_AT_A_TIME):
+                some = slice(first, first + SEGMENTS_AT_A_TIME)
+                here = np.flatnonzero((pairs.places >= some.start) & (pairs.places < some.stop))
+                seen = _pooled(pairs.windows[some], pairs.counts[some])
+                for c in np.intersect1d(pairs.classes[here], list(self.of_classes)).tolist():
+                    rows = here[pairs.classes[here] == c]
+                    columns = np.concatenate([seen[pairs.places[rows] - first], pairs.related[rows]], axis=1)
+                    logits[rows] = in_video(self._logits(c, columns), features[rows, VIDEO_SCORE], self.exponent)
         return logits
+
+    def _logits(self, c, columns):
+        """Of the mean of a class's fits: float32 [n]."""
+        p = np.mean([_probabilities(*fit, columns) for fit in self.of_classes[c]], axis=0)
+        return (np.log(p) - np.log1p(-p)).astype(np.float32)
 
 
 def fit(features, labels, classes, videos, pairs, rated, **options):
