@@ -143,7 +143,7 @@ def test_the_whole_command_ranks_several_runs(world, tmp_path, capsys):
     assert "Fitting on 2 of the 4 rated shards" in capsys.readouterr().out
 
 
-def test_a_pre_trained_runs_embedding_adds_four_features(world, tmp_path, capsys, monkeypatch):
+def test_a_pre_trained_runs_embedding_adds_four_features(world, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     shapes, fit = [], rankers.fit
 
@@ -158,7 +158,6 @@ def test_a_pre_trained_runs_embedding_adds_four_features(world, tmp_path, capsys
     embedded = api.rerank(**given, embedding_dir=world["folder"] / "other")
     assert [columns for _, columns in shapes] == [20, 24]
     assert plain.rows[0].figures.map == embedded.rows[0].figures.map
-    assert "other was trained on. It must not have learned the ratings" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"--embedding_dir=.*half was trained further than on videos"):
         api.rerank(**{**given, "work_dir": tmp_path / "new"}, embedding_dir=world["folder"] / "half")
     assert not os.path.exists(tmp_path / "new")
