@@ -13,6 +13,7 @@ from yt8m.reranking import rankers, score_features
 from yt8m.reranking.combined import in_video
 
 SEGMENTS_AT_A_TIME = 4096
+BINS = 64  # of a column; XGBoost has 256, but a class has few rows, and each bin takes time
 VIDEO_SCORE = len(score_features.NAMES) + score_features.VIDEO_NAMES.index("video score")
 
 
@@ -96,7 +97,8 @@ def _fits(columns, positive, weights, videos, options):
         model = HistGradientBoostingClassifier(
             max_depth=options["depth"], max_iter=options["num_trees"], learning_rate=options["learning_rate"],
             max_features=options["max_features"], min_samples_leaf=options["min_leaf"], l2_regularization=options["l2"],
-            early_stopping=True, n_iter_no_change=options["patience"], tol=0, random_state=options["seed"] + number,
+            max_bins=BINS, early_stopping=True, n_iter_no_change=options["patience"], tol=0,
+            random_state=options["seed"] + number,
         )  # fmt: skip
         model.fit(
             columns[learned], positive[learned], weights[learned],
