@@ -142,7 +142,7 @@ def student_rows(runs_of_seeds, near):
 
 
 def attention_rows(runs_of_seeds, near):
-    """Rows of report.show: the ensemble with networks that see frames in place of regressions."""
+    """Rows of report.show: the ensemble with networks that see frames in place of regressions, fitted on rated pairs alone."""
     asked = beyond.asked_pairs(runs_of_seeds[0].made, rankers.OPTIONS["attention"]["expansion"])
     ours, theirs = ([beyond.best_ensemble(runs, near, pairs) for runs in runs_of_seeds] for pairs in (asked, None))
     gains = [a - b for a, b in zip(ours, theirs)]
