@@ -150,6 +150,16 @@ def test_negatives_are_learned_and_the_base_does_not_know_them():
     assert more[~rated].mean() < more[rated].mean() - 0.5
 
 
+def test_epochs_are_judged_by_rated_pairs_alone(monkeypatch):
+    learn, judged = Planted(60, (0, 1), 1), []
+    monkeypatch.setattr(pair_model, "_train", lambda model, data, learned, held_out, *rest: judged.append((learned, held_out)))
+    rated = np.arange(60) % 3 > 0
+    learn.fitted(rated=rated, num_models=1, **SMALL)
+    ((learned, held_out),) = judged
+    assert rated[held_out].all() and not rated[learned].all() and len(held_out)
+    assert not set(learn.videos[learned]) & set(learn.videos[held_out])
+
+
 def test_options_are_checked():
     assert rankers.options_of("attention", {"heads": 2})["width"] == 128
     with pytest.raises(UserError, match="--method_options=depth: --method=attention has width"):

@@ -90,7 +90,7 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     """A PairRanker, fitted on rated pairs and on negatives that nobody has rated.
 
     The base is the logistic regression of the same features of rated pairs (step A). Each network learns 4/5 of the videos; of
-    its epochs, and of its start, the one is kept that has the lowest log loss on the rest.
+    its epochs, and of its start, the one is kept that has the lowest log loss on the rest's rated pairs.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
@@ -108,7 +108,7 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     targets, weights = (np.asarray(labels) > 0).astype(np.float32), np.full(len(classes), options["negative_weight"], np.float32)
     weights[rated] = rankers.class_weights(classes[rated])
     held_out = np.array([zlib.crc32(video.encode()) % HELD_OUT == 0 for video in videos])
-    rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    rows = np.flatnonzero(~held_out), np.flatnonzero(held_out & rated)
     models = []
     for number in range(options["num_models"]):
         keras.utils.set_random_seed(options["seed"] + number)
