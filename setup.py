@@ -36,7 +36,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "beam": ["apache-beam>=2.77,<3"],
         "onnx": ["onnxruntime>=1.20"],
-        "rerank": ["scikit-learn>=1.5"],
+        "rerank": ["scikit-learn>=1.7"],
         "video": ["av>=14.1"],
         "docs": ["mkdocs>=1.6.1,<2", "mkdocstrings[python]>=1,<2"],
         "test": [
@@ -51,7 +51,7 @@ setup(
             "pytest-xdist>=3.6",
             "pyyaml>=6",
             "ruff>=0.9",
-            "scikit-learn>=1.5",
+            "scikit-learn>=1.7",
         ],
     },
     classifiers=[

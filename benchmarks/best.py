@@ -7,7 +7,7 @@ the most that the members say of the class anywhere in the video. Costs are coun
 other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
-  python benchmarks/best.py --work DIR --json FILE --only costs      or student, attention; the other parts' rows in FILE stay
+  python benchmarks/best.py --work DIR --json FILE --only costs      or another of PARTS; the other parts' rows in FILE stay
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import os
 import shutil
 import time
 
+import best_rankers
 import beyond
 import montage
 import montage_rows
@@ -37,7 +38,7 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
-PARTS = ("student", "attention", "costs")
+PARTS = ("student", "attention", "rankers", "costs")
 
 
 def quietly(function, *given, **options):
@@ -141,11 +142,20 @@ def student_rows(runs_of_seeds, near):
 
 
 def attention_rows(runs_of_seeds, near):
-    """Rows of report.show: the ensemble with networks that see frames in place of regressions."""
+    """Rows of report.show: the ensemble with networks that see frames in place of regressions, fitted on rated pairs alone."""
     asked = beyond.asked_pairs(runs_of_seeds[0].made, rankers.OPTIONS["attention"]["expansion"])
     ours, theirs = ([beyond.best_ensemble(runs, near, pairs) for runs in runs_of_seeds] for pairs in (asked, None))
     gains = [a - b for a, b in zip(ours, theirs)]
     return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
+
+
+def ranker_rows(runs_of_seeds):
+    """Rows of report.show: the ensemble with other rankers, as the command ranks anew the scores that are kept."""
+    found = {name: [best_rankers.map_of(runs, **flags) for runs in runs_of_seeds] for name, flags in best_rankers.ROWS.items()}
+    theirs = found.pop(best_rankers.SAME)
+    met = {name: montage.reached("above", [a - b for a, b in zip(of, theirs)]) for name, of in found.items()}
+    beside = best_rankers.SAME, theirs, "above"
+    return [row(best_rankers.SAME, theirs), *(row(name, of, *beside, met[name]) for name, of in found.items())]
 
 
 # ---------------------------------------------------------------- costs
@@ -232,6 +242,7 @@ def main():
     made_by = {
         "student": lambda: student_rows(runs_of_seeds, near),
         "attention": lambda: attention_rows(runs_of_seeds, near),
+        "rankers": lambda: ranker_rows(runs_of_seeds),
         "costs": lambda: cost_rows(runs_of_seeds[0]),
     }
     before, rows = _rows_of(options.json), []

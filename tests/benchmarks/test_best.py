@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 import best
+import best_rankers
 import beyond
 import montage_rows
 
@@ -33,3 +34,17 @@ def test_the_students_share_is_of_its_own_seeds_ensemble(monkeypatch):
 def test_the_students_recipe_is_of_a_model_that_there_is():
     key, recipe = montage_rows.BEST_STUDENT
     assert key in montage_rows.MODELS and set(recipe) <= {"max_steps", "hyperparameters"}
+
+
+def test_other_rankers_are_beside_the_same_command_with_the_recipes_flags(monkeypatch):
+    asked = []
+
+    def map_of(runs, method="logistic", **flags):
+        asked.append((runs, method))
+        return {"logistic": 0.76, "class_trees": 0.73, "attention": 0.77}[method] + 0.001 * runs
+
+    monkeypatch.setattr(best_rankers, "map_of", map_of)
+    same, trees, attention = best.ranker_rows([1, 2])
+    assert asked[:2] == [(1, "logistic"), (2, "logistic")] and same["seeds"] == pytest.approx([0.761, 0.762])
+    assert trees["baseline"] == attention["baseline"] == best_rankers.SAME
+    assert trees["gain"] == pytest.approx(-0.03) and not trees["met"] and attention["met"]

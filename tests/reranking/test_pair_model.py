@@ -77,7 +77,7 @@ def test_padding_and_other_segments_change_nothing(inputs):
 
 def test_what_a_class_looks_like_has_nothing_of_the_own_video():
     rng = np.random.default_rng(2)
-    described = Descriptors(unit(rng.normal(size=(30, 8))), unit(rng.normal(size=(30, 4))))
+    described = Descriptors(*(unit(rng.normal(size=(30, size))) for size in (8, 4, 5)))  # the embedding is not looked at
     videos, classes, labels = np.arange(30) // 3, np.arange(30) % 2, rng.random(30) < 0.5
     everything = References(described, videos, classes, labels, 3)
     for row in (0, 14, 29):
@@ -134,6 +134,30 @@ def test_no_epoch_is_kept_that_is_worse_than_the_start():
     learn = Planted(60, (0, 1), 1)
     rank = learn.fitted(**SMALL, epochs=1, num_models=1, learning_rate=50.0)
     np.testing.assert_allclose(rank(learn.features, learn.pairs), rank.base(learn.features), atol=1e-5)
+
+
+def test_negatives_are_learned_and_the_base_does_not_know_them():
+    """Unrated pairs look as others do, but for a feature of which the ratings tell nothing."""
+    learn = Planted(400, np.arange(14), 1)
+    rated = np.arange(400) < 200
+    learn.labels[~rated] = 0
+    learn.features[:, 1] = np.where(rated, 1, -1) + 0.1 * learn.features[:, 1]
+    options = {**SMALL, "epochs": 10, "batch_size": 64, "num_models": 1, "learning_rate": 0.01, "negative_weight": 1.0}
+    rank = pair_model.fit(learn.features, learn.labels, learn.classes, learn.videos, learn.pairs, 16, rated, **options)
+    alone = rankers.fit("logistic", learn.features[rated], learn.labels[rated], learn.classes[rated])
+    np.testing.assert_array_equal(rank.base(learn.features), alone(learn.features))
+    more = rank(learn.features, learn.pairs) - rank.base(learn.features)
+    assert more[~rated].mean() < more[rated].mean() - 0.5
+
+
+def test_epochs_are_judged_by_rated_pairs_alone(monkeypatch):
+    learn, judged = Planted(60, (0, 1), 1), []
+    monkeypatch.setattr(pair_model, "_train", lambda model, data, learned, held_out, *rest: judged.append((learned, held_out)))
+    rated = np.arange(60) % 3 > 0
+    learn.fitted(rated=rated, num_models=1, **SMALL)
+    ((learned, held_out),) = judged
+    assert rated[held_out].all() and not rated[learned].all() and len(held_out)
+    assert not set(learn.videos[learned]) & set(learn.videos[held_out])
 
 
 def test_options_are_checked():

@@ -25,6 +25,20 @@ def test_features_of_videos_by_hand():
     np.testing.assert_allclose(found[:, 0], [[2, 0, 1], [0, np.log(2), 0], [1, np.log(2), 0.5]], rtol=1e-6)
 
 
+def test_related_classes_are_those_that_correlate_most():
+    x = RNG.normal(size=(50, 6)).astype(np.float32)
+    x[:, 3] = 2 * x[:, 0] + 0.1 * x[:, 3] + 5
+    x[:, 4] = -x[:, 0]
+    correlations = score_features.Correlations(6)
+    for part in np.split(x, [7, 30]):
+        correlations.update(part)
+    related = correlations.related(2)
+    expected = np.corrcoef(x.T)
+    np.testing.assert_array_equal(related, np.argsort(-expected - np.eye(6), axis=1)[:, :3])
+    assert related[0, :2].tolist() == [0, 3] and 4 not in related[0]
+    assert correlations.related(10).shape == (6, 6)
+
+
 def test_classes_with_few_ratings_weigh_more_within_bounds():
     weights = rankers.class_weights(np.repeat([0, 1, 2], [100, 10, 1]))
     assert weights[0] == 0.5 and weights[-1] == 2 and weights[105] == 2

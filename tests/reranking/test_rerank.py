@@ -11,11 +11,12 @@ from tests.testing import FEATURE_SIZES, make_segments, write_frame_shards
 from yt8m import UserError, api
 from yt8m.ensembles import fused, fusion
 from yt8m.flags import reranking as flags
-from yt8m.readers.records import Video
+from yt8m.readers.index import open_shard
+from yt8m.readers.patterns import match_files
+from yt8m.readers.records import Segments, Video, decode_video
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import command, rankers, score_features
-from yt8m.reranking.references import Descriptors, Neighbourhood, References, unit
-from yt8m.reranking.stored import RatedReferences
+from yt8m.reranking import class_trees, command, rankers, score_features
+from yt8m.reranking.references import Descriptors, Neighbourhood, RatedReferences, References, unit
 from yt8m.scoring.submission import read_submission
 from yt8m.segments import dequantise
 
@@ -228,6 +229,88 @@ def test_the_videos_maximum_multiplies_what_is_fitted(parts, given, tmp_path):
         api.rerank(**given, video_maximum=-1, output_file=tmp_path / "out.csv")
 
 
+def test_ranks_before_and_after_are_averaged(parts, given, tmp_path):
+    """Of candidates; lists, store and report have the same order."""
+    fit, test = parts
+    output = {"scores_output": tmp_path / "new", "output_file": tmp_path / "out.csv", "eval_data_pattern": test.pattern}
+    report = api.rerank(**given, **output, candidates=20, rank_average=0.25)
+    assert abs(report.full_lists - report.rows[1].figures.map) < 1e-6
+    expected, before = expected_logits(fit, test), stored_logits(test.scores)
+    store = open_store(tmp_path / "new")
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    for c in range(len(LABELS)):
+        chosen = np.argsort(-before[:, c], kind="stable")[:20]
+        new = np.argsort(np.argsort(-expected[chosen, c]))
+        points = 0.25 * np.arange(20) + 0.75 * new  # of the chosen ones, the best by the score before first
+        np.testing.assert_allclose(found[chosen, c], 0.5 + 0.5 * (1 - (points + 0.5) / 20), atol=2e-4)
+        assert np.delete(found[:, c], chosen).max() < 0.5
+
+
+def test_trees_of_classes_see_frames_and_the_scores_of_related_classes_in_the_fit_as_later(parts, given, tmp_path, monkeypatch):
+    fit, test = parts
+    seen = []
+
+    def fake(features, labels, classes, videos, pairs, rated, **options):
+        seen.append((classes, videos, pairs, rated))
+        ranker = class_trees.ClassTrees({}, None, 0)
+        ranker.__class__ = Said
+        return ranker
+
+    class Said(class_trees.ClassTrees):
+        def __call__(self, features, pairs):
+            bytes_seen = pairs.windows.sum(axis=1).mean(axis=1)[pairs.places] / 1000
+            return (pairs.related @ [1.0, 0.5, 0.25] + bytes_seen).astype(np.float32)
+
+    monkeypatch.setattr(class_trees, "fit", fake)
+    given["fit_on"] = rated_less(fit, tmp_path)
+    options = {"method": "class_trees", "method_options": {"related": 2, "expansion": 1}}
+    api.rerank(**given, **options, scores_output=tmp_path / "new")
+    ((classes, videos, pairs, rated),) = seen
+    x, row_of = stored_logits(fit.scores), {name: row for row, name in enumerate(fit.names())}
+    order = np.argsort(-np.corrcoef(x.T), axis=1)  # each class itself is first
+    kept = np.array([v * SEGMENTS + s for v in range(len(fit.videos)) for s in range(2)])
+    assert rated.sum() == len(kept) < len(classes)
+    np.testing.assert_array_equal(classes[rated], fit.classes[kept])
+    known = {video: {0, *fit.classes[v * SEGMENTS : v * SEGMENTS + 2]} for v, video in enumerate(fit.videos)}
+    assert not any(c in known[video] for c, video in zip(classes[~rated].tolist(), videos[~rated].tolist()))
+    frames = list(windows_of_part(fit, 1))
+    for n, (video, c) in enumerate(zip(videos.tolist(), classes.tolist())):
+        ways = [row_of[f"{video}:{start}"] for start in (0, 5)]
+        row = next(row for row in ways if np.allclose(pairs.related[n], x[row, order[c]], rtol=1e-5))
+        assert rated[n] <= (row == kept[min(n, len(kept) - 1)])
+        np.testing.assert_array_equal(pairs.windows[pairs.places[n]].sum(axis=0), frames[row].sum(axis=0))
+    store, x = open_store(tmp_path / "new"), stored_logits(test.scores)
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    bytes_seen = np.array([window.sum(axis=0).mean() / 1000 for window in windows_of_part(test, 1)])
+    expected = x[:, order] @ [1.0, 0.5, 0.25] + bytes_seen[:, None]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected)), atol=2e-4)
+
+
+def rated_less(part, folder):
+    """Shards of a part with the ratings of each video's first two segments alone; all are labelled 30."""
+    shards = []
+    for path in match_files(part.pattern):
+        videos = videos_of(path)
+        shards.append(
+            [Video(of.id, of.frames, of.labels, Segments(*(a[:2] for a in vars(of.segments).values()))) for of in videos]
+        )
+    return write_frame_shards(folder, shards, "fit")
+
+
+def windows_of_part(part, expansion):
+    """Frames of a part's segments and some beside them, as far as the video has them, [W, D] each."""
+    for video in (video for path in match_files(part.pattern) for video in videos_of(path)):
+        frames = np.concatenate(list(video.frames.values()), axis=1)
+        for start in range(0, FRAMES, 5):
+            yield frames[max(start - expansion, 0) : start + 5 + expansion].astype(int)
+
+
+def videos_of(path):
+    """The Videos of a shard."""
+    shard = open_shard(path)
+    return [decode_video(shard.record(number), ("rgb", "audio"), FEATURE_SIZES) for number in range(len(shard))]
+
+
 def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "RatedReferences", lambda *given: seen.append(given[-1]) or RatedReferences(*given))
@@ -242,6 +325,7 @@ def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_
         "logistic": {},
         "trees": {"num_trees": 20},
         "attention": {"epochs": 2, "num_models": 1, "width": 8, "hidden": 8, "batch_size": 64},
+        "class_trees": {"num_fits": 2, "learning_rate": 0.1, "patience": 10},
     }[method]
     given |= {"method": method, "method_options": options}
     report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")
@@ -288,6 +372,9 @@ def test_without_scikit_learn(given, tmp_path, monkeypatch):
         ({"video_scores": "x"}, "--video_scores without --fit_video_scores"),
         ({"fit_video_scores": "x"}, "--fit_video_scores without --video_scores"),
         ({"candidates": 0}, "--candidates=0: must be above 0"),
+        ({"rank_average": 1.5}, "--rank_average=1.5: the share of the rank before must not be above 1"),
+        ({"rank_average": -1}, "--rank_average=-1.0: must not be below 0"),
+        ({"embedding_dir": "nowhere"}, "no model_flags.json there"),
         ({"method": "forest"}, "--method=forest: use one of logistic, trees"),
         ({"report_output": "x"}, "--report_output needs --eval_data_pattern"),
         ({"output_file": ""}, "nothing to make"),

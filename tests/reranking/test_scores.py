@@ -12,7 +12,7 @@ from yt8m import UserError, api
 from yt8m import config as configs
 from yt8m.readers.stores import open_store
 from yt8m.recipes import sources
-from yt8m.reranking import scores
+from yt8m.reranking import rankers, scores
 from yt8m.stages import record
 from yt8m.training import checkpoints, restore
 
@@ -141,6 +141,26 @@ def test_the_whole_command_ranks_several_runs(world, tmp_path, capsys):
     assert {"folds: segments' scores", "half: re-ranked"} <= set(names)
     assert os.path.exists(tmp_path / "work" / "submission.csv")
     assert "Fitting on 2 of the 4 rated shards" in capsys.readouterr().out
+
+
+def test_a_pre_trained_runs_embedding_adds_four_features(world, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    shapes, fit = [], rankers.fit
+
+    def noted(method, features, *rest, **options):
+        shapes.append(features.shape)
+        return fit(method, features, *rest, **options)
+
+    monkeypatch.setattr(rankers, "fit", noted)
+    given = {"train_dir": world["folder"] / "half", "references": world["rated"], "data_pattern": world["test"]}
+    given |= {"work_dir": tmp_path / "work", "eval_data_pattern": world["test"], "output_file": ""}
+    plain = api.rerank(**given)
+    embedded = api.rerank(**given, embedding_dir=world["folder"] / "other")
+    assert [columns for _, columns in shapes] == [20, 24]
+    assert plain.rows[0].figures.map == embedded.rows[0].figures.map
+    with pytest.raises(UserError, match=r"--embedding_dir=.*half was trained further than on videos"):
+        api.rerank(**{**given, "work_dir": tmp_path / "new"}, embedding_dir=world["folder"] / "half")
+    assert not os.path.exists(tmp_path / "new")
 
 
 @pytest.mark.parametrize(

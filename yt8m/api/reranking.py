@@ -9,6 +9,7 @@ from yt8m.errors import UserError
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.reranking import command, rankers, scores
+from yt8m.reranking.embedding import SegmentEmbedding
 from yt8m.reranking.frames import FrameFeatures
 from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
 from yt8m.training import restore
@@ -28,8 +29,18 @@ STORES = {
 }
 OF_STORES = command.STORES
 OF_RUNS = ("train_dir", "work_dir", "scores_dtype", "batch_size", "num_readers")
-PATHS = ("scores_output", "output_file", "report_output")
-PLAIN = ("references", "fit_on", "data_pattern", "method", "method_options", "candidates", "video_maximum", "eval_data_pattern")
+PATHS = ("scores_output", "output_file", "report_output", "embedding_dir")
+PLAIN = (
+    "references",
+    "fit_on",
+    "data_pattern",
+    "method",
+    "method_options",
+    "candidates",
+    "video_maximum",
+    "rank_average",
+    "eval_data_pattern",
+)
 DEFAULTS = FrameFeatures()
 
 
@@ -90,7 +101,9 @@ def _check(given):
         given, "candidates", "segment_max_pred", "batch_size", "num_readers", "nearest_references", "top_references",
         "vote_temperature",
     )  # fmt: skip
-    checks.not_negative(given, "video_maximum")
+    checks.not_negative(given, "video_maximum", "rank_average")
+    if given.get("rank_average", 0) > 1:
+        raise UserError(f"--rank_average={given['rank_average']}: the share of the rank before must not be above 1.")
     if "method_options" in given:
         rankers.options_of(given.get("method", "logistic"), given["method_options"])
     named = [name for name in SHARDS if given.get(name)]
@@ -156,7 +169,7 @@ def _with_scores(given):
         "id_feature": first.id_feature,
     }
     given = {**features, **given}
-    _features(given)
+    _check_embedding(given)
     work_dir = os.path.expanduser(given.get("work_dir") or os.path.join(named[0], "reranked"))
     job = scores.ScoreJob(
         members,
@@ -173,6 +186,18 @@ def _with_scores(given):
     output = {"output_file": os.path.join(work_dir, "submission.csv"), **given}["output_file"]
     stores = {"fit_scores": ",".join(fitted), "scores": ",".join(ranked)}
     return {**given, **stores, "fit_on": ",".join(shards), "output_file": output}
+
+
+def _check_embedding(given):
+    """Refuses a bad --embedding_dir, or features, before anything is scored.
+
+    Raises:
+        UserError: as embedding.SegmentEmbedding.
+    """
+    features = _features(given)
+    if given.get("embedding_dir"):
+        patterns = {name: given[name] for name in SHARDS if given.get(name)}
+        SegmentEmbedding(os.path.expanduser(given["embedding_dir"]), features, patterns)
 
 
 def _neighbourhood(given):

@@ -3,7 +3,7 @@
 from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
-METHODS, DTYPES = ("logistic", "trees", "attention"), ("float16", "uint16")
+METHODS, DTYPES = ("logistic", "trees", "attention", "class_trees"), ("float16", "uint16")
 MEMBERS = Group(
     "Members: trained models, whose scores are made, or stores of scores",
     (
@@ -40,21 +40,32 @@ LEARNING = Group(
         Flag(
             "method",
             str,
-            "What is fitted: a logistic regression or boosted trees of a pair's features, or networks that see frames, too. "
-            "Default: logistic.",
+            "What is fitted: a logistic regression or boosted trees of a pair's features, networks that see frames, too, or "
+            "boosted trees of frames and scores for each class that has ratings enough. Default: logistic.",
             METHODS,
         ),
         Flag(
             "method_options",
             values.assignments,
             "name=value,... of it: strength=1 of logistic, the inverse of its L2; "
-            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of attention docs/reranking.md has them.",
+            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of attention and class_trees docs/reranking.md has them.",
         ),
         Flag(
             "video_maximum",
             float,
             "a: multiply what is fitted by q^a, q the class's greatest score in the video. Rated classes are in their videos; of "
             "others a ranker says too much. Default: 0.",
+        ),
+        Flag(
+            "rank_average",
+            float,
+            "w, 0 to 1: order a class's candidates by w times their rank before and 1 - w times their new rank. Default: 0.",
+        ),
+        Flag(
+            "embedding_dir",
+            str,
+            "Run of a model of frames that was trained on videos alone: its embedding is a third descriptor of a segment, beside "
+            "the two features. Default: none.",
         ),
         Flag("nearest_references", int, "So many references of a class, the nearest, vote on a segment. Default: 10."),
         Flag("top_references", int, "So many largest cosines to positives, and to negatives, are averaged. Default: 5."),

@@ -13,11 +13,13 @@ from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import rankers
+from yt8m.reranking import fit_rows, rankers
+from yt8m.reranking.combined import mean_of
+from yt8m.reranking.embedding import SegmentEmbedding
 from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
 from yt8m.reranking.members import Members
-from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
-from yt8m.reranking.stored import RatedReferences, Reranker, StoreFeatures, mean_of
+from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood, RatedReferences
+from yt8m.reranking.stored import Reranker, StoreFeatures
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
 
@@ -36,7 +38,9 @@ class RerankJob:
         method, method_options: of rankers.METHODS and rankers.OPTIONS.
         neighbourhood: references.Neighbourhood.
         candidates: segments a class that are ranked anew.
-        video_maximum: exponent of stored.in_video.
+        video_maximum: exponent of combined.in_video.
+        rank_average: share of the rank before, combined.averaged_ranks; 0: the new scores alone count.
+        embedding_dir: run of the model that gives segments a third descriptor.
         label_ids_file: classes to take.
         scores_output, output_file, report_output: to write.
         eval_data_pattern: rated shards to judge on.
@@ -56,6 +60,8 @@ class RerankJob:
     neighbourhood: Neighbourhood = NEIGHBOURHOOD
     candidates: int = 10_000
     video_maximum: float = 0.0
+    rank_average: float = 0.0
+    embedding_dir: str = ""
     label_ids_file: str = ""
     scores_output: str = ""
     output_file: str = ""
@@ -79,11 +85,14 @@ def run(job):
     members = Members(job.scores, job.video_scores, ids)
     theirs = Members(job.fit_scores, job.fit_video_scores, members.label_ids, ("fit_scores", "fit_video_scores"))
     _check_segments(("scores", members), ("fit_scores", theirs))
-    frames = ShardFrames(job.data_pattern, job.features, members.shards)
+    patterns = {name: getattr(job, name) for name in ("references", "fit_on", "data_pattern")}
+    embed = SegmentEmbedding(job.embedding_dir, job.features, patterns) if job.embedding_dir else None
+    frames = ShardFrames(job.data_pattern, job.features, members.shards, embed=embed)
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
-    references, ranks = _fit(job, theirs)
-    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, _expansion(job), job.video_maximum)
+    references, ranks, related = _fit(job, theirs, embed)
+    how = _option(job, "expansion"), job.video_maximum, related, job.rank_average
+    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -114,46 +123,70 @@ def _ratings(job, members):
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
 
 
-def _fit(job, theirs):
-    """(RatedReferences, of each member a function of features to logits), the latter said."""
-    read, expansion = (job.features, theirs.label_ids), _expansion(job)
+def _fit(job, theirs, embed):
+    """(RatedReferences, of each member a function of features to logits, StoreFeatures.related), the ranks said."""
+    read, expansion = (job.features, theirs.label_ids), _option(job, "expansion")
     same = job.fit_on == job.references
-    rated = read_rated(job.references, "references", *read, expansion if same else None)
+    rated = read_rated(job.references, "references", *read, expansion if same else None, embed)
     references = RatedReferences(rated, job.features.sizes, theirs.label_ids, job.neighbourhood)
-    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion)
-    features, ranks = StoreFeatures(theirs), []
-    classes, scores, of_members = theirs.first.of_pairs(pairs.ratings(), "fit_on", features.of_pairs)
-    near = references.features(pairs.means, np.arange(len(classes)), pairs.ids, classes)
+    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion, embed)
+    rows = fit_rows.of_method(job.method, rankers.options_of(job.method, job.method_options), pairs, theirs)
+    features, ranks = StoreFeatures(theirs, num_related=_option(job, "related")), []
+    videos, of_rows = pairs.ids[rows.places], rows.ratings(pairs, theirs.label_ids)
+    classes, scores, of_members = theirs.first.of_pairs(of_rows, "fit_on", features.of_pairs)
+    near = references.features(pairs.means, rows.places, videos, classes)
+    of_pairs = _pairs(job, pairs, rows, theirs, references, features)
     for number, of_scores in enumerate(of_members):
-        everything = np.concatenate([of_scores, near], axis=1)
-        of_pairs = _pairs(pairs, classes, references) if expansion is not None else None
-        ranks.append(_ranker(job, everything, scores, classes, pairs.ids, of_pairs, len(theirs.label_ids)))
-        after, before = fusion.log_loss(ranks[-1](everything, of_pairs), scores), fusion.log_loss(of_scores[:, 0], scores)
+        everything, asked = np.concatenate([of_scores, near], axis=1), of_pairs[number]
+        ranks.append(_ranker(job, everything, scores, classes, videos, asked, rows.rated, len(theirs.label_ids)))
+        first = slice(rows.num_rated)
+        said = ranks[-1](everything[first], asked and asked.rows(first))
+        after, before = (fusion.log_loss(logits, scores[first]) for logits in (said, of_scores[first, 0]))
         name = f" for {theirs.names[number]}" if len(of_members) > 1 else ""
         print(
-            f"Fitted {job.method}{name} on {len(scores):,} rated pairs of {_shown_shards(job.fit_on)}, {len(rated.ids):,} "
+            f"Fitted {job.method}{name} on {rows.num_rated:,} rated pairs of {_shown_shards(job.fit_on)}, {len(rated.ids):,} "
             f"references: log loss {after:.4f} on these, of the scores themselves {before:.4f}."
         )
-    return references, ranks
+    return references, ranks, features.related
 
 
-def _expansion(job):
-    """Frames beside a segment that the method looks at; None: it looks at features alone."""
-    return rankers.options_of(job.method, job.method_options).get("expansion")
+def _option(job, name):
+    """An option of the method; None: it has none of the name (expansion, related: it looks at features alone)."""
+    return rankers.options_of(job.method, job.method_options).get(name)
 
 
-def _pairs(rated, classes, references):
-    """The Pairs of RatedSegments, a window a pair; classes: int [n], 0 to C - 1."""
-    return Pairs(*rated.windows, np.arange(len(classes)), classes, references.contrast(rated.ids, classes))
+def _pairs(job, rated, rows, theirs, references, features):
+    """The Pairs of FitRows for each member's ranker, a list; None where it looks at features alone."""
+    if _option(job, "expansion") is None:
+        return [None] * len(theirs.names)
+    asked = Pairs(*rated.windows, rows.places, rows.classes)
+    if features.related is None:
+        contrast = references.contrast(rated.ids[rows.places], rows.classes)
+        return [asked._replace(contrast=contrast)] * len(theirs.names)
+
+    def of_part(part, places, classes):
+        return features.of_related(part, places, features.related[classes])
+
+    of_members = theirs.first.of_pairs(rows.ratings(rated, theirs.label_ids), "fit_on", of_part)[2]
+    return [asked._replace(related=related) for related in of_members]
 
 
-def _ranker(job, features, scores, classes, videos, pairs, num_classes):
-    """What is fitted for a member."""
+def _ranker(job, features, scores, classes, videos, pairs, rated, num_classes):
+    """What is fitted for a member; rated: which rows are."""
     if pairs is None:
         return rankers.fit(job.method, features, scores, classes, **job.method_options)
+    if job.method == "class_trees":
+        from yt8m.reranking import class_trees
+
+        ranker = class_trees.fit(features, scores, classes, videos, pairs, rated, **job.method_options)
+        print(
+            f"{len(ranker.of_classes)} of {num_classes} classes have trees of their own, the others, with fewer than "
+            f"{_option(job, 'min_ratings')} ratings or with one label alone, the logistic regression of all."
+        )
+        return ranker
     from yt8m.reranking import pair_model  # Keras: for this method alone
 
-    return pair_model.fit(features, scores, classes, videos, pairs, num_classes, **job.method_options)
+    return pair_model.fit(features, scores, classes, videos, pairs, num_classes, rated, **job.method_options)
 
 
 def _shown_shards(pattern):
@@ -170,6 +203,8 @@ def _output_store(job, members):
     """
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
+    rerank |= {"rank_average": job.rank_average} if job.rank_average else {}
+    rerank |= {"embedding_dir": os.path.abspath(job.embedding_dir)} if job.embedding_dir else {}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config
     run = {"rerank": rerank, **of_stores}
@@ -189,12 +224,12 @@ def _report(job, reranker, ratings):
     members = reranker.features.members
 
     def of_part(part, rows, classes):
-        before, after = reranker.of_members(part, rows, classes)
-        return [*before, *after]
+        before, after, together = reranker.of_members(part, rows, classes)
+        return [*before, *after, together]
 
-    classes, scores, of_ways = members.first.of_pairs(ratings, "eval_data_pattern", of_part)
+    classes, scores, (*of_ways, together) = members.first.of_pairs(ratings, "eval_data_pattern", of_part)
     before, after = of_ways[: len(members.names)], of_ways[len(members.names) :]
-    ways = [("segments' scores", mean_of(before)), (f"re-ranked, {job.method}", mean_of(after))]
+    ways = [("segments' scores", mean_of(before)), (f"re-ranked, {job.method}", together)]
     if len(members.names) > 1:
         ways = [("mean of the members' scores", ways[0][1]), (f"mean of the re-ranked, {job.method}", ways[1][1])]
         for name, of_scores, of_ranks in zip(members.names, before, after):

@@ -32,8 +32,9 @@ class RatedSegments(NamedTuple):
         starts: int64 [n], seconds.
         classes: int64 [n], label ids.
         labels: float32 [n], positive where above 0.
-        means: float32 [n, D], the features side by side.
+        means: float32 [n, D], the features side by side, or [n, D + E] with an embedding behind them.
         windows: (uint8 [n, W, D], real ones int [n]), their frames and some beside them; None: not asked for.
+        video_labels: {video: label ids int [k]} of the videos as wholes.
     """
 
     ids: np.ndarray
@@ -42,6 +43,7 @@ class RatedSegments(NamedTuple):
     labels: np.ndarray
     means: np.ndarray
     windows: tuple | None = None
+    video_labels: dict | None = None
 
     def ratings(self):
         """The metrics.segments.Ratings, in the same order."""
@@ -57,18 +59,26 @@ class Pairs(NamedTuple):
         places: int [n], each pair's segment.
         classes: int [n], 0 to C - 1.
         contrast: float32 [n, D], mean of the class's positive references less that of its negative ones, of other videos.
+        related: float32 [n, r], logits of the class and of those that are related to it. Each kind of ranker has the other of the
+            two as None.
     """
 
     windows: np.ndarray
     counts: np.ndarray
     places: np.ndarray
     classes: np.ndarray
-    contrast: np.ndarray
+    contrast: np.ndarray | None = None
+    related: np.ndarray | None = None
 
     def some(self, chosen):
         """The Pairs of some rows, int [m], with the segments that these need."""
         segments, places = np.unique(self.places[chosen], return_inverse=True)
-        return Pairs(self.windows[segments], self.counts[segments], places, self.classes[chosen], self.contrast[chosen])
+        return self.rows(chosen)._replace(windows=self.windows[segments], counts=self.counts[segments], places=places)
+
+    def rows(self, chosen):
+        """The Pairs of some rows, int [m] or a slice, with all segments."""
+        contrast, related = (None if of is None else of[chosen] for of in (self.contrast, self.related))
+        return Pairs(self.windows, self.counts, self.places[chosen], self.classes[chosen], contrast, related)
 
 
 def mean_frames(video, starts, names):
@@ -105,7 +115,7 @@ def windows_around(video, starts, names, expansion):
     return windows_of(frames, np.zeros(len(starts), np.int64), indices, counts), counts
 
 
-def read_rated(pattern, flag, features, label_ids, expansion=None):
+def read_rated(pattern, flag, features, label_ids, expansion=None, embed=None):
     """The RatedSegments of some classes in rated shards with frames.
 
     Args:
@@ -113,16 +123,18 @@ def read_rated(pattern, flag, features, label_ids, expansion=None):
         features: FrameFeatures.
         label_ids: the classes.
         expansion: frames on either side of a segment that `windows` has; None: no windows.
+        embed: embedding.SegmentEmbedding, whose embeddings stand behind the means [n, D + E]; None: none do.
 
     Raises:
         UserError: no file, a damaged shard, records without these frames, or no rating of the classes.
     """
-    ids, parts, windows = [], [], []
+    ids, parts, windows, embedded, video_labels = [], [], [], [], {}
     for path in track(match_files(pattern, flag), "Reading the rated segments", "shards"):
-        shard = open_shard(path)
+        shard, of_shard = open_shard(path), []
         for number in range(len(shard)):
             with naming_record(path, number):
-                rated = decode_context(shard.record(number), features.id_feature).segments
+                context = decode_context(shard.record(number), features.id_feature)
+                rated = context.segments
                 kept = np.zeros(0, np.int64) if rated is None else np.flatnonzero(np.isin(rated.labels, label_ids))
                 if not len(kept):
                     continue
@@ -131,12 +143,19 @@ def read_rated(pattern, flag, features, label_ids, expansion=None):
                 means = mean_frames(video, starts, features.names)[places]
                 if expansion is not None:
                     windows.append([of[places] for of in windows_around(video, starts, features.names, expansion)])
+                if embed:
+                    of_shard.append([of[places] for of in windows_around(video, starts, features.names, 0)])
                 parts.append((rated.start_times[kept], rated.labels[kept], rated.scores[kept], means))
                 ids += [video.id] * len(kept)
+                video_labels[video.id] = context.labels
+        if of_shard:
+            embedded.append(embed(*(np.concatenate(arrays) for arrays in zip(*of_shard))))
     if not parts:
         raise UserError(f"--{flag}='{pattern}': no rating of the {len(label_ids)} classes. Name rated shards that have them.")
     shown = tuple(np.concatenate(arrays) for arrays in zip(*windows)) or None
-    return RatedSegments(np.array(ids), *(np.concatenate(arrays) for arrays in zip(*parts)), shown)
+    *rated, means = (np.concatenate(arrays) for arrays in zip(*parts))
+    means = np.concatenate([means, np.concatenate(embedded)], axis=1) if embedded else means
+    return RatedSegments(np.array(ids), *rated, means, shown, video_labels)
 
 
 class ShardFrames:
@@ -147,12 +166,13 @@ class ShardFrames:
         features: FrameFeatures.
         shards: basenames of the store's.
         flag: what messages call the pattern.
+        embed: as read_rated's.
 
     Raises:
         UserError: no file, two of one basename, or none for one of the store's shards.
     """
 
-    def __init__(self, pattern, features, shards, flag="data_pattern"):
+    def __init__(self, pattern, features, shards, flag="data_pattern", embed=None):
         files = match_files(pattern, flag)
         check_basenames(files)
         self._paths, self._name = {os.path.basename(path): path for path in files}, f"--{flag}='{pattern}'"
@@ -161,10 +181,10 @@ class ShardFrames:
             raise UserError(
                 f"{self._name}: no file {missing[0]}, a shard of the store of scores. Name the shards that were scored."
             )
-        self._features, self._open = features, (None, None, None)
+        self._features, self._embed, self._open = features, embed, (None, None, None)
 
     def means(self, shard, ids, starts):
-        """float32 [n, D] of segments of a shard: ids str [n], starts int [n].
+        """float32 [n, D] of segments of a shard, or [n, D + E]: ids str [n], starts int [n].
 
         Raises:
             UserError: a video that is not in the shard, a segment behind its end, or no such frames.
@@ -175,7 +195,9 @@ class ShardFrames:
             means[rows] = mean_frames(video, starts[rows], self._features.names)
 
         self._each_video(shard, ids, take)
-        return means
+        if not self._embed:
+            return means
+        return np.concatenate([means, self._embed(*self.windows(shard, ids, starts, 0))], axis=1)
 
     def windows(self, shard, ids, starts, expansion):
         """Frames of segments and beside them, as windows_around: uint8 [n, W, D] and int [n]. Args and raises: as means'."""

@@ -86,26 +86,29 @@ class PairRanker:
         return logits
 
 
-def fit(features, labels, classes, videos, pairs, num_classes, **options):
-    """A PairRanker, fitted on rated pairs.
+def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **options):
+    """A PairRanker, fitted on rated pairs and on negatives that nobody has rated.
 
-    The base is the logistic regression of the same features (step A). Each network learns 4/5 of the videos; of its epochs, and
-    of its start, the one is kept that has the lowest log loss on the rest.
+    The base is the logistic regression of the same features of rated pairs (step A). Each network learns 4/5 of the videos; of
+    its epochs, and of its start, the one is kept that has the lowest log loss on the rest's rated pairs.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
         pairs: frames.Pairs.
         num_classes: C.
+        rated: bool [n], the other rows are such negatives; None: all are rated.
         **options: as in rankers.OPTIONS["attention"].
 
     Raises:
         UserError: as rankers.fit.
     """
     options = rankers.options_of("attention", options)
-    base = rankers.fit("logistic", features, labels, classes)
-    targets, weights = (np.asarray(labels) > 0).astype(np.float32), rankers.class_weights(classes).astype(np.float32)
+    rated = np.ones(len(classes), bool) if rated is None else rated
+    base = rankers.fit("logistic", features[rated], labels[rated], classes[rated])
+    targets, weights = (np.asarray(labels) > 0).astype(np.float32), np.full(len(classes), options["negative_weight"], np.float32)
+    weights[rated] = rankers.class_weights(classes[rated])
     held_out = np.array([zlib.crc32(video.encode()) % HELD_OUT == 0 for video in videos])
-    rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    rows = np.flatnonzero(~held_out), np.flatnonzero(held_out & rated)
     models = []
     for number in range(options["num_models"]):
         keras.utils.set_random_seed(options["seed"] + number)

@@ -10,9 +10,14 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
 
-METHODS = ("logistic", "trees", "attention")
+METHODS = ("logistic", "trees", "attention", "class_trees")
 # Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
-# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, and how many are averaged.
+# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the negatives of each
+# rated segment that nobody has rated, what these weigh, and how many networks are averaged. Of class_trees: the ratings that a
+# class with trees of its own has at least, frames beside a segment, related classes, the share of the other videos that give a
+# negative, what that weighs, the trees (min_leaf: XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda),
+# the share of videos that a fit is judged on, how many trees without gain end it, how many fits are averaged, and the exponent
+# of the video's score.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -27,10 +32,32 @@ OPTIONS = {
         "weight_decay": 0.01,
         "batch_size": 256,
         "epochs": 20,
+        "negatives": 2,
+        "negative_weight": 0.25,
         "num_models": 3,
         "seed": 1,
     },
+    "class_trees": {
+        "min_ratings": 50,
+        "expansion": 2,
+        "related": 10,
+        "negatives": 0.09,
+        "negative_weight": 1 / 9,
+        "depth": 4,
+        "num_trees": 1000,
+        "learning_rate": 0.02,
+        "max_features": 0.8,
+        "min_leaf": 4,
+        "l2": 1.0,
+        "held_out": 0.3,
+        "patience": 50,
+        "num_fits": 5,
+        "video_exponent": 0.25,
+        "seed": 1,
+    },
 }
+MAY_BE_ZERO = ("negatives", "negative_weight", "related", "l2", "video_exponent")
+SHARES = {"max_features": 1.0, "held_out": 0.9}  # their largest values
 WEIGHT_BOUNDS = 0.5, 2.0
 
 
@@ -57,8 +84,11 @@ def options_of(method, given):
         if name not in known:
             raise UserError(f"--method_options={name}: --method={method} has {', '.join(known)}. Use these.")
         check_like(f"--method_options: {name}", value, known[name])
-        if not value > 0:
-            raise UserError(f"--method_options: {name}={value}: must be above 0.")
+        if not (value >= 0 if name in MAY_BE_ZERO else value > 0):
+            bound = "must not be below 0" if name in MAY_BE_ZERO else "must be above 0"
+            raise UserError(f"--method_options: {name}={value}: {bound}.")
+        if value > SHARES.get(name, value):
+            raise UserError(f"--method_options: {name}={value}: is a share, at most {SHARES[name]}.")
     return {**known, **given}
 
 
@@ -81,7 +111,7 @@ def fit(method, features, labels, classes, **options):
     """A FeatureRanker.
 
     Args:
-        method: "logistic": of standardised features; "trees": boosted trees. ("attention" is pair_model.fit's.)
+        method: "logistic": of standardised features; "trees": boosted trees. (The others: pair_model.fit, class_trees.fit.)
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].

@@ -100,12 +100,14 @@ class References:
         return found
 
     def contrast(self, videos, classes):
-        """Means of the classes' positive references less those of their negative ones, of other videos: float32 [n, sum of D].
+        """Means of the classes' positive references less those of their negative ones, of other videos: float32 [n, D].
+
+        D: rgb and audio side by side; an embedding is not looked at.
 
         Args:
             videos: [n], as those of the references; classes: int [n].
         """
-        joined = np.concatenate(list(self._descriptors.kinds().values()), axis=1)
+        joined = np.concatenate([self._descriptors.rgb, self._descriptors.audio], axis=1)
         found = np.zeros((len(classes), joined.shape[1]), np.float32)
         for c in np.unique(classes):
             rows, here = np.flatnonzero(classes == c), slice(self._bounds[c], self._bounds[c + 1])
@@ -130,6 +132,47 @@ class References:
         share = (positives + 1) / (positives + negatives + 2)
         columns += [np.log1p(positives), np.log1p(negatives), np.log(share) - np.log1p(-share)]
         return np.stack(columns, axis=1)
+
+
+class RatedReferences:
+    """References from the mean frames of rated segments, and from their embeddings where the means have these behind them.
+
+    Args:
+        rated: frames.RatedSegments.
+        sizes: of the two features.
+        label_ids: the classes.
+        neighbourhood: references.Neighbourhood.
+    """
+
+    def __init__(self, rated, sizes, label_ids, neighbourhood=NEIGHBOURHOOD):
+        self._ends, self._mean = np.cumsum(sizes), rated.means.mean(axis=0)
+        place = {label: c for c, label in enumerate(label_ids)}
+        classes = np.array([place[label] for label in rated.classes.tolist()], np.int64)
+        described = self._descriptors(rated.means)
+        self._references = References(described, rated.ids, classes, rated.labels, len(label_ids), neighbourhood)
+
+    def features(self, means, places, videos, classes):
+        """Features of pairs, float32 [m, 12], or [m, 16] with an embedding.
+
+        Args:
+            means: float32 [n, D], mean frames of segments, or [n, D + E].
+            places: int [m], each pair's segment among them.
+            videos: str [m], ids.
+            classes: int [m], 0 to C - 1.
+        """
+        described, features = self._descriptors(means), np.zeros((len(classes), len(self._references.names)), np.float32)
+        order = np.argsort(classes, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(classes[order])) + 1):  # descriptors of a class's pairs at a time
+            features[rows] = self._references.features(described.rows(places[rows]), videos[rows], classes[rows])
+        return features
+
+    def contrast(self, videos, classes):
+        """References.contrast: float32 [m, D]."""
+        return self._references.contrast(videos, classes)
+
+    def _descriptors(self, means):
+        parts = np.split(means, self._ends, axis=1), np.split(self._mean, self._ends)
+        return Descriptors(*(unit(of, mean) for of, mean in zip(*parts) if len(mean)))
 
 
 def _mean(cosines, mask):

@@ -52,3 +52,28 @@ class VideoFeatures:
         logits = self._logits[videos]
         ranks = np.argsort(np.argsort(-logits, axis=1, kind="stable"), axis=1, kind="stable") + 1  # 1: the video's best class
         return np.stack([logits, np.log(ranks), self._percentiles[videos]], axis=-1).astype(np.float32)
+
+
+class Correlations:
+    """How classes' logits go together, from sums over segments.
+
+    Args:
+        num_classes: C.
+    """
+
+    def __init__(self, num_classes):
+        self._count, self._sums, self._products = 0, np.zeros(num_classes), np.zeros((num_classes, num_classes))
+
+    def update(self, logits):
+        """Adds segments: float32 [n, C]."""
+        x = logits.astype(np.float64)
+        self._count, self._sums, self._products = self._count + len(x), self._sums + x.sum(axis=0), self._products + x.T @ x
+
+    def related(self, count):
+        """Each class and the `count` others that correlate most with it, the most first: int [C, 1 + count], or all of them."""
+        means = self._sums / max(self._count, 1)
+        covariances = self._products / max(self._count, 1) - np.outer(means, means)
+        deviations = np.sqrt(np.maximum(np.diag(covariances), 1e-12))
+        correlations = covariances / np.outer(deviations, deviations)
+        np.fill_diagonal(correlations, np.inf)
+        return np.argsort(-correlations, axis=1, kind="stable")[:, : 1 + count]

@@ -1,6 +1,7 @@
 """Features of pairs of a store of segments, its candidates, and the scores that re-ranking gives them."""
 
 import contextlib
+import functools
 
 import numpy as np
 
@@ -8,53 +9,12 @@ from yt8m.ensembles import fusion
 from yt8m.errors import UserError
 from yt8m.progress import track
 from yt8m.reranking import score_features
+from yt8m.reranking.combined import averaged_ranks, in_video, mean_of
 from yt8m.reranking.frames import Pairs
-from yt8m.reranking.references import NEIGHBOURHOOD, Descriptors, References, unit
 from yt8m.scoring.topk import TopSegments
 
 MAXIMUM = score_features.NAMES.index("video's maximum")
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
-
-
-class RatedReferences:
-    """References from the mean frames of rated segments.
-
-    Args:
-        rated: frames.RatedSegments.
-        sizes: of the two features.
-        label_ids: the classes.
-        neighbourhood: references.Neighbourhood.
-    """
-
-    def __init__(self, rated, sizes, label_ids, neighbourhood=NEIGHBOURHOOD):
-        self._rgb_size, self._mean = sizes[0], rated.means.mean(axis=0)
-        place = {label: c for c, label in enumerate(label_ids)}
-        classes = np.array([place[label] for label in rated.classes.tolist()], np.int64)
-        described = self._descriptors(rated.means)
-        self._references = References(described, rated.ids, classes, rated.labels, len(label_ids), neighbourhood)
-
-    def features(self, means, places, videos, classes):
-        """Features of pairs, float32 [m, 12].
-
-        Args:
-            means: float32 [n, D], mean frames of segments.
-            places: int [m], each pair's segment among them.
-            videos: str [m], ids.
-            classes: int [m], 0 to C - 1.
-        """
-        described, features = self._descriptors(means), np.zeros((len(classes), len(self._references.names)), np.float32)
-        order = np.argsort(classes, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(classes[order])) + 1):  # descriptors of a class's pairs at a time
-            features[rows] = self._references.features(described.rows(places[rows]), videos[rows], classes[rows])
-        return features
-
-    def contrast(self, videos, classes):
-        """References.contrast: float32 [m, D]."""
-        return self._references.contrast(videos, classes)
-
-    def _descriptors(self, means):
-        parts = np.split(means, [self._rgb_size], axis=1), np.split(self._mean, [self._rgb_size])
-        return Descriptors(*(unit(of, mean) for of, mean in zip(*parts)))
 
 
 class StoreFeatures:
@@ -67,26 +27,32 @@ class StoreFeatures:
         members: members.Members.
         num_candidates: the so many best segments of each class, by the mean of the members' logits, are its candidates; 0: none
             are looked for.
+        num_related: other classes, those that correlate most with it by that mean, that are related to a class; None: no
+            classes are.
 
     Attributes:
         members.
         num_rows: segments of a store.
+        related: int [C, 1 + num_related], each class and those that are related to it, or None.
 
     Raises:
         UserError: stores without segments, of other rows, or one of videos that lacks some.
     """
 
-    def __init__(self, members, num_candidates=0):
+    def __init__(self, members, num_candidates=0, num_related=None):
         self.members, self.num_rows = members, 0
         self._classes, self._places, num_videos = np.arange(len(members.label_ids)), {}, 0
         videos = [[] for _ in members.stores]
         best = TopSegments(len(self._classes), num_candidates) if num_candidates else None
+        together = score_features.Correlations(len(self._classes)) if num_related is not None else None
         for shard in track(members.shards, "Reading the scores", "shards"):
             self._places[shard] = self.num_rows, num_videos
             for part in members.first.parts(shard):
                 of_members = members.logits(part, self._classes)
                 if best:
                     best.update(mean_of(of_members), self.num_rows)
+                if together:
+                    together.update(mean_of(of_members))
                 self.num_rows += len(part.ids)
                 num_videos += len(part.firsts)
                 for of_member, stores, x in zip(videos, members.stores, of_members):
@@ -95,6 +61,7 @@ class StoreFeatures:
             raise UserError(f"{members.first.folder}: no segment in its shards. Score the shards again, or name another store.")
         self._videos = [score_features.VideoFeatures(np.concatenate(of_member)) for of_member in videos]
         self._candidates = _keys(best) if best else None
+        self.related = together.related(num_related) if together else None
 
     @property
     def all_candidates(self):
@@ -112,18 +79,35 @@ class StoreFeatures:
             found.append(np.concatenate([of_segments, of_videos.of(numbers)[videos, classes]], axis=1))
         return found
 
+    def of_related(self, part, rows, related):
+        """Logits of several classes beside each other by each member, a list of float32 [m, r].
+
+        Args:
+            part: a Part; rows: int [m] in it; related: int [m, r], classes.
+        """
+        return [x[rows[:, None], related] for x in self.members.logits(part, self._classes)]
+
+    @property
+    def classes_of_candidates(self):
+        """Class of each candidate, in their order: int [K]."""
+        return self._candidates % len(self._classes)
+
     def candidates(self, part):
         """The candidates of a Part: rows int [m] in it, rising, and classes int [m]."""
         first = self._first_row(part)
-        begin, end = np.searchsorted(self._candidates, np.array([first, first + len(part.ids)]) * len(self._classes))
-        rows, classes = np.divmod(self._candidates[begin:end], len(self._classes))
+        rows, classes = np.divmod(self._candidates[self.places(part)], len(self._classes))
         return rows - first, classes
 
-    def are_candidates(self, part, rows, classes):
-        """Which pairs of a Part are candidates: bool [m]."""
+    def places(self, part):
+        """Where the candidates of a Part are among all, a slice."""
+        first = self._first_row(part)
+        return slice(*np.searchsorted(self._candidates, np.array([first, first + len(part.ids)]) * len(self._classes)))
+
+    def places_of(self, part, rows, classes):
+        """Where pairs of a Part are among the candidates, int [m]: -1 where they are none."""
         keys = (self._first_row(part) + rows) * len(self._classes) + classes
         places = np.minimum(np.searchsorted(self._candidates, keys), len(self._candidates) - 1)
-        return self._candidates[places] == keys
+        return np.where(self._candidates[places] == keys, places, -1)
 
     def _first_row(self, part):
         return self._places[part.shard][0] + part.first_row
@@ -142,28 +126,36 @@ class Reranker:
 
     Args:
         features: StoreFeatures with candidates.
-        references: RatedReferences.
+        references: references.RatedReferences.
         frames: frames.ShardFrames of the stores' shards.
-        ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
+        ranks: of each member a function of features float32 [m, F] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
-        exponent: as in_video's, of each member's own scores.
+        exponent: as combined.in_video's, of each member's own scores.
+        related: int [C, r], classes whose scores the ranks look at in place of the references' contrast; None: of none.
+        old_share: of the rank before in the average of ranks by which a class's candidates are ordered; 0: the mean of the
+            members' new logits is their score.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0):
+    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None, old_share=0.0):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
-        self._expansion, self._exponent = expansion, exponent
+        self._expansion, self._exponent, self._related, self._old_share = expansion, exponent, related, old_share
 
     def of_members(self, part, rows, classes):
-        """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
+        """What each member says of some pairs of a Part, before and after, and all together: lists of float32 [m], float32 [m].
 
         Args:
             part: of the first member's store; rows: int [m] in it; classes: int [m].
         """
         before = [x[rows, classes] for x in self.features.members.logits(part, self._classes)]
-        after, chosen = [x - BELOW for x in before], np.flatnonzero(self.features.are_candidates(part, rows, classes))
+        after, places = [x - BELOW for x in before], self.features.places_of(part, rows, classes)
+        chosen = np.flatnonzero(places >= 0)
         for scores, of_candidates in zip(after, self._of_candidates(part, rows[chosen], classes[chosen])):
             scores[chosen] = of_candidates
-        return before, after
+        together = mean_of(after)
+        if self._old_share:
+            together = together.copy()
+            together[chosen] = self._averaged[places[chosen]]
+        return before, after, together
 
     def blocks(self, store=None):
         """Yields (ids, starts, logits float32 [n, C]) of all rows; writes probabilities into `store`, a ScoreStore or None.
@@ -178,7 +170,8 @@ class Reranker:
                 for part in members.first.parts(shard):
                     scores = mean_of(members.logits(part, self._classes)) - BELOW
                     chosen = self.features.candidates(part)
-                    scores[chosen] = mean_of(self._of_candidates(part, *chosen))
+                    of_pairs = self._of_candidates(part, *chosen) if not self._old_share else None
+                    scores[chosen] = mean_of(of_pairs) if of_pairs else self._averaged[self.features.places(part)]
                     if writer:
                         writer.add(part.ids, part.starts, self._probabilities(scores))
                     yield part.ids, part.starts, scores
@@ -186,6 +179,18 @@ class Reranker:
     @property
     def _classes(self):
         return np.arange(len(self.features.members.label_ids))
+
+    @functools.cached_property
+    def _averaged(self):
+        """averaged_ranks of all candidates, in their order: float32 [K]."""
+        members, kinds = self.features.members, self.features.classes_of_candidates
+        before, after = np.zeros((2, len(kinds)), np.float32)
+        for shard in track(members.shards, "Ranking the candidates", "shards"):
+            for part in members.first.parts(shard):
+                chosen, places = self.features.candidates(part), self.features.places(part)
+                before[places] = mean_of(members.logits(part, self._classes))[chosen]
+                after[places] = mean_of(self._of_candidates(part, *chosen))
+        return averaged_ranks(before, after, kinds, self._old_share)
 
     def _of_candidates(self, part, rows, classes):
         """Logits of candidates of a Part by each member, a list of float32 [m]."""
@@ -195,41 +200,27 @@ class Reranker:
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
         of_members = self.features.of_pairs(part, rows, classes)
-        pairs, found = None, []
-        if self._expansion is not None:
-            windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
-            pairs = Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))
-        for rank, of_member in zip(self._ranks, of_members):
+        of_pairs, found = self._pairs(part, rows, classes, segments, places), []
+        for rank, of_member, pairs in zip(self._ranks, of_members, of_pairs):
             logits = rank(np.concatenate([of_member, near], axis=1), pairs)
             found.append(np.clip(in_video(logits, of_member[:, MAXIMUM], self._exponent), -MOST, MOST))
         return found
+
+    def _pairs(self, part, rows, classes, segments, places):
+        """The Pairs of candidates of a Part for each member's ranker, a list; None where it looks at features alone."""
+        if self._expansion is None:
+            return [None] * len(self._ranks)
+        windows = self._frames.windows(part.shard, part.ids[segments], part.starts[segments], self._expansion)
+        if self._related is None:
+            return [Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))] * len(self._ranks)
+        of_members = self.features.of_related(part, rows, self._related[classes])
+        return [Pairs(*windows, places, classes, related=related) for related in of_members]
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
         candidates = scores >= -MOST
         p = np.exp(fusion.log_probabilities(np.where(candidates, scores, scores + BELOW)))
         return p if self.features.all_candidates else 0.5 * (p + candidates)
-
-
-def in_video(logits, most, exponent):
-    """Logits of p q^exponent, p the probabilities of `logits`, q of `most`: float32.
-
-    A ranker is fitted on rated pairs, whose class is nearly always somewhere in the video, and says too much of other classes.
-
-    Args:
-        logits: float32 [n], of pairs; most: float32 [n], the greatest logit of the class in the video; exponent: 0: p itself.
-    """
-    if not exponent:
-        return logits
-    of_both = (-np.logaddexp(0, -np.asarray(x, np.float64)) for x in (logits, most))  # logarithms of p and q
-    log_p, log_q = of_both
-    product = np.minimum(log_p + exponent * log_q, -1e-12)
-    return (product - np.log(-np.expm1(product))).astype(np.float32)
-
-
-def mean_of(of_members):
-    """The mean of arrays of one shape, in their type."""
-    return of_members[0] if len(of_members) == 1 else np.mean(of_members, axis=0)
 
 
 def _keys(best):

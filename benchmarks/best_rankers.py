@@ -1,0 +1,67 @@
+"""MAP of `yt8m rerank` on montages with other rankers than the best ensemble has, from the scores that montage.py kept."""
+
+import contextlib
+import glob
+import io
+import os
+
+import montage_rows
+import montage_runs
+import numpy as np
+import tensorflow as tf
+
+from yt8m import api
+from yt8m.readers.records import decode_context
+from yt8m.readers.stores import StoreConfig, create_store
+from yt8m.segments import SEGMENT_SIZE
+
+EVERYTHING = 10**7  # candidates: all segments, of which those that are rated are ranked
+SAME = "best ensemble, of stores"
+# Flags of `yt8m rerank` by row. The trees' rate is larger than the default and their patience less: they are fewer.
+ROWS = {
+    SAME: {},
+    "best ensemble, --method=class_trees": {
+        "method": "class_trees",
+        "method_options": {"learning_rate": 0.1, "patience": 10},
+        "video_maximum": 0,
+    },
+    "best ensemble, --method=attention, with unrated negatives": {"method": "attention"},
+}
+
+
+def stores(runs, name):
+    """Folders of the stores of a row's scores of the held-out and the test montages, written unless they are there."""
+    scores, folders = runs.scores(name), []
+    patterns = {"held_out": runs.made.held_out_pattern, "test": runs.made.test_ratings_pattern}
+    for part, pattern in patterns.items():
+        folders.append(os.path.join(runs.path("rankers"), part, montage_runs.slug(name)))
+        store = create_store(folders[-1], StoreConfig("segments", tuple(runs.made.segment_classes), "float16"))
+        of_part = {"held_out": runs.held_out, "test": runs.test}[part]
+        for path in sorted(glob.glob(pattern)):
+            if not store.has(os.path.basename(path)):
+                with store.writer(os.path.basename(path)) as writer:
+                    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                        id = decode_context(record).id
+                        rows = scores[part][of_part.rows_of(id)]
+                        writer.add(np.full(len(rows), id), np.arange(len(rows)) * SEGMENT_SIZE, rows)
+    return folders
+
+
+def map_of(runs, **flags):
+    """MAP over the test montages' rated pairs of the best ensemble with other flags."""
+    made = runs.made
+    fitted, ranked = zip(*(stores(runs, name) for name in montage_rows.TEACHERS))
+    given = {
+        "scores": list(ranked),
+        "fit_scores": list(fitted),
+        "references": f"{made.rated_pattern},{made.held_out_pattern}",
+        "fit_on": made.held_out_pattern,
+        "data_pattern": made.test_pattern,
+        "eval_data_pattern": made.test_ratings_pattern,
+        "segment_label_ids_file": made.segment_label_ids_file,
+        "candidates": EVERYTHING,
+        "video_maximum": 1,
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        report = api.rerank(**{**given, **flags})
+    return report.rows[1].figures.map
