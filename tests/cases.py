@@ -82,8 +82,11 @@ LAYERS = [
         16 * 6 + 4 * 6 + 2 * 6 * 4 + 4,
     ),
     LayerCase("ClassAttention", {"num_heads": 3}, asked_frames, 16 * 3),
+    LayerCase("GRU", {"units": 3}, masked_frames, (16 + 3) * 9 + 2 * 9),
+    LayerCase("GRU", {"units": 3, "reset_after": False, "return_sequences": True}, masked_frames, (16 + 3) * 9 + 9),
     LayerCase("GaussianNoise", {"stddev": 0.1}, frame_features, 0),
     LayerCase("GatedSum", {}, lambda: {"members": random_floats(3, 2, 5), "x": random_floats(3, 16)}, 4 * 16 + 17 * 2),
+    LayerCase("LSTM", {"units": 3, "go_backwards": True, "return_state": True}, masked_frames, (16 + 3) * 12 + 12),
     LayerCase("LogisticHead", {"num_classes": CLASSES}, vectors, 17 * 7),
     LayerCase("MixtureOfExperts", {"num_classes": CLASSES}, vectors, 16 * 21 + 17 * 14),
     LayerCase(

@@ -43,6 +43,7 @@ CLASSES = {
     "layers.nextvlad": ("NeXtVlad",),
     "layers.pooling": ("FramePooling",),
     "layers.position_encoding": ("PositionEncoding",),
+    "layers.recurrence": ("GRU", "LSTM"),
     "layers.se_gating": ("SEContextGating",),
     "layers.segment_mean": ("SegmentMean",),
     "layers.segments_of_videos": ("AttentionOfSegments", "MeanOfSegments", "SegmentSplit"),

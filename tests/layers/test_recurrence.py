@@ -1,0 +1,70 @@
+"""LSTM and GRU against Keras' own: outputs, states and every gradient."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yt8m.layers.recurrence import GRU, LSTM
+
+B, T, D, U = 4, 6, 5, 3
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(B, T, D)).astype("float32")
+RIGHT = np.arange(T)[None] < np.array([[6], [3], [1], [0]])
+GAPS = RNG.random((B, T)) < 0.6
+KINDS = [(LSTM, {}), (GRU, {"reset_after": True}), (GRU, {"reset_after": False})]
+each = pytest.mark.parametrize("kind,options", KINDS, ids=["LSTM", "GRU", "GRU, reset before"])
+
+
+def pair(kind, options, **more):
+    """One of our layers and Keras' with its weights."""
+    ours = kind(U, **options, **more)
+    theirs = getattr(keras.layers, kind.__name__)(U, **options, **more)
+    for layer in (ours, theirs):
+        layer.build(X.shape)
+    ours.set_weights([RNG.normal(scale=0.7, size=weight.shape) for weight in ours.weights])
+    theirs.set_weights(ours.get_weights())
+    return ours, theirs
+
+
+def results(layer, mask, states, training=True, x=X):
+    """All outputs, and the gradients of their weighted sum by input, first states and weights."""
+    x, states = tf.constant(x), [tf.constant(state) for state in states]
+    weights = np.random.default_rng(1)
+
+    @tf.function
+    def run(x, states):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *states])
+            outputs = layer(x, mask=mask, initial_state=states or None, training=training)
+            outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+            total = sum(tf.reduce_sum(y * weights.normal(size=y.shape).astype("float32")) for y in outputs)
+        return [*outputs, *tape.gradient(total, [x, *states, *[weight.value for weight in layer.trainable_weights]])]
+
+    return [np.asarray(values) for values in run(x, states)]
+
+
+def close(ours, theirs, bound=1e-5):
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs):
+        np.testing.assert_allclose(one, other, atol=bound * max(1.0, np.abs(other).max()))
+
+
+@each
+@pytest.mark.parametrize(
+    "mask,backwards",
+    [(None, False), (RIGHT, False), (RIGHT, True), (GAPS, True)],
+    ids=["all", "padded", "padded, back", "gaps, back"],
+)
+def test_a_training_step_is_that_of_keras(kind, options, mask, backwards):
+    ours, theirs = pair(kind, options, return_sequences=True, return_state=True, go_backwards=backwards)
+    states = [RNG.normal(size=(B, U)).astype("float32") for _ in range(2)] if mask is None and kind is LSTM else []
+    close(results(ours, mask, states), results(theirs, mask, states))
+
+
+@each
+def test_the_last_output_alone_and_gradients_outside_training(kind, options):
+    ours, theirs = pair(kind, options)
+    expected = results(theirs, RIGHT, [])
+    for training in (False, True):
+        close(results(ours, RIGHT, [], training), expected)
