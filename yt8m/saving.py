@@ -31,6 +31,7 @@ CLASSES = {
     "layers.block_dense": ("BlockDense",),
     "layers.bottleneck_gating": ("BottleneckGating",),
     "layers.class_attention": ("ClassAttention",),
+    "layers.conditioned_lstm": ("ConditionedLSTM",),
     "layers.dequantize": ("Dequantize",),
     "layers.experts": ("LogisticHead", "MixtureOfExperts"),
     "layers.frame_mask": ("FrameMask",),

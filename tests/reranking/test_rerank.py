@@ -236,12 +236,13 @@ def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
     assert seen == [Neighbourhood(3, 2, 0.5)]
 
 
-@pytest.mark.parametrize("method", flags.METHODS)
+@pytest.mark.parametrize("method", [*flags.METHODS[:-1], pytest.param("localizer", marks=pytest.mark.slow)])
 def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
     options = {
         "logistic": {},
         "trees": {"num_trees": 20},
         "attention": {"epochs": 2, "num_models": 1, "width": 8, "hidden": 8, "batch_size": 64},
+        "localizer": {"epochs": 2, "parts": 2, "units": 8, "embedding": 4},
     }[method]
     given |= {"method": method, "method_options": options}
     report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")

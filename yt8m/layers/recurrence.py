@@ -14,6 +14,7 @@ class Recurrence(layers.RNN):
     steps it reads and writes a gradient of 17 MB 150 times. Here the input's products of all steps are one, time comes first, and
     the gradient is written by hand: each kernel's is one product over all steps. State, gates and sums are float32 under any
     policy. Outputs and gradients are Keras' but for rounding (tests: 1e-5 of their size); weights, names and masks are Keras'.
+    Only before a row's first real step the outputs differ where a first state is given: they are that state, not 0.
 
     It stands behind Keras' class among a subclass's bases, so that Keras' own code asks cuDNN first and then this one. Of layers
     with dropout, other activations, without bias, stateful or unrolled, Keras' own loop does the steps.
@@ -27,9 +28,8 @@ class Recurrence(layers.RNN):
         frames = ops.transpose(ops.cast(sequences, self.compute_dtype), (1, 0, 2))  # [T, B, D]
         x = ops.matmul(frames, self.cell.kernel)  # [T, B, G]
         mask = None if mask is None else ops.transpose(ops.cast(mask, "float32"))[:, :, None]  # [T, B, 1]
-        weights = [ops.convert_to_tensor(weight) for weight in (self.cell.recurrent_kernel, self.cell.bias)]
-        run = _run_for_training if training else _run
-        outputs, *states = run(self.steps_of, x, *weights, mask, states, self.go_backwards)
+        weights = recurrent_weights(self.cell)
+        outputs, *states = all_steps(self.steps_of, x, *weights, mask, states, self.go_backwards, training)
         last = outputs[0 if self.go_backwards else -1]
         if self.return_sequences:
             outputs = ops.transpose(ops.flip(outputs, axis=0) if self.go_backwards else outputs, (1, 0, 2))
@@ -67,8 +67,13 @@ class GRU(layers.GRU, Recurrence):
         return GruCellResetAfter if self.reset_after else GruCell
 
 
-def _run(kind, x, kernel, bias, mask, states, backwards):
-    """The steps without a thought of gradients; TensorFlow can still make them itself.
+def recurrent_weights(cell):
+    """(kernel [U, G], bias) of the states' part of a Keras cell, as tensors: a gradient by hand takes no variables."""
+    return [ops.reshape(weight, weight.shape) for weight in (cell.recurrent_kernel, cell.bias)]
+
+
+def all_steps(kind, x, kernel, bias, mask, states, backwards=False, training=False):
+    """The steps of a recurrence whose input products are there.
 
     Args:
         kind: of recurrent_cells.
@@ -77,10 +82,16 @@ def _run(kind, x, kernel, bias, mask, states, backwards):
         mask: float32 [T, B, 1], 0 where the states stay as they are; None: nowhere.
         states: float32 [B, U] each, before the first step.
         backwards: whether the last step is the first.
+        training: keep what the gradient by hand needs, several times the outputs. Without, the backend finds a gradient itself.
 
     Returns:
         h after each step, [T, B, U], then what the states but h are in the end.
     """
+    return (_trained if training else _run)(kind, x, kernel, bias, mask, states, backwards)
+
+
+def _run(kind, x, kernel, bias, mask, states, backwards):
+    """all_steps, nothing kept."""
     cell = kind(kernel, ops.cast(bias, "float32"))
 
     def step(before, t):
@@ -90,8 +101,8 @@ def _run(kind, x, kernel, bias, mask, states, backwards):
     return every[0], *last[1:]
 
 
-def _run_for_training(kind, x, kernel, bias, mask, states, backwards):
-    """As _run, with the gradient by hand."""
+def _trained(kind, x, kernel, bias, mask, states, backwards):
+    """all_steps, with the gradient by hand."""
     masks, count = () if mask is None else (mask,), kind.STATES
 
     @ops.custom_gradient

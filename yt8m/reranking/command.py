@@ -18,6 +18,7 @@ from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
 from yt8m.reranking.members import Members
 from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
 from yt8m.reranking.stored import RatedReferences, Reranker, StoreFeatures, mean_of
+from yt8m.reranking.whole_videos import RatedVideos
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
 
@@ -82,8 +83,9 @@ def run(job):
     frames = ShardFrames(job.data_pattern, job.features, members.shards)
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
-    references, ranks = _fit(job, theirs)
-    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, _expansion(job), job.video_maximum)
+    references, localizer, ranks = _fit(job, theirs)
+    of_stores = StoreFeatures(members, job.candidates)
+    reranker = Reranker(of_stores, references, frames, ranks, _expansion(job), job.video_maximum, localizer)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -115,7 +117,7 @@ def _ratings(job, members):
 
 
 def _fit(job, theirs):
-    """(RatedReferences, of each member a function of features to logits), the latter said."""
+    """(RatedReferences, a Localizer or None, of each member a function of features to logits), the latter said."""
     read, expansion = (job.features, theirs.label_ids), _expansion(job)
     same = job.fit_on == job.references
     rated = read_rated(job.references, "references", *read, expansion if same else None)
@@ -124,6 +126,10 @@ def _fit(job, theirs):
     features, ranks = StoreFeatures(theirs), []
     classes, scores, of_members = theirs.first.of_pairs(pairs.ratings(), "fit_on", features.of_pairs)
     near = references.features(pairs.means, np.arange(len(classes)), pairs.ids, classes)
+    localizer = _localizer(job, theirs.label_ids)
+    if localizer:
+        asked = RatedVideos(job.fit_on, "fit_on", *read).asked()
+        near = np.concatenate([near, localizer(asked)[:, None]], axis=1)
     for number, of_scores in enumerate(of_members):
         everything = np.concatenate([of_scores, near], axis=1)
         of_pairs = _pairs(pairs, classes, references) if expansion is not None else None
@@ -134,7 +140,17 @@ def _fit(job, theirs):
             f"Fitted {job.method}{name} on {len(scores):,} rated pairs of {_shown_shards(job.fit_on)}, {len(rated.ids):,} "
             f"references: log loss {after:.4f} on these, of the scores themselves {before:.4f}."
         )
-    return references, ranks
+    return references, localizer, ranks
+
+
+def _localizer(job, label_ids):
+    """The Localizer that has learned the references, where the method has one; else None."""
+    if job.method != "localizer":
+        return None
+    from yt8m.reranking import localizer  # Keras: for this method alone
+
+    rated = RatedVideos(job.references, "references", job.features, label_ids)
+    return localizer.fit(rated, len(label_ids), sum(job.features.sizes), **job.method_options)
 
 
 def _expansion(job):
@@ -149,6 +165,8 @@ def _pairs(rated, classes, references):
 
 def _ranker(job, features, scores, classes, videos, pairs, num_classes):
     """What is fitted for a member."""
+    if job.method == "localizer":
+        return rankers.fit("logistic", features, scores, classes, strength=job.method_options.get("strength", 1.0))
     if pairs is None:
         return rankers.fit(job.method, features, scores, classes, **job.method_options)
     from yt8m.reranking import pair_model  # Keras: for this method alone

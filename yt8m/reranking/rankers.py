@@ -10,9 +10,10 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
 
-METHODS = ("logistic", "trees", "attention")
+METHODS = ("logistic", "trees", "attention", "localizer")
 # Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
-# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, and how many are averaged.
+# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, and how many are averaged;
+# of the localisers, whose score is a feature more for the regression, their sizes, their training and the parts of the videos.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -28,6 +29,16 @@ OPTIONS = {
         "batch_size": 256,
         "epochs": 20,
         "num_models": 3,
+        "seed": 1,
+    },
+    "localizer": {
+        "units": 64,
+        "embedding": 32,
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "epochs": 12,
+        "parts": 3,
+        "strength": 1.0,
         "seed": 1,
     },
 }
@@ -59,6 +70,10 @@ def options_of(method, given):
         check_like(f"--method_options: {name}", value, known[name])
         if not value > 0:
             raise UserError(f"--method_options: {name}={value}: must be above 0.")
+        if name == "parts" and value < 2:
+            raise UserError(
+                f"--method_options: parts={value}: must be 2 or more, since a rated video is scored by what left it out."
+            )
     return {**known, **given}
 
 
@@ -81,7 +96,7 @@ def fit(method, features, labels, classes, **options):
     """A FeatureRanker.
 
     Args:
-        method: "logistic": of standardised features; "trees": boosted trees. ("attention" is pair_model.fit's.)
+        method: "logistic": of standardised features; "trees": boosted trees. (Of "attention" see pair_model.)
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].

@@ -147,11 +147,12 @@ class Reranker:
         ranks: of each member a function of features float32 [m, 20] and Pairs to logits float32 [m] (rankers, pair_model).
         expansion: frames beside a segment that the ranks look at; None: they look at features alone.
         exponent: as in_video's, of each member's own scores.
+        localizer: localizer.Localizer, whose score is the last feature; None: it is no feature.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0):
+    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, localizer=None):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
-        self._expansion, self._exponent = expansion, exponent
+        self._expansion, self._exponent, self._localizer = expansion, exponent, localizer
 
     def of_members(self, part, rows, classes):
         """What each member says of some pairs of a Part, before and after: two lists of float32 [m].
@@ -194,6 +195,8 @@ class Reranker:
         segments, places = np.unique(rows, return_inverse=True)
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
+        if self._localizer:
+            near = np.concatenate([near, self._located(part, rows, classes)[:, None]], axis=1)
         of_members = self.features.of_pairs(part, rows, classes)
         pairs, found = None, []
         if self._expansion is not None:
@@ -203,6 +206,13 @@ class Reranker:
             logits = rank(np.concatenate([of_member, near], axis=1), pairs)
             found.append(np.clip(in_video(logits, of_member[:, MAXIMUM], self._exponent), -MOST, MOST))
         return found
+
+    def _located(self, part, rows, classes):
+        """The localiser's scores of pairs of a Part: float32 [m]."""
+        ids, located = part.ids[rows], np.zeros(len(rows), np.float32)
+        asked = self._frames.asked(part.shard, ids, part.starts[rows], classes)
+        located[np.argsort(ids, kind="stable")] = self._localizer(asked)
+        return located
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
