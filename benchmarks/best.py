@@ -7,7 +7,7 @@ the most that the members say of the class anywhere in the video. Costs are coun
 other processes beside this one count for less; rates are of two test shards of the first seed.
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
-  python benchmarks/best.py --work DIR --json FILE --only costs      or student, attention; the other parts' rows in FILE stay
+  python benchmarks/best.py --work DIR --json FILE --only costs      or student, attention, localizer; other rows in FILE stay
 """
 
 import contextlib
@@ -37,7 +37,8 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
-PARTS = ("student", "attention", "costs")
+LOCALIZER = "best ensemble, --method=localizer"
+PARTS = ("student", "attention", "localizer", "costs")
 
 
 def quietly(function, *given, **options):
@@ -148,6 +149,19 @@ def attention_rows(runs_of_seeds, near):
     return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
 
 
+def localizer_rows(runs_of_seeds, near):
+    """Rows of report.show: the ensemble whose regressions have the localisers' feature, too; the localisers have the seed's."""
+    ours, theirs, seconds = [], [], []
+    for runs in runs_of_seeds:
+        located, took = quietly(beyond.located, runs.made, runs.seed)
+        seconds.append(took)
+        ours.append(beyond.best_ensemble(runs, {part: np.concatenate([near[part], located[part]], axis=1) for part in located}))
+        theirs.append(beyond.best_ensemble(runs, near))
+    gains = [a - b for a, b in zip(ours, theirs)]
+    minutes = report.row(f"{LOCALIZER}: localisers, trained and asked", np.mean(seconds) / 60, "CPU minutes")
+    return [row(LOCALIZER, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains)), minutes]
+
+
 # ---------------------------------------------------------------- costs
 
 
@@ -232,6 +246,7 @@ def main():
     made_by = {
         "student": lambda: student_rows(runs_of_seeds, near),
         "attention": lambda: attention_rows(runs_of_seeds, near),
+        "localizer": lambda: localizer_rows(runs_of_seeds, near),
         "costs": lambda: cost_rows(runs_of_seeds[0]),
     }
     before, rows = _rows_of(options.json), []
