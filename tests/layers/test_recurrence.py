@@ -27,12 +27,11 @@ def pair(kind, options, **more):
     return ours, theirs
 
 
-def results(layer, mask, states, training=True, x=X):
-    """All outputs, and the gradients of their weighted sum by input, first states and weights."""
-    x, states = tf.constant(x), [tf.constant(state) for state in states]
+def results(layer, mask, states, training=True, graph=False):
+    """All outputs, and the gradients of their weighted sum by input, first states and weights; `graph`: compiled."""
+    x, states = tf.constant(X), [tf.constant(state) for state in states]
     weights = np.random.default_rng(1)
 
-    @tf.function
     def run(x, states):
         with tf.GradientTape() as tape:
             tape.watch([x, *states])
@@ -41,7 +40,7 @@ def results(layer, mask, states, training=True, x=X):
             total = sum(tf.reduce_sum(y * weights.normal(size=y.shape).astype("float32")) for y in outputs)
         return [*outputs, *tape.gradient(total, [x, *states, *[weight.value for weight in layer.trainable_weights]])]
 
-    return [np.asarray(values) for values in run(x, states)]
+    return [np.asarray(values) for values in (tf.function(run) if graph else run)(x, states)]
 
 
 def close(ours, theirs, bound=1e-5):
@@ -59,7 +58,7 @@ def close(ours, theirs, bound=1e-5):
 def test_a_training_step_is_that_of_keras(kind, options, mask, backwards):
     ours, theirs = pair(kind, options, return_sequences=True, return_state=True, go_backwards=backwards)
     states = [RNG.normal(size=(B, U)).astype("float32") for _ in range(2)] if mask is None and kind is LSTM else []
-    close(results(ours, mask, states), results(theirs, mask, states))
+    close(results(ours, mask, states, graph=mask is GAPS), results(theirs, mask, states))
 
 
 @each
@@ -68,3 +67,24 @@ def test_the_last_output_alone_and_gradients_outside_training(kind, options):
     expected = results(theirs, RIGHT, [])
     for training in (False, True):
         close(results(ours, RIGHT, [], training), expected)
+
+
+@each
+def test_cudnn_is_asked_first(kind, options, monkeypatch):
+    """Keras' own path stays where TensorFlow sees a GPU: its class asks for it before ours does the steps."""
+    name, asked = kind.__name__.lower(), []
+
+    def refuse(*given, **options):
+        asked.append(name)
+        raise NotImplementedError
+
+    monkeypatch.setattr(keras.src.backend, name, refuse)
+    kind(U, **options)(X)
+    assert asked == [name]
+
+
+def test_layers_with_other_equations_are_left_to_keras():
+    for options in ({"activation": "relu"}, {"use_bias": False}, {"recurrent_activation": "hard_sigmoid"}):
+        ours, theirs = pair(LSTM, {}, **options)
+        assert not ours._is_plain()
+        np.testing.assert_array_equal(ours(X), theirs(X))

@@ -71,12 +71,13 @@ class GruCell:
 
     def back(self, kept, before, change):
         (z, r, new, _), (h,), (d_h,) = kept, before, change
-        d_new = (d_h * (1.0 - z)) * (1.0 - new * new)
+        by_new = d_h * (1.0 - z)
+        d_new = by_new * (1.0 - new * new)
         d_reset = self._new_back(d_new)
         d_z = (d_h * (h - new)) * (z * (1.0 - z))
         d_r = (d_reset * h) * (r * (1.0 - r))
         d_gates = ops.concatenate([d_z, d_r, d_new], axis=1)  # [B, 3 U]
-        along = d_h * z + d_reset * r
+        along = d_h - (by_new - d_reset * r)  # d_h z + d_reset r; TensorFlow adds three terms up in an order that varies
         return (along + self._gates_back(d_gates[:, : d_z.shape[1] * 2]),), (d_gates,)
 
     def gradients(self, h, kept, changes):
