@@ -86,6 +86,12 @@ def test_rows_are_bounded_whatever_is_asked(monkeypatch):
     scores = localizer.Localizer([told], [], 4)([asked(f"v{number}") for number in range(5)])
     assert len(told.asked) == 3 and max(len(inputs["classes"]) for inputs in told.asked) == 4
     np.testing.assert_allclose(scores, np.tile(scores[:2], 5))
+    many = asked("v", 12, (0, 5, 0, 5, 10), (2, 0, 1, 2, 0))
+    expected = localizer.Localizer([told], [], 4)([many])
+    monkeypatch.setattr(localizer, "VALUES", 4)
+    told.asked.clear()
+    np.testing.assert_array_equal(localizer.Localizer([told], [], 4)([many]), expected)
+    assert [len(inputs["classes"]) for inputs in told.asked] == [1, 1, 1]
 
 
 def test_no_model_learns_its_part(tmp_path, monkeypatch):

@@ -79,17 +79,22 @@ class Localizer:
         Args:
             videos: whole_videos.Asked each, read as they are needed.
         """
-        scores, waiting, rows = [], [], 0
+        scores, places, count, waiting, rows = [], [], 0, [], 0
         for asked in videos:
-            needed = len(np.unique(asked.classes))
-            if waiting and rows + needed > self._rows:
-                scores.append(self._scores(waiting))
-                waiting, rows = [], 0
-            waiting.append(asked)
-            rows += needed
+            for chosen, classes in _pieces(asked, self._rows):
+                if rows + classes > self._rows:
+                    scores.append(self._scores(waiting))
+                    waiting, rows = [], 0
+                waiting.append(asked._replace(starts=asked.starts[chosen], classes=asked.classes[chosen]))
+                places.append(count + chosen)
+                rows += classes
+            count += len(asked.starts)
         if waiting:
             scores.append(self._scores(waiting))
-        return np.concatenate([np.zeros(0, np.float32), *scores])
+        found = np.zeros(count, np.float32)
+        if count:
+            found[np.concatenate(places)] = np.concatenate(scores)
+        return found
 
     def asked_of(self, id):
         """Numbers of the models that are asked about a video."""
@@ -105,6 +110,14 @@ class Localizer:
                 for v, scores in zip(chosen, _segment_scores(model, [videos[v] for v in chosen])):
                     totals[v] += scores / len(of_videos[v])
         return np.concatenate(totals).astype(np.float32)
+
+
+def _pieces(asked, most):
+    """Yields (places int [m], classes among them) of what is asked of a video, at most so many classes at a time."""
+    classes, numbers = np.unique(asked.classes, return_inverse=True)
+    for first in range(0, len(classes), most):
+        chosen = np.flatnonzero((numbers >= first) & (numbers < first + most))
+        yield chosen, min(most, len(classes) - first)
 
 
 def part_of(id, parts):
