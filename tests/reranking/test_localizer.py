@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.testing import make_segments, write_frame_shards
 from yt8m.errors import UserError
@@ -36,7 +37,7 @@ def rated_shards(folder, flipped=(), num_videos=12):
     """A pattern of two shards; of the videos in `flipped` every rating is the other way around."""
     rng, records = np.random.default_rng(5), []
     for v in range(num_videos):
-        length = int(rng.integers(12, 40))
+        length = int(rng.integers(12, 24))
         frames = rng.integers(0, 256, (length, SIZE)).astype(np.uint8)
         ratings = [(5 * int(s), LABELS[int(rng.integers(3))], float(rng.integers(2))) for s in rng.permutation(length // 5)[:2]]
         ratings = [(start, label, 1 - score if v in flipped else score) for start, label, score in ratings]
@@ -103,13 +104,24 @@ def test_no_model_learns_its_part(tmp_path, monkeypatch):
         assert learned == {id for id in everything if localizer.part_of(id, 3) != part} and learned < everything
 
 
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Networks run as they are written: to compile them takes longer than the few frames of a test."""
+    monkeypatch.setattr(localizer, "STEPS", 8)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.slow
-def test_ratings_of_a_video_change_the_scores_of_others_alone(tmp_path):
+@pytest.mark.filterwarnings("ignore:Even though")
+def test_ratings_of_a_video_change_the_scores_of_others_alone(tmp_path, uncompiled):
     """Bit for bit: the same seed gives the same models, but for those that learned the video whose ratings are turned around."""
-    (tmp_path / "as").mkdir(), (tmp_path / "other").mkdir()
+    for name in ("as", "other"):
+        (tmp_path / name).mkdir()
     patterns = rated_shards(tmp_path / "as"), rated_shards(tmp_path / "other", flipped=(3,))
     both = [RatedVideos(pattern, "references", FEATURES, LABELS) for pattern in patterns]
-    options = {"units": 4, "embedding": 5, "parts": 2, "epochs": 2, "batch_size": 4, "learning_rate": 0.05}
+    options = {"units": 4, "embedding": 5, "parts": 2, "epochs": 2, "batch_size": 12, "learning_rate": 0.05}
     scores = [localizer.fit(rated, 3, SIZE, **options)(rated.asked()) for rated in both]
     ids = np.concatenate([[video.id] * len(video.starts) for video in both[0].videos])
     mine = localizer.part_of("video3", 2) == np.array([localizer.part_of(id, 2) for id in ids])
