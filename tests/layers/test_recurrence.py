@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yt8m.layers.recurrence import GRU, LSTM
+from yt8m.layers.recurrence import GRU, LSTM, all_steps
+from yt8m.layers.recurrent_cells import LstmCell
 
 B, T, D, U = 4, 6, 5, 3
 RNG = np.random.default_rng(0)
@@ -88,3 +89,23 @@ def test_layers_with_other_equations_are_left_to_keras():
         ours, theirs = pair(LSTM, {}, **options)
         assert not ours._is_plain()
         np.testing.assert_array_equal(ours(X), theirs(X))
+
+
+@each
+def test_gradients_in_bfloat16_are_near_those_in_float32(kind, options):
+    whole, half = kind(U, **options), kind(U, **options, dtype="mixed_bfloat16")
+    for layer in (whole, half):
+        layer.build(X.shape)
+    whole.set_weights([RNG.normal(scale=0.5, size=weight.shape) for weight in whole.weights])
+    half.set_weights(whole.get_weights())
+    for ours, theirs in zip(results(half, RIGHT, []), results(whole, RIGHT, [])):
+        np.testing.assert_allclose(ours.astype("float32"), theirs, atol=0.03 * max(1.0, np.abs(theirs).max()))
+
+
+def test_a_memory_in_bfloat16_keeps_what_is_little():
+    """Half a thousand times a thousandth: a sum in bfloat16 stays at .25."""
+    x = np.full((500, 1, 4), 9.0, "float32")  # input and forget gate are open
+    x[..., 2] = 1e-3
+    kernel, bias, zeros = tf.zeros((1, 4), tf.bfloat16), tf.zeros(4, tf.bfloat16), tf.zeros((1, 1))
+    _, memory = all_steps(LstmCell, tf.cast(x, tf.bfloat16), kernel, bias, None, [zeros, zeros])
+    assert float(memory[0, 0]) == pytest.approx(0.5, rel=0.05)
