@@ -185,11 +185,13 @@ def sets(runs):
         name = f"multi-attention, {number} sets"
         runs.train(pretrained(name), "multi-attention", "pretrain", hyperparameters={"num_sets": number})
         runs.train(name, "multi-attention", start=pretrained(name), hyperparameters={"num_sets": number})
+        yield pretrained(name), pretrained("multi-attention"), ""
         yield name, "multi-attention", ""
     for penalty in OVERLAP_PENALTIES:
         name, apart = f"multi-attention, overlap penalty {penalty:g}", {"overlap_penalty": penalty}
         runs.train(pretrained(name), "multi-attention", "pretrain", hyperparameters=apart)
         runs.train(name, "multi-attention", start=pretrained(name), hyperparameters=apart)
+        yield pretrained(name), pretrained("multi-attention"), ""
         yield name, "multi-attention", ""
 
 
@@ -386,10 +388,13 @@ def main():
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=f"groups of rows: {', '.join(GROUPS)}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--table", action="store_true", help="train nothing: the table of what is done")
+    parser.add_argument("--version", help="with --table: rows of this version of the code, a commit; default: of this one")
     parser.add_argument("--run", nargs=2, metavar=("GROUP", "SEED"), help="one group of one seed, without a table")
     options = parser.parse_args()
     if not options.data:
         parser.error("--data: name a folder of YouTube-8M's video-level shards (*.tfrecord)")
+    if options.version and not options.table:
+        parser.error(f"--version={options.version}: only with --table; other rows are of this version")
     if options.run:
         run_group(options, options.run[0], int(options.run[1]))
         return
@@ -404,8 +409,10 @@ def main():
         train_group(options, group, seeds)
     facts = montage_statistics.ensure_facts(made, options.data, settings_of(options), quick=options.quick)
     montage_statistics.show(facts)
-    version = f"{version_of_code()} {made.key}"
+    version = f"{options.version or version_of_code()} {made.key}"
     records = montage_runs.read_rows(options.work, version)
+    if options.version and not records:
+        parser.error(f"--version={options.version}: no row of it in {options.work}. Name a commit as rows.jsonl has it.")
     rows = [report.row(name, facts[key], "MAP") for name, key in montage_statistics.CEILINGS.items() if key in facts]
     rows += rows_of(records, comparisons_of(GROUPS), range(1, seeds + 1))
     missing = {name for name, _, _ in comparisons_of(groups) for seed in range(1, seeds + 1) if (name, seed) not in records}

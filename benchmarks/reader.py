@@ -4,14 +4,16 @@ Frame level (synthetic full-size videos of rgb and audio, 234 frames on average,
 reading the bytes, TFRecordDataset without parsing, a pipeline that parses to float32 as the starter code does, one that parses
 to uint8, and ours. Short records (AudioSet's, 10 frames of 128 bytes; video level, 1,152 floats): a pipeline that parses batches,
 and ours. Segments of 5 frames and 3 on both sides: rows a second of rated ones and of an M-step, with 1, 2 and 4 --num_readers,
-beside rows cut from whole records. Ours shuffles all rows, checks every CRC once (not timed: the first pass fills the index) and
-can go on from any step.
+and in 1 and 2 processes, beside rows cut from whole records. Ours shuffles all rows, checks every CRC once (not timed: the first
+pass fills the index) and can go on from any step.
 
   PYTHONPATH=$PWD python benchmarks/reader.py --json docs/results/reader.json
 """
 
+import concurrent.futures
 import contextlib
 import itertools
+import os
 import pathlib
 import statistics
 import tempfile
@@ -28,7 +30,7 @@ from yt8m.readers.spec import RatedSegments, WholeVideos
 
 BATCH, SEGMENT_BATCH, CLASSES = 128, 512, 3862
 NAMES, SIZES = ("rgb", "audio"), (1024, 128)
-READERS = (1, 2, 4)
+READERS, PROCESSES = (1, 2, 4), (1, 2)
 UNPARSED, STARTER, PLAIN, RAW, OURS = "TFRecordDataset, not parsed", "parsed to float32", "parsed to uint8", "bytes read", "ours"
 
 
@@ -178,15 +180,42 @@ def rate(elements):
     return rows / (time.monotonic() - wall), (time.process_time() - cpu) / rows * 1e6
 
 
-def segment_rate(spec, rows, readers):
-    """The same of so many rows of segments after the first batches, which wait for the labels or have been read ahead."""
+def segment_rate(spec, rows, readers, begin=lambda: None):
+    """The same of so many rows of segments after the first batches, which wait for the labels or have been read ahead.
+
+    begin: called between the two.
+    """
     endless = iter(batches.training_batches(spec, SEGMENT_BATCH, 1, num_parallel=readers))
     for _ in range(readers + 4):
         next(endless)
+    begin()
     wall, cpu, count = time.monotonic(), time.process_time(), -(-rows // SEGMENT_BATCH)
     for _ in itertools.islice(endless, count):
         pass
     return count * SEGMENT_BATCH / (time.monotonic() - wall), (time.process_time() - cpu) / count / SEGMENT_BATCH * 1e6
+
+
+def rate_of_processes(pattern, pseudo_labels, rows, count):
+    """(rows of an M-step a second of all together, 0) of several processes at once, one reader each, as a run's hosts are."""
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(count) as pool:
+        arguments = [(folder, number, count, pattern, pseudo_labels, rows) for number in range(count)]
+        rates = list(pool.map(lambda of: report.in_a_process("reader", "rate_beside_others", *of), arguments))
+    return sum(rates), 0.0
+
+
+def rate_beside_others(folder, number, count, pattern, pseudo_labels, rows):
+    """The rate of one of several processes, which begin at once: when each has left its name in the folder."""
+
+    def wait():
+        pathlib.Path(folder, str(number)).touch()
+        while len(os.listdir(folder)) < count:
+            time.sleep(0.01)
+
+    return segment_rate(mstep_of(pattern, pseudo_labels), rows, 1, wait)[0]
+
+
+def mstep_of(pattern, pseudo_labels):
+    return RatedSegments(pattern, NAMES, SIZES, all_segments=True, annotations=pseudo_labels, segment_expansion=3)
 
 
 def in_turn(sides, repeats):
@@ -243,23 +272,28 @@ def short_records(clips, means, repeats):
 
 
 def segments(pattern, pseudo_labels, rows, repeats):
-    mstep = RatedSegments(pattern, NAMES, SIZES, all_segments=True, annotations=pseudo_labels, segment_expansion=3)
+    made = pattern, pseudo_labels
+    mstep = mstep_of(*made)
     rated = RatedSegments(pattern, NAMES, SIZES, segment_expansion=3)
-    whole = "an M-step's from whole records, --num_readers=2"
+    whole, wanted = "an M-step's from whole records, --num_readers=2", "rows of an M-step, --num_readers=2"
 
     def slowly(_):
         with from_whole_records():
             return segment_rate(mstep, rows // 16, 2)
 
-    sides = {(whole, 2): slowly}
+    sides = {whole: slowly}
     for what, spec in (("rows of an M-step", mstep), ("rated segments, kept in memory", rated)):
         for readers in READERS:
-            sides[what, readers] = lambda _, spec=spec, readers=readers: segment_rate(spec, rows, readers)
+            sides[f"{what}, --num_readers={readers}"] = lambda _, of=(spec, rows, readers): segment_rate(*of)
+    for count in PROCESSES:
+        sides[f"rows of an M-step, processes of one reader: {count}"] = lambda _, count=count: rate_of_processes(
+            *made, rows, count
+        )
     figures, found = in_turn(sides, repeats), []
-    beneath = figures.pop((whole, 2))
-    for (what, readers), of_side in figures.items():
-        row = beside(f"{what}, --num_readers={readers}", "segments/s", {OURS: of_side, whole: beneath}, 0, whole)
-        if what == "rows of an M-step" and readers == 2:
+    beneath = figures.pop(whole)
+    for what, of_side in figures.items():
+        row = beside(what, "segments/s", {OURS: of_side, whole: beneath}, 0, whole)
+        if what == wanted:
             row |= {"goal": "50,000 segments/s", "met": row["value"] >= 50_000}
         found.append({**row, "cpu": statistics.median(figure[1] for figure in of_side)})
     return found

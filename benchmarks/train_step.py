@@ -11,6 +11,7 @@ gated DBoF, Transformer and multi-attention. JointContextModel is measured with 
 0.9 G weights. The optimizer's update of all weights is timed by itself as well: it is part of the step and has no product in it.
 --quick leaves models out. --keras_recurrence measures each recurrent model a second time, right after, with Keras' own LSTM and
 GRU in place of ours. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
+--xla measures each step compiled with XLA as well, beside that without.
 """
 
 import resource
@@ -49,7 +50,7 @@ PRODUCT = (4800, 1152, 4096)
 RECURRENT = ("CnnLstmModel", "LstmModel", "GruModel", "BiGruModel")
 
 
-def measure(name, steps, precision="float32", keras_recurrence=False):
+def measure(name, steps, precision="float32", xla=False, keras_recurrence=False):
     """Trains a model for some steps, perhaps with Keras' own recurrent layers; returns its figures."""
     import keras
     import numpy as np
@@ -64,7 +65,7 @@ def measure(name, steps, precision="float32", keras_recurrence=False):
             take_keras_recurrence()
         batch = make_batch(models.model_class(name))
         model = models.build_model(name, CLASSES, **SETTINGS[name])
-        step = training_step(model)
+        step = training_step(model, xla)
         batches, one = iter(tf.data.Dataset.from_tensors(batch).repeat()), tf.constant(1)
         before, took, after = matrix_rate(precision), fastest(lambda: step(batches, one), steps), matrix_rate(precision)
         trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
@@ -109,8 +110,8 @@ def make_batch(kind):
     return batch
 
 
-def training_step(model):
-    """The loop's compiled step, as training on one CPU or GPU has it."""
+def training_step(model, xla=False):
+    """The loop's compiled step, as training on one CPU or GPU has it; xla: compiled with XLA."""
     import tensorflow as tf
 
     from yt8m import losses
@@ -121,7 +122,7 @@ def training_step(model):
     optimizer = make_optimizer("AdamOptimizer", 1e-4, 1.0)
     optimizer.build(model.trainable_variables)
     objective, strategy = Objective(losses.CrossEntropyLoss()), tf.distribute.get_strategy()
-    return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, False, (tf.Variable(0),))
+    return loop.make_train_steps(strategy, model, optimizer, objective, 1.0, xla, (tf.Variable(0),))
 
 
 def update_cost(model, repeats):
@@ -257,8 +258,15 @@ def beside_keras(name, precision, ours, theirs):
     return row | memory | {"recurrent": name, "type": precision, "share": shares["ours"], "keras_share": shares["theirs"]}
 
 
+def xla_row(name, precision, without):
+    """CPU time of a step compiled with XLA, beside that without, in milliseconds."""
+    with_xla = report.in_a_process("train_step", "measure", name, 3, precision, True)["cpu_ms"]
+    return report.row(f"{name}, {precision}, XLA: its CPU time", with_xla, "ms", "without XLA", without, without / with_xla)
+
+
 def main():
     parser = report.arguments(__doc__)
+    parser.add_argument("--xla", action="store_true", help="each step compiled with XLA as well")
     parser.add_argument("--models", nargs="+", choices=list(SETTINGS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--keras_recurrence", action="store_true", help="recurrent models with Keras' layers as well")
@@ -271,9 +279,11 @@ def main():
         for precision in sorted(options.precisions):  # float32 counts the operations
             figures[precision] = report.in_a_process("train_step", "measure", name, steps, precision)
             rows += rows_of(name, precision, figures, imported)
+            if options.xla:
+                rows.append(xla_row(name, precision, figures[precision]["cpu_ms"]))
             print(*(f"{row['name']} {row['value']:.3g} {row['unit']}" for row in rows[-4:]), sep="; ", flush=True)
             if options.keras_recurrence and name in RECURRENT and "float32" in figures:
-                theirs = report.in_a_process("train_step", "measure", name, steps, precision, True)
+                theirs = report.in_a_process("train_step", "measure", name, steps, precision, False, True)
                 counted = {**figures[precision], "operations": figures["float32"]["operations"]}
                 rows.append(beside_keras(name, precision, counted, theirs))
                 print(f"  {rows[-1]['ratio']:.2f} x Keras' layers, {rows[-1]['keras_share']:.0%}", flush=True)

@@ -127,6 +127,23 @@ def montage_time_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def montage_sets_table():
+    """The rows of docs/results/montage_sets.json in Markdown: numbers of sets, and sets that are kept apart."""
+    columns = ("row", "MAP", "all segments", "difference in MAP", "sets that win", "attention: pointing", "million parameters")
+    rows = [columns, ["---"] * len(columns)]
+    for row in _log("montage_sets")["rows"]:
+        if "attention" in row.get("measures", {}):
+            measures, gain = row["measures"], _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
+            cells = [
+                _number(measures["map_all"]),
+                gain,
+                f"{measures['sets_alive']:.1f}",
+                _number(measures["attention"]["pointing"]),
+            ]
+            rows.append((row["name"], _number(row["value"], row["spread"]), *cells, f"{measures['parameters'] / 1e6:.2f}"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def montage_facts_table():
     """What the montages are like beside the real data, from docs/results/montage.json."""
     rows = [("statistic", "montages", "measured on real data"), ["---"] * 3]
@@ -226,6 +243,16 @@ def reader_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def operations_table():
+    """The rows of docs/results/operations.json in Markdown: a way to compute something, beside another."""
+    rows = [("", "ms of CPU", "beside", "its ms", "ratio"), ["---"] * 5]
+    for row in _log("operations")["rows"]:
+        rows.append(
+            (row["name"], f"{row['value']:.1f}", row["baseline"], f"{row['baseline_value']:.1f}", f"{row['ratio']:.1f} x")
+        )
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _grouped(value):
     """4,200; 31.3"""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
@@ -289,6 +316,7 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
     "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
     "speed": (DOCS / "speed.md", speed_table),
+    "operations": (DOCS / "speed.md", operations_table),
     "precision": (DOCS / "speed.md", precision_table),
     "reader": (DOCS / "speed.md", reader_table),
     "video_level": (DOCS / "results.md", video_level_table),
@@ -308,6 +336,8 @@ if (DOCS / "results" / "montage.json").exists():
     TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
 if (DOCS / "results" / "montage_precision.json").exists():
     TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_precision"))
+if (DOCS / "results" / "montage_sets.json").exists():
+    TABLES["montage sets"] = (DOCS / "results.md", montage_sets_table)
 if (DOCS / "results" / "best.json").exists():
     TABLES["best"] = (DOCS / "beyond.md", best_table)
 

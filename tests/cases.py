@@ -5,6 +5,8 @@ import importlib
 import pkgutil
 import typing
 
+import pytest
+
 import yt8m.layers
 import yt8m.models
 from tests.harness import (
@@ -295,6 +297,15 @@ MODELS = [
 
 def case_id(case):
     return "-".join([case.name, *(f"{k}={v}" for k, v in case.arguments.items())])
+
+
+def first_of_each_model(values):
+    """parametrize of `case` with some ModelCases, of which the further ones of a model are slow."""
+    names = [case.name for case in values]
+    marks = [[] if names.index(name) == place else pytest.mark.slow for place, name in enumerate(names)]
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, id=case_id(case), marks=of_case) for case, of_case in zip(values, marks)]
+    )
 
 
 def missing(kind, cases):

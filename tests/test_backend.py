@@ -38,6 +38,7 @@ def test_a_backend_of_kerass_own_file_is_refused_with_the_file(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+@pytest.mark.slow
 def test_functions_refuse_another_backend_and_models_do_not():
     code = f"{BUILD}\ntry: yt8m.train()\nexcept yt8m.UserError as error: print(error)"
     done = python("-c", code, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")

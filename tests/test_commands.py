@@ -301,8 +301,8 @@ def test_audioset(tmp_path, capsys):
     "loss, precision",
     [
         ("CrossEntropyLoss", "mixed_bfloat16"),
-        ("CrossEntropyLoss", "mixed_float16"),
-        ("HingeLoss", "mixed_bfloat16"),
+        pytest.param("CrossEntropyLoss", "mixed_float16", marks=pytest.mark.slow),
+        pytest.param("HingeLoss", "mixed_bfloat16", marks=pytest.mark.slow),
         ("SoftmaxLoss", "mixed_float16"),
     ],
 )

@@ -88,7 +88,9 @@ def test_windows_are_those_of_inference(expansion):
     np.testing.assert_array_equal(windows, batch["frames"][rows[:, None], indices] * real[..., None])
 
 
-@pytest.mark.parametrize("name, expansion", [*((name, 2) for name in KINDS), ("AttentionModel", 0)])
+@pytest.mark.parametrize(
+    "name, expansion", [*((name, 2) for name in KINDS), pytest.param("AttentionModel", 0, marks=pytest.mark.slow)]
+)
 def test_a_saved_model_scores_segments_as_inference_does(name, expansion, tmp_path):
     model, config = build(name, expansion)
     label_ids, columns = (500, 3, 40), (6, 0, 2)
@@ -195,7 +197,9 @@ def rated_batch(expansion):
     }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [name if name == "AttentionModel" else pytest.param(name, marks=pytest.mark.slow) for name in KINDS]
+)
 def test_litert_files_score_as_the_keras_model(name):
     model, config = build(name, expansion=2)
     batch = rated_batch(2)

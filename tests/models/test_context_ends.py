@@ -36,10 +36,11 @@ CUT = [
 
 
 @pytest.mark.parametrize("name, sampling, options, head, tail", [
-    *(("ContextAwareModel", "without_replacement", *row) for row in CUT),
+    *(("ContextAwareModel", "without_replacement", *row) for row in CUT[:3]),
+    *(pytest.param("ContextAwareModel", "without_replacement", *row, marks=pytest.mark.slow) for row in CUT[3:]),
     ("ContextAwareModel", "none", *CUT[0]),
-    ("ContextAwareModel", "random", *CUT[0]),
-    ("JointContextModel", "none", *CUT[0]),
+    pytest.param("ContextAwareModel", "random", *CUT[0], marks=pytest.mark.slow),
+    pytest.param("JointContextModel", "none", *CUT[0], marks=pytest.mark.slow),
     ("JointContextModel", "without_replacement", *CUT[5]),
 ])  # fmt: skip
 def test_the_ends_of_the_context_are_the_encoders_own(name, sampling, options, head, tail):

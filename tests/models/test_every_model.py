@@ -23,19 +23,13 @@ NOT_RANDOM = {
 ORDERED = {"BiGruModel", "CnnLstmModel", "CnnModel", "GruModel", "LstmModel", "TransformerModel"}
 SMALL_HEADS = [cases.ModelCase(name, {}) for name in ("LogisticModel", "SharedGateMoeModel", "FrameLevelLogisticModel")]
 each = pytest.mark.parametrize("case", cases.MODELS, ids=cases.case_id)
+first_of_each = cases.first_of_each_model(cases.MODELS)
 
 
 @pytest.fixture(scope="module")
 def models():
     """The models by case, built once."""
     return {cases.case_id(case): case.build() for case in cases.MODELS}
-
-
-def first_of_each_quickly():
-    """The cases, of which the further ones of a model are slow."""
-    names = [case.name for case in cases.MODELS]
-    marks = [[] if names.index(name) == place else pytest.mark.slow for place, name in enumerate(names)]
-    return [pytest.param(case, id=cases.case_id(case), marks=of_case) for case, of_case in zip(cases.MODELS, marks)]
 
 
 def fresh_weights(model):
@@ -55,7 +49,7 @@ def test_config_rebuilds_the_model(case, models):
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
-@each
+@first_of_each
 def test_saved_model_predicts_the_same_and_stores_each_weight_once(case, models, tmp_path):
     model = fresh_weights(models[cases.case_id(case)])
     model.save(tmp_path / "model.keras")
@@ -105,7 +99,7 @@ def test_order_of_frames_counts_where_it_should(case, models):
         np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-@each
+@first_of_each
 def test_padding_never_changes_the_batch_statistics(case):
     if "frames" not in harness.batch_for(case.build()):
         pytest.skip("no frames")
@@ -148,7 +142,7 @@ def test_heads_of_other_policies_are_float32(policy):
     assert {(head.compute_dtype, head.variable_dtype) for head in heads} == {("float32", "float32")}
 
 
-@pytest.mark.parametrize("case", first_of_each_quickly())
+@first_of_each
 def test_training_lowers_the_loss(case):
     keras.utils.set_random_seed(6)
     model = case.build()

@@ -32,7 +32,7 @@ OF_FRAMES = [
     for case in cases.MODELS
     if "segments_mean" in models.model_class(case.name).VIDEO_PREDICTIONS and "video_prediction" not in case.arguments
 ]
-each = pytest.mark.parametrize("case", OF_FRAMES, ids=cases.case_id)
+each = cases.first_of_each_model(OF_FRAMES)
 
 
 def pair(case):
@@ -201,6 +201,7 @@ def test_pretraining_finetuning_evaluation_and_inference_agree(pattern, trained,
     assert metrics["loss"] != evaluate.evaluate_videos(whole, run.config, pattern)["loss"]
 
 
+@pytest.mark.slow
 def test_a_bundle_and_an_export_have_it(pattern, trained, tmp_path):
     bundle, output = tmp_path / "model.tgz", tmp_path / "out.csv"
     flags = (f"--train_dir={trained}", f"--input_data_pattern={pattern}", f"--output_file={output}")

@@ -68,7 +68,7 @@ def test_augmented_pairs_are_the_augmented_labels(options, seed):
     assert (theirs["labels"].numpy() != batch(seed)[1]).any()
 
 
-@pytest.mark.parametrize("name", ("FrameLevelLogisticModel", "TransformerModel"))
+@pytest.mark.parametrize("name", ("FrameLevelLogisticModel", pytest.param("TransformerModel", marks=pytest.mark.slow)))
 @pytest.mark.parametrize("augmentation", ({}, {"reverse": 0.5}))
 def test_an_m_step_ends_with_the_same_weights(pattern, tmp_path, monkeypatch, name, augmentation):
     """As when its batches have `labels` and `label_weights`, which they had once."""

@@ -291,7 +291,12 @@ def test_workers_that_do_not_belong_together(runs, pattern, tmp_path):
 
 @pytest.mark.parametrize(
     ("members", "weights"),
-    [("frame,video", None), ("frame,sequence,context", (1, 2, 0.5)), ("short,frame,some", (3, 1, 1)), ("video,frame", (1, 0))],
+    [
+        ("frame,video", None),
+        pytest.param("frame,sequence,context", (1, 2, 0.5), marks=pytest.mark.slow),
+        ("short,frame,some", (3, 1, 1)),
+        ("video,frame", (1, 0)),
+    ],
 )
 def test_one_pass_equals_the_mean_of_stores(runs, pattern, tmp_path, members, weights):
     ids, names = (2, 3, 5), members.split(",")

@@ -88,6 +88,7 @@ def test_a_unit_that_a_stage_does_not_have_is_refused(model, stage, flag, words)
         stage_config(given, stage, model, None, "dir", "*")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_one_that_never_stopped(data, tmp_path):
     flags = (*TRANSFORMER, "--batch_unit=segments")
     assert train(data, tmp_path / "whole", *flags, "--max_steps=9") is None

@@ -34,6 +34,7 @@ def begun(capsys):
     return [line for line in capsys.readouterr().out.splitlines() if " parameters, " in line]
 
 
+@pytest.mark.slow
 def test_a_stage_chooses_its_loss_and_says_so(data, tmp_path, capsys):
     assert train(data, tmp_path, *GATED) is None
     (line,) = begun(capsys)

@@ -44,8 +44,10 @@ def test_without_averages_nothing_changes():
     assert all(np.array_equal(a, b) for a, b in zip(trained, model.get_weights()))
 
 
-@pytest.mark.parametrize("float16", [False, True])
-@pytest.mark.parametrize("ema_momentum", [0.0, 0.9])
+@pytest.mark.parametrize(
+    ("ema_momentum", "float16"),
+    [(0.9, True), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((0.0, False), (0.0, True), (0.9, False)))],
+)
 def test_a_checkpoint_has_every_slot(tmp_path, ema_momentum, float16):
     options = {"ema_momentum": ema_momentum, "float16": float16, "learning_rate_multipliers": {"segment_encoder": 0.5}}
     model, optimizer = start(CONTEXT, **options)
