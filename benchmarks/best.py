@@ -38,7 +38,8 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
-PARTS = ("student", "attention", "rankers", "costs")
+LOCALIZER = "best ensemble, --method=localizer"
+PARTS = ("student", "attention", "rankers", "localizer", "costs")
 
 
 def quietly(function, *given, **options):
@@ -158,6 +159,19 @@ def ranker_rows(runs_of_seeds):
     return [row(best_rankers.SAME, theirs), *(row(name, of, *beside, met[name]) for name, of in found.items())]
 
 
+def localizer_rows(runs_of_seeds, near):
+    """Rows of report.show: the ensemble whose regressions have the localisers' feature, too; the localisers have the seed's."""
+    ours, theirs, seconds = [], [], []
+    for runs in runs_of_seeds:
+        located, took = quietly(beyond.located, runs.made, runs.seed)
+        seconds.append(took)
+        ours.append(beyond.best_ensemble(runs, {part: np.concatenate([near[part], located[part]], axis=1) for part in located}))
+        theirs.append(beyond.best_ensemble(runs, near))
+    gains = [a - b for a, b in zip(ours, theirs)]
+    minutes = report.row(f"{LOCALIZER}: localisers, trained and asked", np.mean(seconds) / 60, "CPU minutes")
+    return [row(LOCALIZER, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains)), minutes]
+
+
 # ---------------------------------------------------------------- costs
 
 
@@ -243,6 +257,7 @@ def main():
         "student": lambda: student_rows(runs_of_seeds, near),
         "attention": lambda: attention_rows(runs_of_seeds, near),
         "rankers": lambda: ranker_rows(runs_of_seeds),
+        "localizer": lambda: localizer_rows(runs_of_seeds, near),
         "costs": lambda: cost_rows(runs_of_seeds[0]),
     }
     before, rows = _rows_of(options.json), []

@@ -33,9 +33,10 @@ from yt8m.files import replacing, write_text
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import decode_context, decode_video
-from yt8m.reranking import pair_model, rankers, score_features, stored
-from yt8m.reranking.frames import Pairs, windows_around
+from yt8m.reranking import localizer, pair_model, rankers, score_features, stored
+from yt8m.reranking.frames import FrameFeatures, Pairs, windows_around
 from yt8m.reranking.references import Descriptors, References, unit
+from yt8m.reranking.whole_videos import Asked, RatedVideos, joined
 from yt8m.segments import SEGMENT_SIZE, dequantise
 
 SINGLES = ("logistic", "attention", "multi-attention", "context-agnostic", "context-aware", "CNN", "DBoF", "gated DBoF",
@@ -201,6 +202,24 @@ def asked_pairs(made, expansion):
         contrast = references.contrast(pairs.videos, pairs.classes)
         asked[name] = pairs.videos, Pairs(*pairs.windows, np.arange(len(pairs.classes)), pairs.classes, contrast)
     return asked
+
+
+def located(made, seed):
+    """{"held_out", "test": float32 [n, 1]}: the feature that --method=localizer adds, of the rated pairs in a Part's order."""
+    read = FrameFeatures(), made.segment_classes
+    held_out = RatedVideos(made.held_out_pattern, "fit_on", *read)
+    learned = RatedVideos(f"{made.rated_pattern},{made.held_out_pattern}", "references", *read)
+    score = localizer.fit(learned, len(made.segment_classes), sum(FrameFeatures().sizes), seed=seed)
+    ratings = {video.id: video for video in RatedVideos(made.test_ratings_pattern, "eval_data_pattern", *read).videos}
+
+    def test():
+        for record in _records(made.test_pattern):
+            video = decode_video(record, *FrameFeatures())
+            if video.id in ratings:
+                rated = ratings[video.id]
+                yield Asked(video.id, joined(video, FrameFeatures().names), rated.starts, rated.classes)
+
+    return {name: score(asked)[:, None] for name, asked in (("held_out", held_out.asked()), ("test", test()))}
 
 
 def of_seed(runs, near, near_all):

@@ -107,6 +107,18 @@ def dequantisation():
     return f"{frames.shape.num_elements() / 1e6:.1f} million bytes to bfloat16", ways
 
 
+def state_product(dtype):
+    """A step back of a recurrent layer: few rows times a kernel's transpose."""
+    x, kernel = (tf.cast(tf.random.normal(shape), dtype) for shape in ((32, VALUES), (1024, VALUES)))
+    transposed = tf.transpose(kernel)
+    ways = {
+        "transposed before": lambda: tf.matmul(x, transposed),
+        "read as transposed": lambda: tf.matmul(x, kernel, transpose_b=True),
+    }
+    ways = ways if dtype == "float32" else dict(reversed(ways.items()))  # the layers' way first
+    return f"32 rows times a transpose of 1,024 x {VALUES:,} values, {dtype}", ways
+
+
 CASES = (
     sums,
     noise,
@@ -115,6 +127,8 @@ CASES = (
     parts,
     gated_attention,
     dequantisation,
+    lambda: state_product("float32"),
+    lambda: state_product("bfloat16"),
 )
 
 

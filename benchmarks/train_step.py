@@ -9,7 +9,8 @@ that rate of the step's CPU time: other work on the machine makes a step take lo
 (paper 002) and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD,
 gated DBoF, Transformer and multi-attention. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has
 0.9 G weights. The optimizer's update of all weights is timed by itself as well: it is part of the step and has no product in it.
---quick leaves models out. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
+--quick leaves models out. --keras_recurrence measures each recurrent model a second time, right after, with Keras' own LSTM and
+GRU in place of ours. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
 --xla measures each step compiled with XLA as well, beside that without.
 """
 
@@ -46,10 +47,11 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 SHARES = {"DbofModel": 0.8, "GatedDbofModel": 0.8}  # of the float32 rate; the others: 0.65
 HALF_SHARES = dict.fromkeys(("NeXtVladModel", "GatedDbofModel", "TransformerModel", "MultiAttentionModel"), 0.45)
 PRODUCT = (4800, 1152, 4096)
+RECURRENT = ("CnnLstmModel", "LstmModel", "GruModel", "BiGruModel")
 
 
-def measure(name, steps, precision="float32", xla=False):
-    """Trains a model for some steps; returns its figures."""
+def measure(name, steps, precision="float32", xla=False, keras_recurrence=False):
+    """Trains a model for some steps, perhaps with Keras' own recurrent layers; returns its figures."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -59,6 +61,8 @@ def measure(name, steps, precision="float32", xla=False):
     figures = {}
     if name:
         keras.config.set_dtype_policy(precision)
+        if keras_recurrence:
+            take_keras_recurrence()
         batch = make_batch(models.model_class(name))
         model = models.build_model(name, CLASSES, **SETTINGS[name])
         step = training_step(model, xla)
@@ -69,9 +73,21 @@ def measure(name, steps, precision="float32", xla=False):
         figures |= {"rate": max(before[0], after[0]), "cpu_rate": max(before[1], after[1])}
         figures["gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # what follows needs more
         figures["optimizer_ms"] = update_cost(model, steps) * 1000
-        if precision == "float32":
+        if precision == "float32" and not keras_recurrence:
             figures["operations"] = operations(model, batch)
     return {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, **figures}
+
+
+def take_keras_recurrence():
+    """Builds models with Keras' own LSTM and GRU from now on."""
+    from keras import layers
+
+    from yt8m.frame_level_models import cnn, recurrent, sequence
+
+    for module in (cnn, recurrent, sequence):
+        for name in ("LSTM", "GRU"):
+            if hasattr(module, name):
+                setattr(module, name, getattr(layers, name))
 
 
 def make_batch(kind):
@@ -225,6 +241,23 @@ def rows_of(name, precision, figures, imported):
     return rows
 
 
+def beside_keras(name, precision, ours, theirs):
+    """The row of a step with our recurrent layers beside one with Keras'; both: what `measure` returned."""
+    shares = {
+        who: ours["operations"] / (of["cpu_ms"] / 1000) / of["cpu_rate"] for who, of in (("ours", ours), ("theirs", theirs))
+    }
+    row = report.row(
+        f"{name}, {precision}: CPU time with our recurrent layers",
+        ours["cpu_ms"],
+        "ms",
+        baseline="Keras' layers",
+        baseline_value=theirs["cpu_ms"],
+        ratio=theirs["cpu_ms"] / ours["cpu_ms"],
+    )
+    memory = {"gb": ours["gb"], "keras_gb": theirs["gb"]}
+    return row | memory | {"recurrent": name, "type": precision, "share": shares["ours"], "keras_share": shares["theirs"]}
+
+
 def xla_row(name, precision, without):
     """CPU time of a step compiled with XLA, beside that without, in milliseconds."""
     with_xla = report.in_a_process("train_step", "measure", name, 3, precision, True)["cpu_ms"]
@@ -236,17 +269,24 @@ def main():
     parser.add_argument("--xla", action="store_true", help="each step compiled with XLA as well")
     parser.add_argument("--models", nargs="+", choices=list(SETTINGS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--keras_recurrence", action="store_true", help="recurrent models with Keras' layers as well")
     options = parser.parse_args()
     imported = report.in_a_process("train_step", "measure", None, 0)["gb"]
     rows = [report.row("importing TensorFlow and the package", imported, "GB")]
     for name in options.models or (QUICK if options.quick else SETTINGS):
         figures = {}
+        steps = 3 if options.quick else 5
         for precision in sorted(options.precisions):  # float32 counts the operations
-            figures[precision] = report.in_a_process("train_step", "measure", name, 3 if options.quick else 5, precision)
+            figures[precision] = report.in_a_process("train_step", "measure", name, steps, precision)
             rows += rows_of(name, precision, figures, imported)
             if options.xla:
                 rows.append(xla_row(name, precision, figures[precision]["cpu_ms"]))
             print(*(f"{row['name']} {row['value']:.3g} {row['unit']}" for row in rows[-4:]), sep="; ", flush=True)
+            if options.keras_recurrence and name in RECURRENT and "float32" in figures:
+                theirs = report.in_a_process("train_step", "measure", name, steps, precision, False, True)
+                counted = {**figures[precision], "operations": figures["float32"]["operations"]}
+                rows.append(beside_keras(name, precision, counted, theirs))
+                print(f"  {rows[-1]['ratio']:.2f} x Keras' layers, {rows[-1]['keras_share']:.0%}", flush=True)
         if options.json:
             report.write(rows, options.json)
     report.show(f"A training step, batch {BATCH} of {FRAMES} frames, {CLASSES} classes", rows, options.json)

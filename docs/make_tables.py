@@ -212,6 +212,18 @@ def speed_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def recurrent_table():
+    """The steps of docs/results/recurrent.json in Markdown: a line a model and precision, our recurrent layers and Keras'."""
+    columns = ("model", "type", "Keras' layers: ms of CPU", "share", "GB", "ours: ms of CPU", "share", "GB", "faster")
+    rows = [columns, ["---"] * len(columns)]
+    for row in _log("recurrent")["rows"]:
+        if "recurrent" in row:
+            theirs = f"{row['baseline_value']:,.0f}", f"{row['keras_share']:.0%}", f"{row['keras_gb']:.1f}"
+            ours = f"{row['value']:,.0f}", f"{row['share']:.0%}", f"{row['gb']:.1f}"
+            rows.append((f"`{row['recurrent']}`", row["type"].removeprefix("mixed_"), *theirs, *ours, f"{row['ratio']:.2f} x"))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def scoring_table():
     """The rows of docs/results/scoring.json in Markdown: segments a CPU second."""
     rows = [("", "segments a CPU second", "beside", "its", "ratio"), ["---"] * 5]
@@ -312,6 +324,8 @@ TABLES = {  # what is between a page's markers -> (the page, the function that m
 for _name, _table in (("start", start_table), ("scaling", scaling_table)):
     if (DOCS / "results" / f"{_name}.json").exists():
         TABLES[_name] = (DOCS / "scaling.md", _table)
+if (DOCS / "results" / "recurrent.json").exists():
+    TABLES["recurrent"] = (DOCS / "speed.md", recurrent_table)
 if (DOCS / "results" / "scoring.json").exists():
     TABLES["scoring"] = (DOCS / "speed.md", scoring_table)
 if (DOCS / "results" / "montage.json").exists():

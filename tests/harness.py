@@ -38,6 +38,13 @@ def asked_frames():
     return {"keys": frames["x"], "query": random_floats(3, 16), "mask": frames["mask"]}
 
 
+def conditioned_frames():
+    """Three videos, and four rows that ask one of them each."""
+    places = np.array([2, 0, 1, 0], "int32")
+    frames = masked_frames()
+    return {"frames": frames["x"], "vectors": random_floats(4, 5), "places": places, "mask": frames["mask"][places]}
+
+
 def counted_frames():
     return {"x": random_floats(3, FRAMES, 16), "num_frames": np.array([FRAMES, 5, 1], "int32")}
 

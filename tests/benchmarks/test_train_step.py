@@ -40,6 +40,13 @@ def test_operations_are_those_of_the_products_forwards_and_backwards(train_step,
     assert train_step.operations(model, {k: np.asarray(v) for k, v in batch.items()}) == 2 * 4 * products
 
 
+def test_our_recurrent_layers_beside_keras(train_step):
+    ours = {"cpu_ms": 1000, "cpu_rate": 200, "gb": 1.5, "operations": 130}
+    theirs = {"cpu_ms": 2000, "cpu_rate": 260, "gb": 2.0}
+    row = train_step.beside_keras("GruModel", "float32", ours, theirs)
+    assert row["ratio"] == 2 and row["share"] == 0.65 and row["keras_share"] == 0.25 and row["keras_gb"] == 2.0
+
+
 def test_share_and_gain_come_from_cpu_time(train_step):
     full = {"ms": 900, "cpu_ms": 1000, "cpu_rate": 200, "gb": 1.5, "operations": 130}
     half = {"ms": 700, "cpu_ms": 800, "cpu_rate": 400, "gb": 2.5}

@@ -15,7 +15,7 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import Segments, Video, decode_video
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import class_trees, command, rankers, score_features
+from yt8m.reranking import class_trees, fitting, rankers, score_features
 from yt8m.reranking.references import Descriptors, Neighbourhood, RatedReferences, References, unit
 from yt8m.scoring.submission import read_submission
 from yt8m.segments import dequantise
@@ -313,19 +313,20 @@ def videos_of(path):
 
 def test_flags_change_the_neighbourhood(parts, given, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(command, "RatedReferences", lambda *given: seen.append(given[-1]) or RatedReferences(*given))
+    monkeypatch.setattr(fitting, "RatedReferences", lambda *given: seen.append(given[-1]) or RatedReferences(*given))
     given |= {"nearest_references": 3, "top_references": 2, "vote_temperature": 0.5}
     api.rerank(**given, output_file=tmp_path / "out.csv")
     assert seen == [Neighbourhood(3, 2, 0.5)]
 
 
-@pytest.mark.parametrize("method", flags.METHODS)
+@pytest.mark.parametrize("method", [*flags.METHODS[:-1], pytest.param("localizer", marks=pytest.mark.slow)])
 def test_references_tell_classes_apart_that_the_scores_do_not(parts, given, tmp_path, capsys, method):
     options = {
         "logistic": {},
         "trees": {"num_trees": 20},
         "attention": {"epochs": 2, "num_models": 1, "width": 8, "hidden": 8, "batch_size": 64},
         "class_trees": {"num_fits": 2, "learning_rate": 0.1, "patience": 10},
+        "localizer": {"epochs": 2, "parts": 2, "units": 8, "embedding": 4},
     }[method]
     given |= {"method": method, "method_options": options}
     report = api.rerank(**given, eval_data_pattern=parts[1].pattern, report_output=tmp_path / "report.json")

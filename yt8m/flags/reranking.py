@@ -3,7 +3,7 @@
 from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
-METHODS, DTYPES = ("logistic", "trees", "attention", "class_trees"), ("float16", "uint16")
+METHODS, DTYPES = ("logistic", "trees", "attention", "class_trees", "localizer"), ("float16", "uint16")
 MEMBERS = Group(
     "Members: trained models, whose scores are made, or stores of scores",
     (
@@ -40,15 +40,16 @@ LEARNING = Group(
         Flag(
             "method",
             str,
-            "What is fitted: a logistic regression or boosted trees of a pair's features, networks that see frames, too, or "
-            "boosted trees of frames and scores for each class that has ratings enough. Default: logistic.",
+            "What is fitted: a logistic regression or boosted trees of a pair's features, networks that see frames, too, boosted "
+            "trees of frames and scores for each class that has ratings enough, or the regression with a feature more, of "
+            "localisers that see the whole video. Default: logistic.",
             METHODS,
         ),
         Flag(
             "method_options",
             values.assignments,
             "name=value,... of it: strength=1 of logistic, the inverse of its L2; "
-            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of attention and class_trees docs/reranking.md has them.",
+            "depth=3,num_trees=300,learning_rate=0.05,seed=1 of trees; of the others docs/reranking.md has them.",
         ),
         Flag(
             "video_maximum",

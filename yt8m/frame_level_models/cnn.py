@@ -10,6 +10,7 @@ from yt8m.frame_level_models.recurrent import recurrent_mask
 from yt8m.layers.dequantize import l2_normalize
 from yt8m.layers.experts import slim_l2
 from yt8m.layers.pooling import FramePooling
+from yt8m.layers.recurrence import LSTM
 from yt8m.registry import register
 
 
@@ -83,7 +84,7 @@ class CnnLstmModel(FrameModel):
         mask = recurrent_mask(x, mask)
         memories = []
         for index in range(self.num_layers):
-            lstm = layers.LSTM(self.units, return_sequences=True, return_state=True, name=f"lstm_{index}")
+            lstm = LSTM(self.units, return_sequences=True, return_state=True, name=f"lstm_{index}")
             x, _, memory = lstm(x, mask=mask)
             memories.append(memory)
         return ops.concatenate(memories, axis=-1) if self.num_layers > 1 else memories[0]

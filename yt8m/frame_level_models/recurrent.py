@@ -1,11 +1,12 @@
 """Recurrent networks that read a video frame by frame: the starter code's LSTM, and GRUs."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_positive
 from yt8m.layers.frame_mask import FrameMask
+from yt8m.layers.recurrence import GRU, LSTM
 from yt8m.registry import register
 
 
@@ -46,7 +47,7 @@ class LstmModel(FrameModel):
         x, mask = frames, recurrent_mask(frames, mask)
         for index in range(self.num_layers):
             last = index == self.num_layers - 1
-            x = layers.LSTM(self.units, unit_forget_bias=True, return_sequences=not last, name=f"lstm_{index}")(x, mask=mask)
+            x = LSTM(self.units, unit_forget_bias=True, return_sequences=not last, name=f"lstm_{index}")(x, mask=mask)
         return x
 
 
@@ -78,5 +79,5 @@ class GruModel(FrameModel):
         x, mask = frames, recurrent_mask(frames, mask)
         for index in range(self.num_layers):
             options = {"reset_after": self.reset_after, "return_sequences": index < self.num_layers - 1}
-            x = layers.GRU(self.units, **options, name=f"gru_{index}")(x, mask=mask)
+            x = GRU(self.units, **options, name=f"gru_{index}")(x, mask=mask)
         return x

@@ -1,12 +1,13 @@
 """Sequence models: the whole video in, a prediction for every 5 seconds out (paper 004)."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from yt8m.base_model import SequenceModel
 from yt8m.base_model.checks import check_choice, check_positive
 from yt8m.frame_level_models.recurrent import recurrent_mask
 from yt8m.layers.position_encoding import PositionEncoding
+from yt8m.layers.recurrence import GRU
 from yt8m.layers.transformer_block import TransformerBlock
 from yt8m.registry import register
 
@@ -43,8 +44,8 @@ class BiGruModel(SequenceModel):
         ahead = back = frames
         for index in range(self.num_layers):
             options = {"reset_after": self.reset_after, "return_sequences": True}
-            ahead = layers.GRU(self.units, **options, name=f"forward_{index}")(ahead, mask=mask)
-            back = layers.GRU(self.units, **options, go_backwards=True, name=f"backward_{index}")(back, mask=mask)
+            ahead = GRU(self.units, **options, name=f"forward_{index}")(ahead, mask=mask)
+            back = GRU(self.units, **options, go_backwards=True, name=f"backward_{index}")(back, mask=mask)
             back = ops.flip(back, axis=1)  # it comes in the order of reading
         return ops.concatenate([ahead, back], axis=-1)
 

@@ -3,9 +3,6 @@
 import os
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from yt8m.ensembles import fusion
 from yt8m.ensembles.command import judged_shards_warning, ratings_of
 from yt8m.ensembles.fusion_report import compare
 from yt8m.ensembles.stores import write_blocks
@@ -13,12 +10,13 @@ from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import fit_rows, rankers
+from yt8m.reranking import rankers
 from yt8m.reranking.combined import mean_of
 from yt8m.reranking.embedding import SegmentEmbedding
-from yt8m.reranking.frames import FrameFeatures, Pairs, ShardFrames, read_rated
+from yt8m.reranking.fitting import fit, option
+from yt8m.reranking.frames import FrameFeatures, ShardFrames
 from yt8m.reranking.members import Members
-from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood, RatedReferences
+from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
 from yt8m.reranking.stored import Reranker, StoreFeatures
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
@@ -90,9 +88,9 @@ def run(job):
     frames = ShardFrames(job.data_pattern, job.features, members.shards, embed=embed)
     _check_output(job)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
-    references, ranks, related = _fit(job, theirs, embed)
-    how = _option(job, "expansion"), job.video_maximum, related, job.rank_average
-    reranker = Reranker(StoreFeatures(members, job.candidates), references, frames, ranks, *how)
+    fitted = fit(job, theirs, embed)
+    how = option(job, "expansion"), job.video_maximum, fitted.related, job.rank_average, fitted.localizer
+    reranker = Reranker(StoreFeatures(members, job.candidates), fitted.references, frames, fitted.ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members) if job.scores_output else None)
@@ -121,78 +119,6 @@ def _check_output(job):
 def _ratings(job, members):
     """The Ratings of eval_data_pattern of the members' classes."""
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
-
-
-def _fit(job, theirs, embed):
-    """(RatedReferences, of each member a function of features to logits, StoreFeatures.related), the ranks said."""
-    read, expansion = (job.features, theirs.label_ids), _option(job, "expansion")
-    same = job.fit_on == job.references
-    rated = read_rated(job.references, "references", *read, expansion if same else None, embed)
-    references = RatedReferences(rated, job.features.sizes, theirs.label_ids, job.neighbourhood)
-    pairs = rated if same else read_rated(job.fit_on, "fit_on", *read, expansion, embed)
-    rows = fit_rows.of_method(job.method, rankers.options_of(job.method, job.method_options), pairs, theirs)
-    features, ranks = StoreFeatures(theirs, num_related=_option(job, "related")), []
-    videos, of_rows = pairs.ids[rows.places], rows.ratings(pairs, theirs.label_ids)
-    classes, scores, of_members = theirs.first.of_pairs(of_rows, "fit_on", features.of_pairs)
-    near = references.features(pairs.means, rows.places, videos, classes)
-    of_pairs = _pairs(job, pairs, rows, theirs, references, features)
-    for number, of_scores in enumerate(of_members):
-        everything, asked = np.concatenate([of_scores, near], axis=1), of_pairs[number]
-        ranks.append(_ranker(job, everything, scores, classes, videos, asked, rows.rated, len(theirs.label_ids)))
-        first = slice(rows.num_rated)
-        said = ranks[-1](everything[first], asked and asked.rows(first))
-        after, before = (fusion.log_loss(logits, scores[first]) for logits in (said, of_scores[first, 0]))
-        name = f" for {theirs.names[number]}" if len(of_members) > 1 else ""
-        print(
-            f"Fitted {job.method}{name} on {rows.num_rated:,} rated pairs of {_shown_shards(job.fit_on)}, {len(rated.ids):,} "
-            f"references: log loss {after:.4f} on these, of the scores themselves {before:.4f}."
-        )
-    return references, ranks, features.related
-
-
-def _option(job, name):
-    """An option of the method; None: it has none of the name (expansion, related: it looks at features alone)."""
-    return rankers.options_of(job.method, job.method_options).get(name)
-
-
-def _pairs(job, rated, rows, theirs, references, features):
-    """The Pairs of FitRows for each member's ranker, a list; None where it looks at features alone."""
-    if _option(job, "expansion") is None:
-        return [None] * len(theirs.names)
-    asked = Pairs(*rated.windows, rows.places, rows.classes)
-    if features.related is None:
-        contrast = references.contrast(rated.ids[rows.places], rows.classes)
-        return [asked._replace(contrast=contrast)] * len(theirs.names)
-
-    def of_part(part, places, classes):
-        return features.of_related(part, places, features.related[classes])
-
-    of_members = theirs.first.of_pairs(rows.ratings(rated, theirs.label_ids), "fit_on", of_part)[2]
-    return [asked._replace(related=related) for related in of_members]
-
-
-def _ranker(job, features, scores, classes, videos, pairs, rated, num_classes):
-    """What is fitted for a member; rated: which rows are."""
-    if pairs is None:
-        return rankers.fit(job.method, features, scores, classes, **job.method_options)
-    if job.method == "class_trees":
-        from yt8m.reranking import class_trees
-
-        ranker = class_trees.fit(features, scores, classes, videos, pairs, rated, **job.method_options)
-        print(
-            f"{len(ranker.of_classes)} of {num_classes} classes have trees of their own, the others, with fewer than "
-            f"{_option(job, 'min_ratings')} ratings or with one label alone, the logistic regression of all."
-        )
-        return ranker
-    from yt8m.reranking import pair_model  # Keras: for this method alone
-
-    return pair_model.fit(features, scores, classes, videos, pairs, num_classes, rated, **job.method_options)
-
-
-def _shown_shards(pattern):
-    """A pattern for a line: of many shards the first."""
-    first, _, rest = pattern.partition(",")
-    return f"{first} and {rest.count(',') + 1} more" if rest.count(",") > 1 else pattern
 
 
 def _output_store(job, members):

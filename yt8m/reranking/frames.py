@@ -13,6 +13,7 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import decode_context, decode_video
 from yt8m.readers.stores import check_basenames
+from yt8m.reranking.whole_videos import Asked, joined
 from yt8m.segments import SEGMENT_SIZE, mean_features, windows_at, windows_of
 
 
@@ -110,7 +111,7 @@ def windows_around(video, starts, names, expansion):
 
     Args: as mean_frames'.
     """
-    frames = np.concatenate([video.frames[name] for name in names], axis=1)[None]  # [1, T, D]
+    frames = joined(video, names)[None]  # [1, T, D]
     indices, counts = windows_at(starts, np.full(len(starts), frames.shape[1]), expansion)
     return windows_of(frames, np.zeros(len(starts), np.int64), indices, counts), counts
 
@@ -210,17 +211,28 @@ class ShardFrames:
         self._each_video(shard, ids, take)
         return windows, counts
 
+    def asked(self, shard, ids, starts, classes):
+        """Yields the Asked of segments and classes, a video at a time, by rising id. Args, raises: as means'; classes int [n]."""
+        for rows, records, number in self._found(shard, ids):
+            with naming_record(shard, number):
+                video = decode_video(records.record(number), *self._features)
+            yield Asked(video.id, joined(video, self._features.names), starts[rows], classes[rows])
+
     def _each_video(self, shard, ids, take):
         """Calls take(rows of a video among the ids, the Video) for each video."""
+        for rows, records, number in self._found(shard, ids):
+            with naming_record(shard, number):
+                take(rows, decode_video(records.record(number), *self._features))
+
+    def _found(self, shard, ids):
+        """Yields (rows of a video among the ids, the shard's records, number of its record)."""
         if self._open[0] != shard:
             self._open = shard, *self._read(shard)
         _, records, numbers = self._open
         for id in np.unique(ids).tolist():
             if id not in numbers:
                 raise UserError(f"{self._name}: video {id} is not in {self._paths[shard]}. Name the shards that were scored.")
-            rows = np.flatnonzero(ids == id)
-            with naming_record(shard, numbers[id]):
-                take(rows, decode_video(records.record(numbers[id]), *self._features))
+            yield np.flatnonzero(ids == id), records, numbers[id]
 
     def _read(self, shard):
         """A shard's records, and {id: number of its first record}."""

@@ -10,14 +10,15 @@ import numpy as np
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
 
-METHODS = ("logistic", "trees", "attention", "class_trees")
+METHODS = ("logistic", "trees", "attention", "class_trees", "localizer")
 # Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
 # of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the negatives of each
 # rated segment that nobody has rated, what these weigh, and how many networks are averaged. Of class_trees: the ratings that a
 # class with trees of its own has at least, frames beside a segment, related classes, the share of the other videos that give a
 # negative, what that weighs, the trees (min_leaf: XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda),
 # the share of videos that a fit is judged on, how many trees without gain end it, how many fits are averaged, and the exponent
-# of the video's score.
+# of the video's score. Of the localisers, whose score is a feature more for the regression: their sizes, their training, the
+# parts of the videos, and the regression's strength.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -55,6 +56,16 @@ OPTIONS = {
         "video_exponent": 0.25,
         "seed": 1,
     },
+    "localizer": {
+        "units": 64,
+        "embedding": 32,
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "epochs": 12,
+        "parts": 3,
+        "strength": 1.0,
+        "seed": 1,
+    },
 }
 MAY_BE_ZERO = ("negatives", "negative_weight", "related", "l2", "video_exponent")
 SHARES = {"max_features": 1.0, "held_out": 0.9}  # their largest values
@@ -89,6 +100,10 @@ def options_of(method, given):
             raise UserError(f"--method_options: {name}={value}: {bound}.")
         if value > SHARES.get(name, value):
             raise UserError(f"--method_options: {name}={value}: is a share, at most {SHARES[name]}.")
+        if name == "parts" and value < 2:
+            raise UserError(
+                f"--method_options: parts={value}: must be 2 or more, since a rated video is scored by what left it out."
+            )
     return {**known, **given}
 
 
@@ -111,7 +126,7 @@ def fit(method, features, labels, classes, **options):
     """A FeatureRanker.
 
     Args:
-        method: "logistic": of standardised features; "trees": boosted trees. (The others: pair_model.fit, class_trees.fit.)
+        method: "logistic": of standardised features; "trees": boosted trees. (The others: pair_model, class_trees, localizer.)
         features: float32 [n, F] of rated pairs.
         labels: [n], positive where above 0.
         classes: int [n].

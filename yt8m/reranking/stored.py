@@ -134,11 +134,15 @@ class Reranker:
         related: int [C, r], classes whose scores the ranks look at in place of the references' contrast; None: of none.
         old_share: of the rank before in the average of ranks by which a class's candidates are ordered; 0: the mean of the
             members' new logits is their score.
+        localizer: localizer.Localizer, whose score is the last feature; None: it is no feature.
     """
 
-    def __init__(self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None, old_share=0.0):
+    def __init__(
+        self, features, references, frames, ranks, expansion=None, exponent=0.0, related=None, old_share=0.0, localizer=None
+    ):
         self.features, self._references, self._frames, self._ranks = features, references, frames, ranks
         self._expansion, self._exponent, self._related, self._old_share = expansion, exponent, related, old_share
+        self._localizer = localizer
 
     def of_members(self, part, rows, classes):
         """What each member says of some pairs of a Part, before and after, and all together: lists of float32 [m], float32 [m].
@@ -199,6 +203,8 @@ class Reranker:
         segments, places = np.unique(rows, return_inverse=True)
         means = self._frames.means(part.shard, part.ids[segments], part.starts[segments])
         near = self._references.features(means, places, part.ids[rows], classes)
+        if self._localizer:
+            near = np.concatenate([near, self._located(part, rows, classes)[:, None]], axis=1)
         of_members = self.features.of_pairs(part, rows, classes)
         of_pairs, found = self._pairs(part, rows, classes, segments, places), []
         for rank, of_member, pairs in zip(self._ranks, of_members, of_pairs):
@@ -215,6 +221,13 @@ class Reranker:
             return [Pairs(*windows, places, classes, self._references.contrast(part.ids[rows], classes))] * len(self._ranks)
         of_members = self.features.of_related(part, rows, self._related[classes])
         return [Pairs(*windows, places, classes, related=related) for related in of_members]
+
+    def _located(self, part, rows, classes):
+        """The localiser's scores of pairs of a Part: float32 [m]."""
+        ids, located = part.ids[rows], np.zeros(len(rows), np.float32)
+        asked = self._frames.asked(part.shard, ids, part.starts[rows], classes)
+        located[np.argsort(ids, kind="stable")] = self._localizer(asked)
+        return located
 
     def _probabilities(self, scores):
         """What is stored of `blocks`' logits."""
