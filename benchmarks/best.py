@@ -22,6 +22,7 @@ import time
 import best_rankers
 import beyond
 import montage
+import montage_groups
 import montage_rows
 import montage_runs
 import numpy as np
@@ -61,7 +62,7 @@ def rated(made):
 
 def members(runs):
     """Folders of a seed's members, their checkpoints there; a run that is missing is trained again."""
-    montage.both_stages(runs, *montage_rows.TEACHERS)
+    montage_groups.both_stages(runs, *montage_rows.TEACHERS)
     for name in montage_rows.TEACHERS:
         runs._made(name)
     return [runs.path(name) for name in montage_rows.TEACHERS]
@@ -201,7 +202,7 @@ def cost_rows(runs):
         rates[name] = score(runs, [name], shards, os.path.join(work, "data", montage_runs.slug(name)))
         score(runs, [name], runs.made.held_out_pattern, os.path.join(work, "fit_on", montage_runs.slug(name)))
         sizes.append(runs.rows[name]["parameters"] * 4 / 1e6)
-        minutes.append(sum(runs.rows[row]["cpu_seconds"] for row in (name, montage.pretrained(name))) / 60)
+        minutes.append(sum(runs.rows[row]["cpu_seconds"] for row in (name, montage_groups.pretrained(name))) / 60)
     stores = {
         flag: [os.path.join(work, folder, montage_runs.slug(name)) for name in montage_rows.TEACHERS]
         for flag, folder in (("scores", "data"), ("fit_scores", "fit_on"))

@@ -21,6 +21,7 @@ import json
 import os
 
 import montage
+import montage_groups
 import montage_measures
 import montage_rows
 import montage_runs
@@ -228,7 +229,7 @@ def of_seed(runs, near, near_all):
     known = {name: runs.scores(name) for name in (*SINGLES, *PAPERS) if name in runs.rows}
     videos = {}
     for name in known:
-        start = START.get(name, montage.pretrained(name.split(",")[0]))
+        start = START.get(name, montage_groups.pretrained(name.split(",")[0]))
         videos[name] = runs.scores(start) if start in runs.rows else known[name]
     judged = {name: runs.rows[name]["held_out_map"] for name in SINGLES if name in known}
     members = [name for name, of in judged.items() if of > max(judged.values()) - WITHIN]

@@ -132,19 +132,6 @@ CASES = (
 )
 
 
-def fastest(functions, repeats):
-    """{name: CPU milliseconds} of functions called in turn, the least of each; the first calls, which compile, do not count."""
-    compiled = {name: tf.function(function, autograph=False) for name, function in functions.items()}
-    best = dict.fromkeys(functions, float("inf"))
-    for repeat in range(repeats + 1):
-        for name, function in compiled.items():
-            started = time.process_time()
-            function()
-            if repeat:
-                best[name] = min(best[name], (time.process_time() - started) * 1000)
-    return best
-
-
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=30)
@@ -152,7 +139,9 @@ def main():
     rows = []
     for case in CASES:
         what, ways = case()
-        (ours, took), (plain, beside) = fastest(ways, 8 if options.quick else options.repeats).items()
+        compiled = {name: tf.function(way, autograph=False) for name, way in ways.items()}
+        figures = report.fastest_in_turn(compiled, 8 if options.quick else options.repeats, time.process_time)
+        (ours, took), (plain, beside) = figures.items()
         rows.append(report.row(f"{what}: {ours}", took, "ms of CPU", plain, beside, beside / took))
     report.show("Besides the products", rows, options.json)
 

@@ -6,8 +6,6 @@ step and of the update alone (of gradients that one multiplication makes anew), 
   PYTHONPATH=$PWD python benchmarks/optimizer.py
 """
 
-import time
-
 import keras
 import numpy as np
 import report
@@ -54,18 +52,6 @@ def update(name, gradients):
     return lambda: update(tf.constant(1e-3))
 
 
-def fastest(functions, repeats):
-    """{name: milliseconds} of functions that are called in turn; the first calls, which compile, do not count."""
-    best = dict.fromkeys(functions, float("inf"))
-    for repeat in range(repeats + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if repeat:
-                best[name] = min(best[name], (time.perf_counter() - start) * 1000)
-    return best
-
-
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=30)
@@ -80,7 +66,7 @@ def main():
     gradients = [tf.constant(rng.normal(size=w.shape), "float32") for w in model.trainable_variables]
     rows = []
     for what, make, argument in (("a training step", training_step, batch), ("the update alone", update, gradients)):
-        ms = fastest({name: make(name, argument) for name in (KERAS, OURS)}, repeats)
+        ms = report.fastest_in_turn({name: make(name, argument) for name in (KERAS, OURS)}, repeats)
         rows.append(report.row(what, ms[OURS], "ms", KERAS, ms[KERAS], ms[KERAS] / ms[OURS]))
     report.show(f"MoeModel, video level, batch {BATCH}, {CLASSES} classes: Adam", rows, options.json)
 

@@ -30,6 +30,21 @@ def in_a_process(module, function, *arguments):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+def fastest_in_turn(functions, repeats, clock=time.perf_counter):
+    """{name: milliseconds} of functions that are called in turn, the least of each; the first calls, which compile, do not count.
+
+    clock: time.process_time for CPU time.
+    """
+    best = dict.fromkeys(functions, float("inf"))
+    for repeat in range(repeats + 1):
+        for name, function in functions.items():
+            start = clock()
+            function()
+            if repeat:
+                best[name] = min(best[name], (clock() - start) * 1000)
+    return best
+
+
 def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal="", met=None, spread=None):
     """One line of the table: ours beside the alternative, in one run.
 

@@ -132,8 +132,9 @@ def test_frames_are_pooled_up_to_the_windows_end():
     [
         ({"negatives": -1}, "negatives=-1: must not be below 0"),
         ({"num_fits": 0}, "num_fits=0: must be above 0"),
-        ({"held_out": 0.95}, "held_out=0.95: is a share, at most 0.9"),
-        ({"max_features": 2}, "max_features=2: is a share, at most 1.0"),
+        ({"held_out": 0.95}, "held_out=0.95: must be at most 0.9"),
+        ({"bins": 256}, "bins=256: must be at least 2 and at most 255"),
+        ({"max_features": 2}, "max_features=2: must be at most 1.0"),
         ({"width": 2}, "width: --method=class_trees has min_ratings"),
     ],
 )

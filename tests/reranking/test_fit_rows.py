@@ -87,10 +87,10 @@ def test_the_number_of_negatives_and_the_seed():
 
 def test_a_classs_negatives_are_segments_of_a_share_of_the_other_videos():
     pairs = rated_segments(200)
-    rows = fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 1)
+    rows = fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 4, 1)
     found = negatives(pairs, rows)
-    assert found == negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 1))
-    assert found != negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 2))
+    assert found == negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 4, 1))
+    assert found != negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 0.25, 4, 2))
     for c in range(4):
         videos = [name.split(":")[0] for name, of in found if of == c]
         assert len(videos) == len(set(videos)) == round(0.25 * sum(c not in known(pairs, video) for video in pairs.video_labels))
@@ -102,15 +102,15 @@ def test_a_class_has_no_more_negatives_than_its_ratings_allow():
     pairs = rated_segments(100)
     pairs = pairs._replace(classes=np.where(pairs.classes == 30, 4, pairs.classes))
     pairs.classes[0] = 30
-    found = negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 1.0, 1))
+    found = negatives(pairs, fit_rows.with_classes_negatives(pairs, LABELS, 1.0, 4, 1))
     counts = np.bincount([c for _, c in found], minlength=5)
-    assert counts[0] == fit_rows.NEGATIVES_A_RATING and counts[4] == 0
+    assert counts[0] == 4 and counts[4] == 0
 
 
 @pytest.mark.parametrize("method, more", [("logistic", False), ("attention", True), ("class_trees", True)])
 def test_methods_learn_from_what_their_options_say(method, more, capsys):
     pairs = rated_segments()
-    rows = fit_rows.of_method(method, {"negatives": 2, "seed": 1} if more else {}, pairs, Scores(pairs))
+    rows = fit_rows.of_method(method, {"negatives": 2, "negatives_a_rating": 4, "seed": 1} if more else {}, pairs, Scores(pairs))
     assert (len(rows.places) > rows.num_rated) == more == ("negatives beside the rated pairs" in capsys.readouterr().out)
     rows = fit_rows.of_method(method, {"negatives": 0, "seed": 1}, pairs, Scores(pairs))
     assert len(rows.places) == rows.num_rated and not capsys.readouterr().out

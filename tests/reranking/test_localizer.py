@@ -194,7 +194,7 @@ def test_a_class_without_ratings_is_asked_for_as_the_mean_of_the_others():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"parts": 1}, "--method_options: parts=1: must be 2 or more"),
+        ({"parts": 1}, "--method_options: parts=1: must be at least 2"),
         ({"units": 0}, "--method_options: units=0: must be above 0"),
         ({"heads": 2}, "--method_options=heads: --method=localizer has units"),
     ],

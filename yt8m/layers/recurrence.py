@@ -146,7 +146,7 @@ def _scan(step, state, x, backwards):
 
     def both(state, t):
         after = step(state, t)
-        return after, after
+        return after, after  # on TensorFlow ops.scan asks for outputs that are like the state
 
     return ops.scan(both, tuple(state), ops.arange(ops.shape(x)[0], dtype="int32"), reverse=backwards)
 

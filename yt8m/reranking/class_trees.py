@@ -13,7 +13,6 @@ from yt8m.reranking import rankers, score_features
 from yt8m.reranking.combined import in_video
 
 SEGMENTS_AT_A_TIME = 4096
-BINS = 64  # of a column; XGBoost has 256, but a class has few rows, and each bin takes time
 VIDEO_SCORE = len(score_features.NAMES) + score_features.VIDEO_NAMES.index("video score")
 
 
@@ -97,7 +96,7 @@ def _fits(columns, positive, weights, videos, options):
         model = HistGradientBoostingClassifier(
             max_depth=options["depth"], max_iter=options["num_trees"], learning_rate=options["learning_rate"],
             max_features=options["max_features"], min_samples_leaf=options["min_leaf"], l2_regularization=options["l2"],
-            max_bins=BINS, early_stopping=True, n_iter_no_change=options["patience"], tol=0,
+            max_bins=options["bins"], early_stopping=True, n_iter_no_change=options["patience"], tol=0,
             random_state=options["seed"] + number,
         )  # fmt: skip
         model.fit(

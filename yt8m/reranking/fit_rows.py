@@ -10,8 +10,6 @@ import numpy as np
 
 from yt8m.metrics.segments import Ratings
 
-NEGATIVES_A_RATING = 4  # of a class at most: what is kept in memory grows with the ratings alone
-
 
 class FitRows(NamedTuple):
     """Pairs to fit on, parallel arrays; the rated ones come first, in the order of the ratings.
@@ -50,7 +48,8 @@ def of_method(method, options, pairs, members):
     if method == "attention":
         rows = with_segments_negatives(pairs, members, options["negatives"], options["seed"])
     else:
-        rows = with_classes_negatives(pairs, members.label_ids, options["negatives"], options["seed"])
+        how = (options[name] for name in ("negatives", "negatives_a_rating", "seed"))
+        rows = with_classes_negatives(pairs, members.label_ids, *how)
     count = len(rows.places) - rows.num_rated
     print(f"{count:,} negatives beside the rated pairs: classes for which the video is neither rated nor labelled.")
     return rows
@@ -98,13 +97,14 @@ def with_segments_negatives(pairs, members, count, seed):
     return _with_negatives(rated, places, classes)
 
 
-def with_classes_negatives(pairs, label_ids, share, seed):
+def with_classes_negatives(pairs, label_ids, share, most, seed):
     """FitRows with negatives of each class: a rated segment of each of some videos that are not rated or labelled for it.
 
     Args:
         pairs: frames.RatedSegments.
         label_ids: the classes.
-        share: of these videos, but not more than NEGATIVES_A_RATING for each rating of the class.
+        share: of these videos.
+        most: of these for each rating of the class.
         seed: of the draws.
     """
     rated, rng = rated_alone(pairs, label_ids), np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def with_classes_negatives(pairs, label_ids, share, seed):
     places, classes = [], []
     for c, ratings in enumerate(np.bincount(rated.classes, minlength=len(label_ids)).tolist()):
         others = np.flatnonzero(~is_known[:, c])
-        chosen = rng.permutation(others)[: min(round(share * len(others)), NEGATIVES_A_RATING * ratings)]
+        chosen = rng.permutation(others)[: min(round(share * len(others)), most * ratings)]
         places += order[firsts[chosen] + rng.integers(0, counts[chosen])].tolist()
         classes += [c] * len(chosen)
     return _with_negatives(rated, places, classes)

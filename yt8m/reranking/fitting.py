@@ -49,9 +49,8 @@ def fit(job, theirs, embed):
     videos, of_rows = pairs.ids[rows.places], rows.ratings(pairs, theirs.label_ids)
     classes, scores, of_members = theirs.first.of_pairs(of_rows, "fit_on", features.of_pairs)
     near = references.features(pairs.means, rows.places, videos, classes)
-    localizer = _localizer(job, theirs.label_ids)
-    if localizer:  # its rows are the ratings, in their order
-        near = np.concatenate([near, localizer(RatedVideos(job.fit_on, "fit_on", *read).asked())[:, None]], axis=1)
+    localizer, located = _localizer(job, read) if job.method == "localizer" else (None, None)
+    near = near if located is None else np.concatenate([near, located], axis=1)  # its rows are the ratings, in their order
     of_pairs = _pairs(job, pairs, rows, theirs, references, features)
     for number, of_scores in enumerate(of_members):
         everything, asked = np.concatenate([of_scores, near], axis=1), of_pairs[number]
@@ -67,14 +66,14 @@ def fit(job, theirs, embed):
     return Fitted(references, ranks, features.related, localizer)
 
 
-def _localizer(job, label_ids):
-    """The Localizer that has learned the references, where the method has one; else None."""
-    if job.method != "localizer":
-        return None
+def _localizer(job, read):
+    """A Localizer that has learned the references, and what it says of the ratings of fit_on, float32 [n, 1]."""
     from yt8m.reranking import localizer  # Keras: for this method alone
 
-    rated = RatedVideos(job.references, "references", job.features, label_ids)
-    return localizer.fit(rated, len(label_ids), sum(job.features.sizes), **job.method_options)
+    learned = RatedVideos(job.references, "references", *read)
+    asked = learned if job.fit_on == job.references else RatedVideos(job.fit_on, "fit_on", *read)
+    fitted = localizer.fit(learned, len(read[1]), sum(job.features.sizes), **job.method_options)
+    return fitted, fitted(asked.asked())[:, None]
 
 
 def option(job, name):

@@ -28,7 +28,6 @@ NAME = "localizer"
 LEAST = np.log(1e-7)  # of a segment's score, the mean logarithm of its frames' probabilities
 STEPS = 60  # lengths are rounded up to so many frames, and rows to a power of two: fewer shapes, fewer compilations
 VALUES = 2**15  # rows x units that are computed at a time
-RATES = 1.0, 0.1, 0.02  # of the learning rate, for a third of the epochs each
 
 
 def localizer(num_classes, size, units=64, embedding=32):
@@ -158,12 +157,11 @@ def _train(model, rated, videos, options, seed, title):
     """Trains a model on some RatedVideos: Adam, the rate falling in two steps."""
     batch, rng = min(options["batch_size"], len(videos)), np.random.default_rng(seed)
     steps = -(-len(videos) // batch)
-    third = max(steps * options["epochs"] // len(RATES), 1)
-    rate = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [third, 2 * third], [options["learning_rate"] * factor for factor in RATES]
-    )
+    third, factors = max(steps * options["epochs"] // 3, 1), (1.0, options["second_rate"], options["third_rate"])
+    rates = [options["learning_rate"] * factor for factor in factors]
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([third, 2 * third], rates)
     loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction="sum")  # weighted by 1 / rated frames
-    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss=loss)
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=options["clip_norm"]), loss=loss)
     for _ in track(range(options["epochs"]), title, "epochs"):
         order = rng.permutation(len(videos))
         for first in range(0, len(videos), batch):

@@ -15,7 +15,6 @@ from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.pooling import FramePooling
 from yt8m.reranking import rankers
 
-HELD_OUT = 5  # every so many-th video, by a hash of its id, says which epoch is best
 PAIRS_AT_A_TIME = 4096
 
 
@@ -89,8 +88,9 @@ class PairRanker:
 def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **options):
     """A PairRanker, fitted on rated pairs and on negatives that nobody has rated.
 
-    The base is the logistic regression of the same features of rated pairs (step A). Each network learns 4/5 of the videos; of
-    its epochs, and of its start, the one is kept that has the lowest log loss on the rest's rated pairs.
+    The base is the logistic regression of the same features of rated pairs (step A). Each network learns all videos but one part
+    of them, by a hash of their ids; of its epochs, and of its start, the one is kept that has the lowest log loss on that part's
+    rated pairs.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
@@ -107,7 +107,7 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     base = rankers.fit("logistic", features[rated], labels[rated], classes[rated])
     targets, weights = (np.asarray(labels) > 0).astype(np.float32), np.full(len(classes), options["negative_weight"], np.float32)
     weights[rated] = rankers.class_weights(classes[rated])
-    held_out = np.array([zlib.crc32(video.encode()) % HELD_OUT == 0 for video in videos])
+    held_out = np.array([zlib.crc32(video.encode()) % options["parts"] == 0 for video in videos])
     rows = np.flatnonzero(~held_out), np.flatnonzero(held_out & rated)
     models = []
     for number in range(options["num_models"]):
@@ -125,7 +125,7 @@ def _train(model, data, learned, judged, options, seed):
     batch, rng = min(options["batch_size"], max(len(learned), 1)), np.random.default_rng(seed)
     steps = max(len(learned) // batch, 1)
     rate = keras.optimizers.schedules.CosineDecay(options["learning_rate"], steps * options["epochs"])
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=options["weight_decay"], global_clipnorm=1.0)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=options["weight_decay"], global_clipnorm=options["clip_norm"])
     model.compile(optimizer, loss=keras.losses.BinaryCrossentropy(from_logits=True))
 
     def loss():

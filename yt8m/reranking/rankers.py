@@ -12,13 +12,15 @@ from yt8m.flags.values import check_like
 
 METHODS = ("logistic", "trees", "attention", "class_trees", "localizer")
 # Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
-# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the negatives of each
-# rated segment that nobody has rated, what these weigh, and how many networks are averaged. Of class_trees: the ratings that a
-# class with trees of its own has at least, frames beside a segment, related classes, the share of the other videos that give a
-# negative, what that weighs, the trees (min_leaf: XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda),
-# the share of videos that a fit is judged on, how many trees without gain end it, how many fits are averaged, and the exponent
-# of the video's score. Of the localisers, whose score is a feature more for the regression: their sizes, their training, the
-# parts of the videos, and the regression's strength.
+# of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the parts of the videos,
+# one of which says which epoch is best, the negatives of each rated segment that nobody has rated, what these weigh, and how many
+# networks are averaged. Of class_trees: the ratings that a class with trees of its own has at least, frames beside a segment,
+# related classes, the share of the other videos that give a negative, at most how many for each rating, since all are kept in
+# memory, what one weighs, the trees (bins of a column, XGBoost has 256, but a class has few rows, and each takes time; min_leaf:
+# XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda), the share of videos that a fit is judged on, how
+# many trees without gain end it, how many fits are averaged, and the exponent of the video's score. Of the localisers, whose
+# score is a feature more for the regression: their sizes, their training (second_rate, third_rate: of the learning rate, in the
+# second and the last third of the epochs), the parts of the videos, and the regression's strength.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -31,8 +33,10 @@ OPTIONS = {
         "expansion": 3,
         "learning_rate": 1e-3,
         "weight_decay": 0.01,
+        "clip_norm": 1.0,
         "batch_size": 256,
         "epochs": 20,
+        "parts": 5,
         "negatives": 2,
         "negative_weight": 0.25,
         "num_models": 3,
@@ -43,11 +47,13 @@ OPTIONS = {
         "expansion": 2,
         "related": 10,
         "negatives": 0.09,
+        "negatives_a_rating": 4,
         "negative_weight": 1 / 9,
         "depth": 4,
         "num_trees": 1000,
         "learning_rate": 0.02,
         "max_features": 0.8,
+        "bins": 64,
         "min_leaf": 4,
         "l2": 1.0,
         "held_out": 0.3,
@@ -60,6 +66,9 @@ OPTIONS = {
         "units": 64,
         "embedding": 32,
         "learning_rate": 1e-3,
+        "second_rate": 0.1,
+        "third_rate": 0.02,
+        "clip_norm": 1.0,
         "batch_size": 32,
         "epochs": 12,
         "parts": 3,
@@ -68,7 +77,8 @@ OPTIONS = {
     },
 }
 MAY_BE_ZERO = ("negatives", "negative_weight", "related", "l2", "video_exponent")
-SHARES = {"max_features": 1.0, "held_out": 0.9}  # their largest values
+LEAST = {"parts": 2, "bins": 2}  # the smallest values of some; of the others all above 0 will do
+MOST = {"max_features": 1.0, "held_out": 0.9, "bins": 255}  # the largest
 WEIGHT_BOUNDS = 0.5, 2.0
 
 
@@ -98,12 +108,9 @@ def options_of(method, given):
         if not (value >= 0 if name in MAY_BE_ZERO else value > 0):
             bound = "must not be below 0" if name in MAY_BE_ZERO else "must be above 0"
             raise UserError(f"--method_options: {name}={value}: {bound}.")
-        if value > SHARES.get(name, value):
-            raise UserError(f"--method_options: {name}={value}: is a share, at most {SHARES[name]}.")
-        if name == "parts" and value < 2:
-            raise UserError(
-                f"--method_options: parts={value}: must be 2 or more, since a rated video is scored by what left it out."
-            )
+        if not LEAST.get(name, value) <= value <= MOST.get(name, value):
+            bounds = [f"{bound} {of[name]}" for bound, of in (("at least", LEAST), ("at most", MOST)) if name in of]
+            raise UserError(f"--method_options: {name}={value}: must be {' and '.join(bounds)}.")
     return {**known, **given}
 
 
