@@ -172,6 +172,17 @@ def test_heads_take_any_leading_axes():
         np.testing.assert_allclose(np.array(layer(x))[1], layer(x[1:2])[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype, error", [("float32", 1e-6), ("bfloat16", 4e-3)])
+@pytest.mark.parametrize("num_mixtures", [1, 2, 3, 4])
+def test_experts_of_sets_are_those_of_their_rows(num_mixtures, dtype, error):
+    x = harness.random_floats(3, 4, 16)
+    layer = built(MixtureOfExperts(7, num_mixtures=num_mixtures, dtype=dtype, initial_probability=0.2), {"x": x})
+    layer.experts.bias.assign(harness.random_floats(7 * num_mixtures))
+    rows = np.array(layer(x.reshape(12, 16))).reshape(3, 4, 7)
+    np.testing.assert_allclose(layer(x), rows, atol=error)
+    np.testing.assert_allclose(layer(x, training=True), rows, atol=error)
+
+
 def test_the_gate_leaves_masked_rows_out_of_its_statistics():
     x = harness.random_floats(3, 4, 16)
     mask = np.arange(4)[None] < np.array([[4], [2], [1]])

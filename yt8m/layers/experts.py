@@ -1,5 +1,6 @@
 """Classifier heads: features to probabilities of the classes."""
 
+import functools
 import math
 
 import keras
@@ -37,6 +38,22 @@ def _mixed(gates, experts):
     gates, experts = ops.moveaxis(gates, -1, 0), ops.moveaxis(experts, -1, 0)
     shares = ops.exp(gates - ops.stop_gradient(ops.max(gates, axis=0)))  # [M + 1, ...]
     return ops.sum(shares[:-1] * experts, axis=0) / ops.sum(shares, axis=0)
+
+
+def _mixed_blocks(gates, experts):
+    """_mixed of M + 1 gates and M experts that are arrays [N, C] of their own, of which no pass needs a sum over an axis."""
+    largest = functools.reduce(ops.maximum, gates)
+    shares = [ops.exp(gate - largest) for gate in gates]
+    return _added([share * expert for share, expert in zip(shares, experts)]) / _added(shares)
+
+
+def _added(terms):
+    """The sum of arrays [N, C] in their order, every other one added to a flat array: see _mixed of one AddN."""
+    shape, total = ops.shape(terms[0]), terms[0]
+    for number, term in enumerate(terms[1:]):
+        to = shape if number % 2 == 0 else (-1,)
+        total = ops.reshape(total, to) + ops.reshape(term, to)
+    return ops.reshape(total, shape)
 
 
 @register("layer")
@@ -194,15 +211,34 @@ class MixtureOfExperts(layers.Layer):
             self.norm.build((*input_shape[:-1], self.num_classes))
 
     def call(self, x, mask=None, training=None):
-        leading = ops.shape(x)[:-1]
-        gates = self.gates(x if self.low_rank_gates is None else self.reduce_gates(x))
-        gates = ops.reshape(gates, (*leading, self.num_classes, self.num_mixtures + 1))
-        experts = ops.reshape(self.experts(x), (*leading, self.num_classes, self.num_mixtures))
-        probabilities = _mixed(ops.cast(gates, "float32"), ops.sigmoid(ops.cast(experts, "float32")))
+        gates_input = x if self.low_rank_gates is None else self.reduce_gates(x)
+        if len(x.shape) > 2 and not training:
+            probabilities = self._asked_in_blocks(gates_input, x)
+        else:
+            leading = ops.shape(x)[:-1]
+            gates = ops.reshape(self.gates(gates_input), (*leading, self.num_classes, self.num_mixtures + 1))
+            experts = ops.reshape(self.experts(x), (*leading, self.num_classes, self.num_mixtures))
+            probabilities = _mixed(ops.cast(gates, "float32"), ops.sigmoid(ops.cast(experts, "float32")))
         if self.probability_gating:
             gate = self.norm(self._gating_logits(x, probabilities), mask=mask, training=training)
             probabilities = probabilities * ops.sigmoid(gate)
         return probabilities
+
+    def _asked_in_blocks(self, gates_input, x):
+        """The mixture where there are many more rows than a kernel has, as with sets of attention: the kernels' columns are put
+        in order, mixtures first, in place of the rows' values."""
+        gates = [ops.cast(block, "float32") for block in self._blocks(self.gates, gates_input, self.num_mixtures + 1)]
+        experts = [ops.sigmoid(ops.cast(block, "float32")) for block in self._blocks(self.experts, x, self.num_mixtures)]
+        return ops.reshape(_mixed_blocks(gates, experts), (*ops.shape(x)[:-1], self.num_classes))
+
+    def _blocks(self, dense, x, number):
+        """What a dense layer of `number` values a class makes of x [..., F]: as many arrays [N, C]."""
+        kernel = ops.reshape(ops.cast(dense.kernel, self.compute_dtype), (-1, self.num_classes, number))
+        rows = ops.matmul(ops.reshape(x, (-1, kernel.shape[0])), ops.reshape(ops.moveaxis(kernel, -1, 1), (kernel.shape[0], -1)))
+        if dense.use_bias:
+            bias = ops.reshape(ops.cast(dense.bias, self.compute_dtype), (self.num_classes, number))
+            rows = rows + ops.reshape(ops.transpose(bias), (-1,))
+        return ops.split(rows, number, axis=-1)
 
     def _gating_logits(self, x, probabilities):
         source = ops.cast(probabilities, self.compute_dtype) if self.gating_input == "probabilities" else x
