@@ -119,10 +119,11 @@ def test_every_row_is_one_that_can_be_run(bench):
         assert {row.baseline, *row.members, *row.teachers} - {""} <= set(bench.ROWS)
         if row.members:
             continue
-        flags = [f"--{name}={value}" for name, value in row.flags.items() if name != "hyperparameters"]
+        flags = [f"--{name}={value}" for name, value in row.flags.items() if not isinstance(value, dict)]
         given = parse(row.recipe, *flags)
         options = row.flags.get("hyperparameters", {})
         given["hyperparameters"] = options if "model" in row.flags else {**given["hyperparameters"], **options}
+        given |= {name: value for name, value in row.flags.items() if name == "loss_options"}
         config = model_config(given)
         models.check_hyperparameters(config.model, config.hyperparameters)
         stage = stage_config(given, "pretrain", config.model, None, "dir", "*")
