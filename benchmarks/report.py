@@ -24,9 +24,15 @@ def arguments(doc):
 
 
 def in_a_process(module, function, *arguments):
-    """What a function of a benchmark returns, from a process of its own: for its peak memory, and a fresh start."""
+    """What a function of a benchmark returns, from a process of its own: for its peak memory, and a fresh start.
+
+    Raises:
+        SystemExit: it failed; with the end of what it said.
+    """
     code = f"import json, {module}; print(json.dumps({module}.{function}(*{arguments!r})))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=sys.path[0])
+    if result.returncode:
+        raise SystemExit(f"{module}.{function} failed:\n{result.stderr[-2000:]}")
     return json.loads(result.stdout.splitlines()[-1])
 
 

@@ -8,6 +8,7 @@ with one seed, so that its lead there flatters it: --eval_data judges the same m
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR            every row, 2 seeds
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --work DIR          the same; what is in --work is not run again
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only recipe --eval_data 'OTHER/*.tfrecord'
+  PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only beyond       what docs/beyond.md has, carried over
 """
 
 import contextlib
@@ -73,6 +74,15 @@ ROWS = {
     "recipe, batch norm's averages over 100 steps": ablation({"momentum": 0.99}),
     "recipe, biases from 0": ablation({"head_options": EXPERTS}),
 }
+# What the systems beyond the papers gain on montages, here: averages of weights, and of models that each leave a fold out.
+BAGS, CONSTANT = 4, {"schedule": "staircase"}
+CARRIED = {
+    "recipe, running average": ablation(ema_momentum=0.99),
+    "recipe, constant rate": ablation(**CONSTANT),
+    "recipe, constant rate, running average": Row({**CONSTANT, "ema_momentum": 0.99}, "recipe, constant rate"),
+    f"recipe, mean of {BAGS} folds": ablation(folds=BAGS, all_folds=True),
+}
+ROWS |= CARRIED
 
 
 def flags_of(row):
@@ -92,19 +102,39 @@ def flags_of(row):
 def train_and_judge(name, seed, train, judged, folder, shorter):
     """Trains a row with its checkpoints in `folder`, where a stopped run goes on; returns its measures and what it took."""
     import yt8m
-    from yt8m.stages.evaluate import evaluate_videos
 
     began = time.monotonic()
     given = {**flags_of(ROWS[name]), **shorter, "seed": seed, "train_data_pattern": train, "train_dir": folder, "log_steps": 100}
     with contextlib.redirect_stdout(sys.stderr):
         trained = yt8m.train(**given)
-        measures = evaluate_videos(trained.model, trained.config, judged)
+        measures = judge(folder, judged)
     return {
         **{measure: float(measures[measure]) for measure in MEASURES},
-        "parameters": trained.model.count_params(),
+        "parameters": trained.model.count_params() * given.get("folds", 1),
         "seconds": round(time.monotonic() - began),
         "gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
+
+
+def judge(folder, pattern):
+    """Measures of the mean of a folder's models (of --all_folds several), by the weights of their last steps."""
+    import numpy as np
+
+    from yt8m.metrics.videos import VideoMetrics
+    from yt8m.recipes.sources import folders_of_runs
+    from yt8m.stages.evaluate import evaluate_videos
+    from yt8m.training import restore
+
+    told, labels = [], []
+    for run in folders_of_runs({"train_dir": folder}):
+        trained, kept = restore.newest(run), []
+        labels.clear()
+        evaluate_videos(trained.model, trained.config, pattern, keep=lambda *batch, kept=kept: kept.append(batch))
+        told.append(np.concatenate([predictions for predictions, _ in kept]))
+        labels += [of_batch for _, of_batch in kept]
+    metrics = VideoMetrics(told[0].shape[1])
+    metrics.update(np.mean(told, axis=0), np.concatenate(labels))
+    return metrics.result()
 
 
 class Bench:
@@ -134,7 +164,7 @@ class Bench:
         """Trains and judges a row, once."""
         if self.result(name, seed):
             return
-        run = self.folder / f"{self.version}-{name}-{seed}".replace(" ", "_").replace("/", "_")
+        run = self.folder / f"{self.version}-{name}-{seed}".replace(" ", "_").replace("/", "_").replace(",", "")
         run.mkdir(parents=True, exist_ok=True)
         arguments = (name, seed, self.train, self.judged, str(run), self.shorter)
         kept = {**self.key(name, seed), **report.in_a_process("video_level", "train_and_judge", *arguments)}
@@ -199,13 +229,14 @@ def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--eval_data", help="judge on these shards instead, by the same models")
     parser.add_argument("--work", help="folder of the runs; what is there is not run again. Default: a temporary one")
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--only", nargs="+", choices=[*ROWS, "beyond"], default=[name for name in ROWS if name not in CARRIED])
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     shards = sorted(glob.glob(os.path.join(os.path.abspath(options.data or ""), "*.tfrecord")))
     if len(shards) < 8:
         parser.error(f"--data={options.data}: {len(shards)} files *.tfrecord; expected at least 8 video-level shards.")
-    names, shorter, last = options.only, {}, len(shards) // 8
+    groups, shorter, last = {"beyond": [RECIPE, *CARRIED]}, {}, len(shards) // 8
+    names = list(dict.fromkeys(name for given in options.only for name in groups.get(given, [given])))
     if options.quick:
         names, shorter, options.seeds = names[:2], {"max_steps": 40}, 1
     judged = os.path.abspath(options.eval_data) if options.eval_data else ",".join(shards[-last:])
