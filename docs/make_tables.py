@@ -70,10 +70,10 @@ def precision_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def audioset_table():
-    """The rows of docs/results/audioset.json in Markdown: each row in cross-validation, beside what it is compared with."""
+def audioset_table(log="audioset"):
+    """The rows of a log of benchmarks/audioset.py in Markdown: each in cross-validation, beside what it is compared with."""
     rows = [("row", "mAP", "AUC", "d'", "GAP", "parameters", "compared with", "difference", "order"), ["---"] * 9]
-    for row in json.loads((DOCS / "results" / "audioset.json").read_text(encoding="utf-8"))["rows"]:
+    for row in _log(log)["rows"]:
         measures = [_number(row["auc"]), f"{row['d_prime']:.2f}", _number(row["gap"])]
         measures.append(f"{row['parameters']:,}")
         gain = _number(row["gain"], row["gain_spread"], sign="+") if row["baseline"] else ""
@@ -253,6 +253,18 @@ def operations_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def step_profile_table():
+    """The rows of docs/results/step_profile.json in Markdown: how a step's time is shared out."""
+    kinds = list(_log("step_profile")["rows"][0]["shares"])
+    rows = [("model", "type", *kinds, "rate of the products", "longest of the others"), ["---"] * (len(kinds) + 4)]
+    for row in _log("step_profile")["rows"]:
+        shares = [f"{row['shares'][kind]:.0%}" for kind in kinds]
+        longest = ", ".join(f"{operation} {share:.0%}" for operation, share in row["longest"].items())
+        kind = "float32" if row["precision"] == "float32" else "bfloat16"
+        rows.append((f"`{row['model']}`", kind, *shares, f"{row['product_rate']:.0%}", longest))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _grouped(value):
     """4,200; 31.3"""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
@@ -262,11 +274,11 @@ def _log(name):
     return json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def video_level_table(path=DOCS / "results" / "video_level.json"):
-    """The rows of docs/results/video_level.json in Markdown."""
+def video_level_table(log="video_level"):
+    """The rows of a log of benchmarks/video_level.py in Markdown."""
     measures = ("gap", "hit_at_one", "perr", "map")
     rows = [("row", "GAP@20", "Hit@1", "PERR", "MAP", "weights", "compared with", "difference in GAP"), ["---"] * 8]
-    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+    for row in _log(log)["rows"]:
         gain = _number(row["gain"], row["gain_spread"], sign="+", places=4) if row["baseline"] else ""
         values = [_number(row["gap"], row["spread"], places=4), *(_number(row[measure]) for measure in measures[1:])]
         rows.append((row["name"], *values, f"{row['parameters'] / 1e6:.1f} M", row["baseline"], gain))
@@ -340,6 +352,15 @@ if (DOCS / "results" / "montage_sets.json").exists():
     TABLES["montage sets"] = (DOCS / "results.md", montage_sets_table)
 if (DOCS / "results" / "best.json").exists():
     TABLES["best"] = (DOCS / "beyond.md", best_table)
+for _name, _page, _table, _of in (
+    ("step_profile", "speed", step_profile_table, ()),
+    ("montage_sequences", "results", montage_table, ("montage_sequences",)),
+    ("montage_beyond", "beyond", montage_table, ("montage_beyond",)),
+    ("audioset_beyond", "beyond", audioset_table, ("audioset_beyond",)),
+    ("video_level_beyond", "beyond", video_level_table, ("video_level_beyond",)),
+):
+    if (DOCS / "results" / f"{_name}.json").exists():
+        TABLES[_name] = (DOCS / f"{_page}.md", functools.partial(_table, *_of))
 
 
 def page(name):

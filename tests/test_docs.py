@@ -57,6 +57,6 @@ def test_the_table_of_video_level_models_is_the_log(tmp_path):
         {"name": "plain", **values, "spread": None, "baseline": ""},
     ]
     (tmp_path / "log.json").write_text(json.dumps({"rows": rows}))
-    lines = script("make_tables").video_level_table(tmp_path / "log.json").splitlines()
+    lines = script("make_tables").video_level_table(tmp_path / "log").splitlines()
     assert lines[2] == "| recipe | .7000 ± .0020 | .790 | .660 | .310 | 22.3 M | plain | +.0104 ± .0010 |"
     assert lines[3] == "| plain | .7000 | .790 | .660 | .310 | 22.3 M |  |  |"
