@@ -113,7 +113,6 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
 
     Source: the 9th place of the challenge moved the segment by -2 to +1 frames; averaging both ways alike is ours.
     """
-    total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
     context = {"context_embedding": predict.context(frames, num_frames)} if model.HAS_ENCODERS and len(rows) else {}
     moves = []  # (which of the segments have a window there, their Windows)
     for moved in range(shift - shifts, shift + shifts + 1):
@@ -126,8 +125,11 @@ def scores_at(model, predict, frames, num_frames, rows, starts, expansion=0, shi
     else:
         scored = []
         for part, windows in moves:
-            batches = model.segment_batches(frames, num_frames, windows, chunk)
-            scored.append((part, np.concatenate([predict({**batch, **context}) for batch in batches])))
+            batches = [predict({**batch, **context}) for batch in model.segment_batches(frames, num_frames, windows, chunk)]
+            scored.append((part, batches[0] if len(batches) == 1 else np.concatenate(batches)))
+        if len(scored) == 1 and len(scored[0][0]) == len(rows):
+            return scored[0][1]
+    total, count = np.zeros((len(rows), model.outputs[0].shape[-1]), np.float32), np.zeros(len(rows), np.float32)
     for part, scores in scored:
         total[part] += scores
         count[part] += 1
