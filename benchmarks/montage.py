@@ -181,7 +181,7 @@ def main():
     if options.version and not records:
         parser.error(f"--version={options.version}: no row of it in {options.work}. Name a commit as rows.jsonl has it.")
     rows = [report.row(name, facts[key], "MAP") for name, key in montage_statistics.CEILINGS.items() if key in facts]
-    rows += rows_of(records, comparisons_of(GROUPS), range(1, seeds + 1))
+    rows += rows_of(records, comparisons_of(groups), range(1, seeds + 1))
     missing = {name for name, _, _ in comparisons_of(groups) for seed in range(1, seeds + 1) if (name, seed) not in records}
     if missing:
         print(f"Not there yet for all {seeds} seeds, and left out: {', '.join(sorted(missing))}.", flush=True)
