@@ -8,6 +8,7 @@ other processes beside this one count for less; rates are of two test shards of 
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
   python benchmarks/best.py --work DIR --json FILE --only costs      or another of PARTS; the other parts' rows in FILE stay
+                                                         (class_trees takes hours)
 """
 
 import contextlib
@@ -40,7 +41,7 @@ EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
 LOCALIZER = "best ensemble, --method=localizer"
-PARTS = ("student", "attention", "rankers", "localizer", "costs")
+PARTS = ("student", "attention", "negatives", "class_trees", "localizer", "costs")
 
 
 def quietly(function, *given, **options):
@@ -151,13 +152,12 @@ def attention_rows(runs_of_seeds, near):
     return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
 
 
-def ranker_rows(runs_of_seeds):
-    """Rows of report.show: the ensemble with other rankers, as the command ranks anew the scores that are kept."""
-    found = {name: [best_rankers.map_of(runs, **flags) for runs in runs_of_seeds] for name, flags in best_rankers.ROWS.items()}
-    theirs = found.pop(best_rankers.SAME)
-    met = {name: montage.reached("above", [a - b for a, b in zip(of, theirs)]) for name, of in found.items()}
-    beside = best_rankers.SAME, theirs, "above"
-    return [row(best_rankers.SAME, theirs), *(row(name, of, *beside, met[name]) for name, of in found.items())]
+def ranker_rows(runs_of_seeds, part):
+    """Rows of report.show: the ensemble as the command ranks anew the scores that are kept, and with another ranker."""
+    name, flags = best_rankers.ROWS[part]
+    ours, theirs = ([best_rankers.map_of(runs, **of) for runs in runs_of_seeds] for of in (flags, {}))
+    gains, same = [a - b for a, b in zip(ours, theirs)], f"{best_rankers.SAME}, beside {part}"
+    return [row(same, theirs), row(name, ours, same, theirs, "above", montage.reached("above", gains))]
 
 
 def localizer_rows(runs_of_seeds, near):
@@ -257,7 +257,7 @@ def main():
     made_by = {
         "student": lambda: student_rows(runs_of_seeds, near),
         "attention": lambda: attention_rows(runs_of_seeds, near),
-        "rankers": lambda: ranker_rows(runs_of_seeds),
+        **{part: lambda part=part: ranker_rows(runs_of_seeds, part) for part in best_rankers.ROWS},
         "localizer": lambda: localizer_rows(runs_of_seeds, near),
         "costs": lambda: cost_rows(runs_of_seeds[0]),
     }

@@ -55,7 +55,7 @@ def test_other_rankers_are_beside_the_same_command_with_the_recipes_flags(monkey
         return {"logistic": 0.76, "class_trees": 0.73, "attention": 0.77}[method] + 0.001 * runs
 
     monkeypatch.setattr(best_rankers, "map_of", map_of)
-    same, trees, attention = best.ranker_rows([1, 2])
-    assert asked[:2] == [(1, "logistic"), (2, "logistic")] and same["seeds"] == pytest.approx([0.761, 0.762])
-    assert trees["baseline"] == attention["baseline"] == best_rankers.SAME
+    (same, trees), (_, attention) = (best.ranker_rows([1, 2], part) for part in ("class_trees", "negatives"))
+    assert asked[:4] == [(1, "class_trees"), (2, "class_trees"), (1, "logistic"), (2, "logistic")]
+    assert same["seeds"] == pytest.approx([0.761, 0.762]) and trees["baseline"] == same["name"] != attention["baseline"]
     assert trees["gain"] == pytest.approx(-0.03) and not trees["met"] and attention["met"]
