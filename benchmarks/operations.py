@@ -54,6 +54,16 @@ def mixture(rows, with_gradient):
     return what, {name: gradient(of, gates, chosen) for name, of in ways.items()}
 
 
+def sets(dtype):
+    """The head of eight sets of attention in inference, of the segments of twenty videos: its products with it."""
+    x = tf.cast(tf.random.normal((940, 8, 1024)), dtype)
+    head = experts.MixtureOfExperts(CLASSES, MIXTURES, dtype=dtype)
+    head.build(x.shape)
+    rows = tf.reshape(x, (-1, x.shape[-1]))
+    ways = {"kernels put in order": lambda: head(x), "values put in order": lambda: head(rows)}
+    return f"experts of 940 segments' 8 sets, {dtype}, with products", ways
+
+
 def parts():
     """Features cut from frames."""
     frames = tf.random.normal((32, 150, sum(FEATURES)))
@@ -124,6 +134,8 @@ CASES = (
     noise,
     lambda: mixture(256, True),
     lambda: mixture(4096, False),
+    lambda: sets("float32"),
+    lambda: sets("bfloat16"),
     parts,
     gated_attention,
     dequantisation,
