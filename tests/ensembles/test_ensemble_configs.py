@@ -84,7 +84,7 @@ def test_each_member_is_trained_as_the_header_says(name):
     folders = members(name)
     assert len(set(folders)) == len(folders) == sum(ENSEMBLES[name].values())
     trained = trained_models(name) or {
-        f"runs/{path.stem}": commands.given("train", f"--flagfile={path}")["model"] for path in CONFIGS.glob("[!e]*.flags")
+        f"runs/{path.stem}": commands.given("train", f"--flagfile={path}")["model"] for path in CONFIGS.glob("[!er]*.flags")
     }
     assert Counter(trained[folder] for folder in folders) == ENSEMBLES[name]
 
