@@ -31,7 +31,7 @@ def recipe_table():
 def methods_table():
     """The rows of docs/results/methods.json in Markdown: each method beside what it is compared with."""
     rows = [("method", "MAP", "compared with", "its MAP", "difference", "order"), ["---"] * 6]
-    for row in json.loads((DOCS / "results" / "methods.json").read_text(encoding="utf-8"))["rows"]:
+    for row in _log("methods")["rows"]:
         value = _number(row["value"], row["spread"])
         if row["baseline"]:
             order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
@@ -47,10 +47,7 @@ STAGES = ("pre-trained", "fine-tuned")
 
 def localization_table():
     """The rows of docs/results/localization.json in Markdown: each model after both stages."""
-    values = {
-        row["name"]: _number(row["value"], row["spread"])
-        for row in json.loads((DOCS / "results" / "localization.json").read_text(encoding="utf-8"))["rows"]
-    }
+    values = {row["name"]: _number(row["value"], row["spread"]) for row in _log("localization")["rows"]}
     rows = [("model", "pre-trained on whole videos", "fine-tuned on rated segments"), ["---"] * 3]
     for name in dict.fromkeys(name.split(",")[0] for name in values if "," in name):
         rows.append((name, *(values[f"{name}, {stage}"] for stage in STAGES)))
@@ -59,7 +56,7 @@ def localization_table():
 
 def precision_table():
     """The rows of docs/results/localization_precision.json in Markdown: a model after both stages in each precision."""
-    log = json.loads((DOCS / "results" / "localization_precision.json").read_text(encoding="utf-8"))
+    log = _log("localization_precision")
     values = {row["name"]: row for row in log["rows"]}
     rows = [("model", "pre-trained", "fine-tuned", "difference", "s of CPU a run"), ["---"] * 5]
     for label in [name.removesuffix(", fine-tuned") for name in values if name.endswith(", fine-tuned")]:
@@ -320,47 +317,36 @@ def _number(value, spread=None, sign="", places=3):
     return digits if spread is None else f"{digits} ± {spread:.{places}f}".replace("± 0.", "± .")
 
 
-TABLES = {  # what is between a page's markers -> (the page, the function that makes it)
+# What is between a page's markers -> (the page, the function that makes it).
+TABLES = {
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
     "audioset": (DOCS / "results.md", audioset_table),
     "audioset_published": (DOCS / "results.md", published_audioset_table),
-    "localization": (DOCS.parent / "README.md", localization_table),
     "starter": (DOCS / "results.md", starter_table),
+    "video_level": (DOCS / "results.md", video_level_table),
+    "montage": (DOCS / "results.md", montage_table),
+    "montage time": (DOCS / "results.md", montage_time_table),
+    "montage facts": (DOCS / "results.md", montage_facts_table),
+    "montage attention": (DOCS / "results.md", montage_attention_table),
+    "montage sets": (DOCS / "results.md", montage_sets_table),
+    "localization": (DOCS.parent / "README.md", localization_table),
     "speed": (DOCS / "speed.md", speed_table),
     "operations": (DOCS / "speed.md", operations_table),
+    "step_profile": (DOCS / "speed.md", step_profile_table),
+    "recurrent": (DOCS / "speed.md", recurrent_table),
     "precision": (DOCS / "speed.md", precision_table),
+    "montage precision": (DOCS / "speed.md", functools.partial(montage_table, "montage_precision")),
+    "scoring": (DOCS / "speed.md", scoring_table),
     "reader": (DOCS / "speed.md", reader_table),
-    "video_level": (DOCS / "results.md", video_level_table),
+    "start": (DOCS / "scaling.md", start_table),
+    "scaling": (DOCS / "scaling.md", scaling_table),
+    "beyond": (DOCS / "beyond.md", beyond_table),
+    "best": (DOCS / "beyond.md", best_table),
+    "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
+    "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
+    "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
 }
-for _name, _table in (("start", start_table), ("scaling", scaling_table)):
-    if (DOCS / "results" / f"{_name}.json").exists():
-        TABLES[_name] = (DOCS / "scaling.md", _table)
-if (DOCS / "results" / "recurrent.json").exists():
-    TABLES["recurrent"] = (DOCS / "speed.md", recurrent_table)
-if (DOCS / "results" / "scoring.json").exists():
-    TABLES["scoring"] = (DOCS / "speed.md", scoring_table)
-if (DOCS / "results" / "montage.json").exists():
-    TABLES["montage"] = (DOCS / "results.md", montage_table)
-    TABLES["montage time"] = (DOCS / "results.md", montage_time_table)
-    TABLES["montage facts"] = (DOCS / "results.md", montage_facts_table)
-    TABLES["montage attention"] = (DOCS / "results.md", montage_attention_table)
-    TABLES["beyond"] = (DOCS / "beyond.md", beyond_table)
-if (DOCS / "results" / "montage_precision.json").exists():
-    TABLES["montage precision"] = (DOCS / "speed.md", functools.partial(montage_table, "montage_precision"))
-if (DOCS / "results" / "montage_sets.json").exists():
-    TABLES["montage sets"] = (DOCS / "results.md", montage_sets_table)
-if (DOCS / "results" / "best.json").exists():
-    TABLES["best"] = (DOCS / "beyond.md", best_table)
-for _name, _page, _table, _of in (
-    ("step_profile", "speed", step_profile_table, ()),
-    ("montage_sequences", "results", montage_table, ("montage_sequences",)),
-    ("montage_beyond", "beyond", montage_table, ("montage_beyond",)),
-    ("audioset_beyond", "beyond", audioset_table, ("audioset_beyond",)),
-    ("video_level_beyond", "beyond", video_level_table, ("video_level_beyond",)),
-):
-    if (DOCS / "results" / f"{_name}.json").exists():
-        TABLES[_name] = (DOCS / f"{_page}.md", functools.partial(_table, *_of))
 
 
 def page(name):
