@@ -8,7 +8,7 @@ other processes beside this one count for less; rates are of two test shards of 
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
   python benchmarks/best.py --work DIR --json FILE --only costs      or another of PARTS; the other parts' rows in FILE stay
-                                                         (class_trees takes hours)
+                                                         (class_trees takes hours, localizer 25 minutes a seed)
 """
 
 import contextlib
@@ -30,6 +30,7 @@ import numpy as np
 import report
 
 from yt8m import api
+from yt8m.files import replacing
 from yt8m.readers.stores import create_store, open_store
 from yt8m.reranking import rankers
 from yt8m.scoring import infer
@@ -160,13 +161,24 @@ def ranker_rows(runs_of_seeds, part):
     return [row(same, theirs), row(name, ours, same, theirs, "above", montage.reached("above", gains))]
 
 
+def located(runs):
+    """({"held_out", "test": float32 [n, 1]}, seconds of processor): beyond.located of a seed, kept beside its runs."""
+    path = f"{runs.path('localizer')}.npz"
+    if not os.path.exists(path):
+        found, seconds = quietly(beyond.located, runs.made, runs.seed)
+        with replacing(path) as file:
+            np.savez(file, seconds=seconds, **found)
+    with np.load(path) as arrays:
+        return {part: arrays[part] for part in arrays if part != "seconds"}, float(arrays["seconds"])
+
+
 def localizer_rows(runs_of_seeds, near):
     """Rows of report.show: the ensemble whose regressions have the localisers' feature, too; the localisers have the seed's."""
     ours, theirs, seconds = [], [], []
     for runs in runs_of_seeds:
-        located, took = quietly(beyond.located, runs.made, runs.seed)
+        feature, took = located(runs)
         seconds.append(took)
-        ours.append(beyond.best_ensemble(runs, {part: np.concatenate([near[part], located[part]], axis=1) for part in located}))
+        ours.append(beyond.best_ensemble(runs, {part: np.concatenate([near[part], feature[part]], axis=1) for part in feature}))
         theirs.append(beyond.best_ensemble(runs, near))
     gains = [a - b for a, b in zip(ours, theirs)]
     minutes = report.row(f"{LOCALIZER}: localisers, trained and asked", np.mean(seconds) / 60, "CPU minutes")

@@ -32,14 +32,23 @@ def test_the_students_share_is_of_its_own_seeds_ensemble(monkeypatch):
     assert not {row["name"]: row for row in best.student_rows(poor, None)}[share["name"]]["met"]
 
 
-def test_the_localisers_feature_is_added_to_the_pairs_features(monkeypatch):
-    near = {part: np.zeros((3, 2)) for part in ("held_out", "test")}
-    monkeypatch.setattr(beyond, "located", lambda made, seed: {part: np.full((3, 1), 0.01 * seed) for part in near})
+def test_the_localisers_feature_is_added_to_the_pairs_features_and_kept(monkeypatch, tmp_path):
+    near, trained = {part: np.zeros((3, 2)) for part in ("held_out", "test")}, []
+
+    def located(made, seed):
+        trained.append(seed)
+        return {part: np.full((3, 1), 0.01 * seed) for part in near}
+
+    monkeypatch.setattr(beyond, "located", located)
     monkeypatch.setattr(beyond, "best_ensemble", lambda runs, near: runs.map + near["test"].sum())
-    seeds = [types.SimpleNamespace(made=None, seed=seed, map=0.5) for seed in (1, 2, 3)]
-    row, minutes = best.localizer_rows(seeds, near)
-    assert row["value"] == pytest.approx(0.56) and row["gain"] == pytest.approx(0.06) and row["met"]
-    assert row["name"] == best.LOCALIZER and minutes["unit"] == "CPU minutes"
+    seeds = [
+        types.SimpleNamespace(made=None, seed=seed, map=0.5, path=lambda name, seed=seed: str(tmp_path / f"{name}-{seed}"))
+        for seed in (1, 2, 3)
+    ]
+    for _ in range(2):
+        row, minutes = best.localizer_rows(seeds, near)
+        assert row["value"] == pytest.approx(0.56) and row["gain"] == pytest.approx(0.06) and row["met"]
+        assert row["name"] == best.LOCALIZER and minutes["unit"] == "CPU minutes" and trained == [1, 2, 3]
 
 
 def test_the_students_recipe_is_of_a_model_that_there_is():
