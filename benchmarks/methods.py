@@ -7,6 +7,7 @@ videos; nothing is chosen on the test videos.
 
   python benchmarks/methods.py                               all groups, medium sample, 3 seeds: hours on two cores
   python benchmarks/methods.py --only phases augmentation    some of them
+  python benchmarks/methods.py --only beyond                 what docs/beyond.md has: fusion, references, means
   python benchmarks/methods.py --json docs/results/FILE      the rows, with each seed's values
 """
 
@@ -20,6 +21,7 @@ import time
 from collections import defaultdict
 
 import keras
+import methods_beyond
 import numpy as np
 import report
 
@@ -27,6 +29,7 @@ from yt8m import config, recipes
 from yt8m.cli.pseudo_labels import COMMAND as PSEUDO_LABELS
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.readers.ratings import read_ratings
+from yt8m.readers.stores import open_store
 from yt8m.sample.sample import ensure_sample
 from yt8m.scoring import infer, scan
 from yt8m.stages import by_name, em
@@ -75,6 +78,19 @@ class RatedPairs:
 
         with contextlib.redirect_stdout(io.StringIO()):
             scan.Scan(scorer, scan.Job(self.sample.test_pattern, "kept here")).run(keep)
+        assert np.isfinite(chosen).all()
+        return chosen
+
+    def scores_of_store(self, folder):
+        """What a store of the test videos' segments says of them, float32 [n]."""
+        store, chosen = open_store(folder), np.full(len(self.classes), np.nan, np.float32)
+        column = {label: index for index, label in enumerate(store.config.label_ids)}
+        for shard in store.shards():
+            stored = store.read(shard)
+            scores = stored.scores()
+            for row, (video, start) in enumerate(zip(stored.ids, stored.starts)):
+                for place in self._places.get(f"{video}:{start}", ()):
+                    chosen[place] = scores[row, column[self.classes[place]]]
         assert np.isfinite(chosen).all()
         return chosen
 
@@ -282,6 +298,7 @@ GROUPS = {
     "augmentation": augmentation,
     "pseudo_labels": pseudo_labels,
     "distillation": distillation,
+    "beyond": methods_beyond.beyond,
 }
 
 

@@ -1,0 +1,136 @@
+"""The group "beyond" of methods.py: what the systems that ranked above the four papers add on the built-in sample.
+
+Attention, multi-attention and gated DBoF are fine-tuned on the sample's rated part. `yt8m fuse`, `yt8m rerank` and `yt8m
+ensemble` then do the rest: what they fit is fitted on the held-out part, which no model has learned, and judged on the test
+part. References are the rated segments of the rated and the held-out part.
+"""
+
+import contextlib
+import io
+import json
+import os
+
+import yt8m
+from yt8m.cli.ensemble import COMMAND as ENSEMBLE
+
+MEMBERS = ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")
+EVERYTHING = 10**7  # candidates: every segment is ranked anew
+MEAN, BEST = "mean of three", "best ensemble"
+
+
+class Stores:
+    """Scores of a model's two runs of a seed: of segments by the fine-tuned one, of whole videos by the pre-trained one.
+
+    Args:
+        runs: methods.Seed; model: its name.
+    """
+
+    def __init__(self, runs, model):
+        self._runs, self._model = runs, model
+        self.name = f"{model}, fine-tuned"
+
+    def folder(self, part, kind):
+        """Folder of the scores of a part ("held_out", "test") of a kind ("segments", "videos"); they are made when asked for."""
+        folder = self._runs.path(os.path.join("beyond", part, kind, self._model))
+        if not os.path.exists(folder):
+            segments = kind == "segments"
+            run = self._runs.path(os.path.join("beyond", f"{self._model}-{kind}"))
+            if not os.path.islink(run):  # a name without a comma, which stands between several --train_dir
+                os.makedirs(os.path.dirname(run), exist_ok=True)
+                os.symlink(self._runs.path(self.name if segments else f"{self._model}, pre-trained"), run)
+            quietly(
+                yt8m.inference,
+                train_dir=run,
+                input_data_pattern=getattr(self._runs.sample, f"{part}_pattern"),
+                segment_labels=segments,
+                scores_output=folder,
+                output_file="",
+                scores_dtype="float16",
+            )
+        return folder
+
+
+def quietly(function, *given, **options):
+    """What a function returns; what it prints is not shown."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return function(*given, **options)
+
+
+def noted(runs, name, folder, how):
+    """Notes the MAP of a store's scores of the test part, under a name, which it returns."""
+    runs.note(name, runs.test_set.scores_of_store(folder), how)
+    return name
+
+
+def fused(runs, stores):
+    """Name of the row of a model's scores, smoothed and fused with the videos'."""
+    sample, weights, output = runs.sample, runs.path("fusion.json"), runs.path(f"fused {stores.name}")
+    held_out, test = ((stores.folder(part, "segments"), stores.folder(part, "videos")) for part in ("held_out", "test"))
+    quietly(yt8m.fuse, scores=held_out[0], video_scores=held_out[1], fit_on=sample.held_out_pattern, fusion_output=weights)
+    quietly(yt8m.fuse, scores=test[0], video_scores=test[1], fusion=weights, scores_output=output)
+    return noted(runs, f"{stores.name}, smoothing and fusion", output, "fused")
+
+
+def reranked(runs, name, of, method, **flags):
+    """Name of the row of some models' scores, each ranked anew by references, their mean."""
+    sample, output = runs.sample, runs.path(f"reranked {name}")
+    given = {
+        option: [stores.folder(part, kind) for stores in of]
+        for option, part, kind in (
+            ("scores", "test", "segments"),
+            ("fit_scores", "held_out", "segments"),
+            ("video_scores", "test", "videos"),
+            ("fit_video_scores", "held_out", "videos"),
+        )
+    }
+    quietly(
+        yt8m.rerank,
+        method=method,
+        references=f"{sample.rated_pattern},{sample.held_out_pattern}",
+        fit_on=sample.held_out_pattern,
+        data_pattern=sample.test_pattern,
+        candidates=EVERYTHING,
+        scores_output=output,
+        output_file="",
+        **given,
+        **flags,
+    )
+    return noted(runs, name, output, "ranked anew")
+
+
+def ensemble(runs, name, of, method):
+    """Name of the row of the members' ensemble by a method of `yt8m ensemble`, of scores that can be stored."""
+    output = runs.path(name)
+    folders = [stores.folder("test", "segments") for stores in of]
+    quietly(ENSEMBLE.run, [*folders, f"--method={method}", f"--scores_output={output}"], "yt8m ensemble")
+    return noted(runs, name, output, method)
+
+
+def hyperbolic(runs, name, of):
+    """Name of the row of the members' ensemble by hyperbolic points of the rank, which `yt8m ensemble` says itself."""
+    told = runs.path("ranks.json")
+    folders = [stores.folder("test", "segments") for stores in of]
+    flags = {"method": "hyperbolic", "eval_data_pattern": runs.sample.test_ratings_pattern, "report_output": told}
+    quietly(ENSEMBLE.run, [*folders, *(f"--{flag}={value}" for flag, value in flags.items())], "yt8m ensemble")
+    with open(told, encoding="utf-8") as file:
+        runs.maps[name] = json.load(file)["ensemble"]["map"]
+    print(f"seed {runs.seed} | {name}: {runs.maps[name]:.4f} (points of ranks)", flush=True)
+    return name
+
+
+def beyond(runs):
+    """Fusion, references and means of the three models, each beside its base."""
+    members = []
+    for model in MEMBERS:
+        runs.run(f"{model}, pre-trained", model, "pretrain")
+        runs.run(f"{model}, fine-tuned", model, start=f"{model}, pre-trained")
+        members.append(Stores(runs, model))
+    for stores in members:
+        yield fused(runs, stores), stores.name, "above"
+        yield reranked(runs, f"{stores.name}, references", [stores], "logistic"), stores.name, "above"
+        yield reranked(runs, f"{stores.name}, references, trees", [stores], "trees"), stores.name, "above"
+    ensemble(runs, MEAN, members, "mean")
+    yield from ((MEAN, stores.name, "above") for stores in members)
+    yield ensemble(runs, "geometric mean of three", members, "geometric"), MEAN, ""
+    yield hyperbolic(runs, "hyperbolic ranks of three", members), MEAN, ""
+    yield reranked(runs, BEST, members, "logistic", video_maximum=1.0), MEAN, "above"
