@@ -63,7 +63,7 @@ ROWS = {
     "DbofModel": paper("DbofModel", "FrameLevelLogisticModel", "above", cluster_size=2048, hidden_size=1024, **ALL_FRAMES),
     "GatedDbofModel": paper("GatedDbofModel", "DbofModel", cluster_size=1024, hidden_size=1024, **ALL_FRAMES),
     "NetVladModel": paper("NetVladModel", "DbofModel", cluster_size=32, hidden_size=1024, **ALL_FRAMES),
-    "NeXtVladModel": paper("NeXtVladModel", "DbofModel", flags=SLOWER, cluster_size=32, groups=8, hidden_size=1024, **ALL_FRAMES),
+    "NeXtVladModel": paper("NeXtVladModel", "DbofModel", cluster_size=32, groups=8, hidden_size=1024, **ALL_FRAMES),
     "BiGruModel": paper("BiGruModel", "DbofModel", flags=SLOWER, units=256, reset_after=True, **LOGISTIC),
     "TransformerModel": paper("TransformerModel", "DbofModel", flags=SLOWER, num_heads=4, position="sinusoidal", **LOGISTIC),
     "ensemble": Row(members=MEMBERS, baseline="audioset", goal="above"),

@@ -28,10 +28,10 @@ def recipe_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def methods_table():
-    """The rows of docs/results/methods.json in Markdown: each method beside what it is compared with."""
+def methods_table(log="methods"):
+    """The rows of a log of benchmarks/methods.py in Markdown: each method beside what it is compared with."""
     rows = [("method", "MAP", "compared with", "its MAP", "difference", "order"), ["---"] * 6]
-    for row in _log("methods")["rows"]:
+    for row in _log(log)["rows"]:
         value = _number(row["value"], row["spread"])
         if row["baseline"]:
             order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
@@ -326,6 +326,7 @@ TABLES = {
     "starter": (DOCS / "results.md", starter_table),
     "video_level": (DOCS / "results.md", video_level_table),
     "montage": (DOCS / "results.md", montage_table),
+    "montage_sequences": (DOCS / "results.md", functools.partial(montage_table, "montage_sequences")),
     "montage time": (DOCS / "results.md", montage_time_table),
     "montage facts": (DOCS / "results.md", montage_facts_table),
     "montage attention": (DOCS / "results.md", montage_attention_table),
@@ -344,6 +345,7 @@ TABLES = {
     "beyond": (DOCS / "beyond.md", beyond_table),
     "best": (DOCS / "beyond.md", best_table),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
+    "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
 }
