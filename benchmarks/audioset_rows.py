@@ -78,7 +78,7 @@ ROWS = {
     "audioset_wide": Row(recipe="audioset_wide", baseline="audioset"),
     "MultiAttentionModel, trained as the recipe": other("MultiAttentionModel", "MultiAttentionModel", **ALL_FRAMES),
     "without mixup": ablation(augment_virtual_segments=0.0),
-    "mixup of half the clips": ablation(augment_virtual_segments=0.5),
+    "mixup of Beta(.5, .5)": ablation(augment_virtual_segments=0.5),
     "class-balanced": ablation(class_balanced_sampling=0.5),
     "half the epochs": ablation(num_epochs=12),
     "without averaged weights": ablation(ema_momentum=0.0),

@@ -84,7 +84,7 @@ LOSSES = {
     ),
 }
 SEGMENT_CLASSES = ("softmax MLP",)  # whose columns are the segment classes alone
-# What a model's recipe has instead of STAGES. The Transformers, at full width, see a sixth of the videos: 300 frames at once.
+# What a model's recipe has instead of STAGES. The Transformers, at full width, see an eighth of the videos: 300 frames at once.
 _SLOW = {"base_learning_rate": 2.5e-4}
 RECIPES = {
     "logistic": {"": {"base_learning_rate": 0.01}},

@@ -150,12 +150,25 @@ def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one
         resolve(parse("--model=AttentionModel", "--start_time_weight=3", "--stage=pretrain"), sample=sample)
 
 
+def test_teachers_of_named_data_are_heard_with_and_without_a_named_stage():
+    data = ("--model=AttentionModel", "--train_dir=dir", "--train_data_pattern=train*", "--teacher_scores=a,b")
+    for more, stage in (((), "pretrain"), (("--stage=pretrain",), "pretrain"), (("--segment_labels",), "finetune")):
+        (only,) = resolve(parse(*data, *more), sample=None).stages
+        assert (only.stage, only.teacher_scores) == (stage, ("a", "b"))
+    with pytest.raises(ValueError, match=r"--teacher_scores=a,b: is not for --stage=mstep"):
+        resolve(parse(*data, "--stage=mstep", "--pseudo_labels=p"), sample=None)
+
+
 def test_a_flag_of_a_stage_that_is_not_run_is_said(sample):
     given = parse("--class_balanced_sampling=0.5", "--keep_optimizer", "--segment_labels")
     assert without_effect(given, sample) == [
         "--class_balanced_sampling=0.5: is for --stage=pretrain, without effect in this finetune."
     ]
     assert len(without_effect(parse("--keep_optimizer"), None)) == 1
+    line = "--distillation_weight=0.7: without effect, since --teacher_scores is not given."
+    for words in ((), ("--stage=pretrain",), ("--segment_labels",)):
+        assert without_effect(parse("--distillation_weight=0.7", *words), None) == [line]
+        assert without_effect(parse("--distillation_weight=0.7", "--teacher_scores=a", *words), None) == []
     for words in (("--keep_optimizer",), ("--stage=em", "--keep_optimizer")):
         assert without_effect(parse(*words), sample) == []
 

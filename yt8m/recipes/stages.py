@@ -13,6 +13,7 @@ _FIELDS = {field.name for field in dataclasses.fields(configs.TrainConfig)}
 # flag -> its value in the other stages
 PRETRAIN_ONLY = {"class_balanced_sampling": 0.0}
 FINETUNE_ONLY = {"start_time_weight": 0.0, "pseudo_data_pattern": "", "unrated_as_negatives": 0.0, "keep_optimizer": False}
+NEEDS = {"distillation_weight": "teacher_scores", "pseudo_share": "pseudo_labels"}  # flag -> what it does nothing without
 
 
 def names(given, sample):
@@ -25,13 +26,23 @@ def names(given, sample):
 
 
 def without_effect(given, sample):
-    """Lines about flags that are of a stage which the command does not run; a recipe's flag file has those of all its stages."""
+    """Lines about flags that do nothing in a command, since it does not run their stage or lacks another flag.
+
+    A recipe's flag file has the flags of all its stages, and none that names a folder of the user's.
+    """
     asked = names(given, sample)
+    if given.get("stage") == "em":
+        return []  # it has all stages
+    alone = [
+        f"--{name}={given[name]}: without effect, since --{other} is not given."
+        for name, other in NEEDS.items()
+        if name in given and not given.get(other)
+    ]
     if given.get("stage"):
-        return []  # EM has all stages; a named one refuses them (methods)
+        return alone  # flags of another stage are refused (methods)
     flags = {**dict.fromkeys(PRETRAIN_ONLY, "pretrain"), **dict.fromkeys(FINETUNE_ONLY, "finetune")}
     flags["augment_drop_segments"] = "pretrain"
-    return [
+    return alone + [
         f"--{name}={given[name]}: is for --stage={stage}, without effect in this {asked[-1]}."
         for name, stage in flags.items()
         if given.get(name) and stage not in asked
@@ -94,7 +105,7 @@ def stage_config(
         start_new_model=given.get("start_new_model", False) and first,
         augmentation=augmentation(given, stage),
     )
-    values.update(methods(given, stage, values))
+    values.update(methods(given, stage, values, sample))
     values.update(best(given, stage, values, sample))
     values["batch_unit"] = batch_unit(given, stage, model, values, sample)
     return configs.TrainConfig(**values)
@@ -162,13 +173,16 @@ def augmentation(given, stage):
     return chosen
 
 
-def methods(given, stage, values):
+def methods(given, stage, values, sample):
     """Fields of TrainConfig that belong to some stages only: in the others they are as if not given.
+
+    Teachers of a command of both stages (on the sample) are those of fine-tuning.
 
     Args:
         given: {flag: value}.
         stage: one of config.STAGES.
         values: {field: value} of the stage so far.
+        sample: the built-in Sample, or None with named data.
 
     Raises:
         UserError: a flag that needs another one, or another stage than the one that is asked for.
@@ -181,10 +195,10 @@ def methods(given, stage, values):
             for name in off if asked not in (None, "em") else ():
                 if given.get(name):
                     raise UserError(f"--{name}={given[name]}: is for --stage={only}, not --stage={asked}.")
-    if stage == "mstep" or (stage == "pretrain" and asked is None):
-        teachers = ()
-    else:
-        teachers = values.get("teacher_scores", ())
+    if asked == "mstep" and given.get("teacher_scores"):
+        raise UserError(f"--teacher_scores={','.join(given['teacher_scores'])}: is not for --stage=mstep. Leave it out.")
+    not_here = stage == "mstep" or (stage == "pretrain" and asked is None and sample is not None)
+    teachers = () if not_here else values.get("teacher_scores", ())
     fields["teacher_scores"] = tuple(os.path.expanduser(folder) for folder in teachers)
     if stage == "finetune" and bool(values.get("pseudo_labels")) != bool(values.get("pseudo_data_pattern")):
         raise UserError("--pseudo_labels and --pseudo_data_pattern: fine-tuning needs both or none. Give the other one, too.")
