@@ -162,8 +162,8 @@ def ranker_rows(runs_of_seeds, part):
 
 
 def located(runs):
-    """({"held_out", "test": float32 [n, 1]}, seconds of processor): beyond.located of a seed, kept beside its runs."""
-    path = f"{runs.path('localizer')}.npz"
+    """({"held_out", "test": float32 [n, 1]}, seconds of processor): beyond.located of a seed by this version, kept."""
+    path = runs.path(f"localizer {montage.version_of_code()}") + ".npz"
     if not os.path.exists(path):
         found, seconds = quietly(beyond.located, runs.made, runs.seed)
         with replacing(path) as file:

@@ -68,14 +68,7 @@ class RatedPairs:
     def scores(self, model, model_config):
         """What a model says of them, float32 [n]."""
         scorer = infer.Scorer([infer.Member(model, model_config, name="the model")])
-        column = {label: index for index, label in enumerate(scorer.label_ids)}
-        chosen = np.full(len(self.classes), np.nan, np.float32)
-
-        def keep(ids, starts, scores):
-            for row, (video, start) in enumerate(zip(ids, starts)):
-                for place in self._places.get(f"{video}:{start}", ()):
-                    chosen[place] = scores[row, column[self.classes[place]]]
-
+        chosen, keep = self._kept(scorer.label_ids)
         with contextlib.redirect_stdout(io.StringIO()):
             scan.Scan(scorer, scan.Job(self.sample.test_pattern, "kept here")).run(keep)
         assert np.isfinite(chosen).all()
@@ -83,16 +76,24 @@ class RatedPairs:
 
     def scores_of_store(self, folder):
         """What a store of the test videos' segments says of them, float32 [n]."""
-        store, chosen = open_store(folder), np.full(len(self.classes), np.nan, np.float32)
-        column = {label: index for index, label in enumerate(store.config.label_ids)}
-        for shard in store.shards():
-            stored = store.read(shard)
-            scores = stored.scores()
-            for row, (video, start) in enumerate(zip(stored.ids, stored.starts)):
-                for place in self._places.get(f"{video}:{start}", ()):
-                    chosen[place] = scores[row, column[self.classes[place]]]
+        store = open_store(folder)
+        chosen, keep = self._kept(store.config.label_ids)
+        for stored in map(store.read, store.shards()):
+            keep(stored.ids, stored.starts, stored.scores())
         assert np.isfinite(chosen).all()
         return chosen
+
+    def _kept(self, label_ids):
+        """(float32 [n], function of the ids, starts and scores of segments that puts those of the pairs there)."""
+        column = {label: index for index, label in enumerate(label_ids)}
+        chosen = np.full(len(self.classes), np.nan, np.float32)
+
+        def keep(ids, starts, scores):
+            for row, (video, start) in enumerate(zip(ids, starts)):
+                for place in self._places.get(f"{video}:{start}", ()):
+                    chosen[place] = scores[row, column[self.classes[place]]]
+
+        return chosen, keep
 
 
 class Seed:
