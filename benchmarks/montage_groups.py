@@ -214,6 +214,13 @@ def beyond(runs):
         yield f"{key}, mean of checkpoints", f"{key}, running average", ""
 
 
+def bert(runs):
+    """The ninth place's encoder of a few frames, pre-trained on runs of five (BERTMean)."""
+    both_stages(runs, "logistic", "gated DBoF", "BERTMean")
+    yield "BERTMean", "logistic", ""
+    yield "BERTMean", "gated DBoF", ""
+
+
 GROUPS = {
     "phases": phases,
     "context": context,
@@ -230,6 +237,7 @@ GROUPS = {
     "sequences": sequences,
     "beyond": beyond,
     "mixtures": mixtures,
+    "bert": bert,
 }
 KEPT = {  # runs whose checkpoints later groups start from
     *(name for key in ("logistic", "attention", "multi-attention", "gated DBoF", "NetVLAD") for name in (key, pretrained(key))),

@@ -71,6 +71,7 @@ MODELS = {
     "branch": ("MixtureModel", {**_BRANCH, "num_branches": 1}),
     "soft DBoF": ("SoftDbofModel", {**LOGISTIC_HEAD, "cluster_size": 512, "hidden_size": 256, "num_samples": 60}),
     "softmax MLP": ("SoftmaxMlpModel", {"hidden_sizes": (512, 256)}),
+    "BERTMean": ("BertModel", {"num_blocks": 1, "feed_forward_size": 512, **LOGISTIC_HEAD}),
 }
 # Losses of rows, (name, options); the others have the cross entropy.
 LOSSES = {
@@ -89,6 +90,7 @@ _SLOW = {"base_learning_rate": 2.5e-4}
 RECIPES = {
     "logistic": {"": {"base_learning_rate": 0.01}},
     "CNN": {"": {"base_learning_rate": 5e-4}},
+    "BERTMean": {"": _SLOW},
     "Transformer, early fusion": {"": _SLOW, "pretrain": {"max_steps": 200, "batch_size": 16}, "finetune": {"max_steps": 200}},
     "Transformer, late fusion": {"": _SLOW, "pretrain": {"max_steps": 200, "batch_size": 16}, "finetune": {"max_steps": 200}},
 }
