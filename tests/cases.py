@@ -253,6 +253,7 @@ MODELS = [
         "NetVladModel", {"cluster_size": 5, "hidden_size": 10, "vlagd": True, "add_batch_norm": False, "reduced_sizes": (6, 4)}
     ),
     ModelCase("MlpModel", {"hidden_size": 10, "input_dropout": 0.1}),
+    ModelCase("MlpModel", {"hidden_size": 10, "num_branches": 2}),
     ModelCase(
         "MlpModel",
         {

@@ -90,6 +90,9 @@ class SharedGateMoeModel(VideoModel):
 class MlpModel(VideoModel):
     """Hidden layers on the video's features, each dense -> batch norm -> activation -> gating -> dropout, and a head.
 
+    Several branches are as many such networks side by side, which share the features alone; the prediction is the mean of theirs.
+    With BranchCrossEntropyLoss each learns as if it were alone, and the model is an ensemble that is trained in one run.
+
     Args:
         num_classes: C.
         feature_sizes: values of each feature; D is their sum.
@@ -104,13 +107,15 @@ class MlpModel(VideoModel):
             to 1. Features that are normalised together count by how long they happen to be.
         video_level_classifier_model: name of the head.
         head_options: arguments of the head's layer.
+        num_branches: N.
 
-    Shapes: {features float32 [B, D]} -> float32 [B, C]; embed -> [B, H].
+    Shapes: {features float32 [B, D]} -> float32 [B, C]; embed -> [B, N * H]. With more than one branch a training step also gets
+        `branch_predictions` float32 [B, N, C].
     Raises:
         UserError: sizes that are not positive, shares outside [0, 1), an unknown activation, or feature_lengths that
             are not positive or not one a feature.
     Source: the dense layers of the 21st place's network, with batch norm and swish; dropout and gating as in the frame-level
-        models of papers 001 and 002. Sizes are ours.
+        models of papers 001 and 002. Sizes and branches are ours.
     """
 
     ARGUMENTS = {
@@ -126,10 +131,11 @@ class MlpModel(VideoModel):
         "feature_lengths": None,
         "video_level_classifier_model": "LogisticModel",
         "head_options": None,
+        "num_branches": 1,
     }
 
     def check_arguments(self):
-        check_positive(self, "hidden_size", "num_layers")
+        check_positive(self, "hidden_size", "num_layers", "num_branches")
         check_choice("activation", self.activation, ("relu", "swish"))
         check_share(self, "input_dropout", "hidden_dropout")
         lengths = self.feature_lengths
@@ -141,17 +147,28 @@ class MlpModel(VideoModel):
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
         x = self.normalized(features)
-        x = layers.Dropout(self.input_dropout, name="input_dropout")(x)
+        names = [f"branch_{n}_" for n in range(1, self.num_branches + 1)] if self.num_branches > 1 else [""]
+        hidden = [self.branch(x, name) for name in names]
+        predictions = [self.head(f"{name}head")(of_branch) for name, of_branch in zip(names, hidden)]
+        if self.num_branches == 1:
+            return Graph({"features": features}, predictions[0], hidden[0])
+        of_branches = ops.stack(predictions, axis=1)  # [B, N, C]
+        beside = {"branch_predictions": of_branches}
+        return Graph({"features": features}, ops.mean(of_branches, axis=1), ops.concatenate(hidden, axis=-1), beside=beside)
+
+    def branch(self, x, name):
+        """The last hidden layer of a branch, [B, H]; its layers' names begin with `name`."""
+        x = layers.Dropout(self.input_dropout, name=f"{name}input_dropout")(x)
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
         for number in range(1, self.num_layers + 1):
-            dense = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name=f"hidden_{number}")
+            dense = layers.Dense(self.hidden_size, use_bias=False, kernel_initializer="he_normal", name=f"{name}hidden_{number}")
             x = dense(x)  # [B, H]
-            x = layers.BatchNormalization(name=f"norm_{number}", **norm)(x)
-            x = layers.Activation(self.activation, name=f"activation_{number}")(x)
+            x = layers.BatchNormalization(name=f"{name}norm_{number}", **norm)(x)
+            x = layers.Activation(self.activation, name=f"{name}activation_{number}")(x)
             if self.gating:
-                x = ContextGating(name=f"gating_{number}", **norm)(x)
-            x = layers.Dropout(self.hidden_dropout, name=f"dropout_{number}")(x)
-        return Graph({"features": features}, self.head()(x), x)
+                x = ContextGating(name=f"{name}gating_{number}", **norm)(x)
+            x = layers.Dropout(self.hidden_dropout, name=f"{name}dropout_{number}")(x)
+        return x
 
     def normalized(self, features):
         """Features [B, D], of length 1 together or of their feature_lengths."""
@@ -160,8 +177,8 @@ class MlpModel(VideoModel):
         parts = ops.split(features, list(itertools.accumulate(self.feature_sizes[:-1])), axis=-1)
         return ops.concatenate([length * l2_normalize(part) for length, part in zip(self.feature_lengths, parts)], axis=-1)
 
-    def head(self):
-        return BaseModel.head(self)
+    def head(self, name="head"):
+        return BaseModel.head(self, name)
 
 
 @register("model")

@@ -20,6 +20,7 @@ P = np.array([[0.9, 0.2, 0.6, 0.5], [0.1, 0.8, 0.3, 0.0]], "float32")
 Y = np.array([[1, 0, 1, 0], [0, 1, 0, 0]], "float32")
 WEIGHTS = np.array([[1, 2, 0, 0.5], [0, 1, 0, 0]], "float32")
 NAMES = [
+    "BranchCrossEntropyLoss",
     "CrossEntropyLoss",
     "DustbinLoss",
     "HingeLoss",

@@ -98,6 +98,7 @@ class BaseModel(keras.Model):
         # Bound methods, not models: an attribute that is a model would be tracked and saved with the same layers again.
         self._embed = keras.Model(graph.inputs, graph.embedding).__call__
         self._predict_with = graph.beside and keras.Model(graph.inputs, {"predictions": graph.outputs, **graph.beside}).__call__
+        self.loss_entries = tuple(graph.beside or ())  # names of what training_outputs gives a loss
         self._attend = None if graph.attention is None else keras.Model(graph.inputs, graph.attention).__call__
 
     def __init_subclass__(cls, **options):
@@ -128,10 +129,10 @@ class BaseModel(keras.Model):
         """The Graph whose rows are what the model was given, from the one of `graph`."""
         return graph
 
-    def head(self):
+    def head(self, name="head"):
         """The classifier that video_level_classifier_model and head_options stand for."""
         layer = head_class(self.video_level_classifier_model)
-        return layer(self.num_classes, name="head", dtype=head_policy(), **(self.head_options or {}))
+        return layer(self.num_classes, name=name, dtype=head_policy(), **(self.head_options or {}))
 
     def get_config(self):
         arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}

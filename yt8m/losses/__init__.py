@@ -6,6 +6,7 @@ A loss may need more of a batch than labels and weights: NEEDS names these entri
 from yt8m import registry
 from yt8m.errors import UserError
 from yt8m.flags.values import check_like
+from yt8m.losses.branches import BranchCrossEntropyLoss
 from yt8m.losses.dustbin import DustbinLoss
 from yt8m.losses.masked import MaskedCrossEntropyLoss
 from yt8m.losses.online_distillation import OnlineDistillationLoss
@@ -13,6 +14,7 @@ from yt8m.losses.sampled_negatives import SampledNegativeLoss
 from yt8m.losses.starter import CrossEntropyLoss, HingeLoss, SoftmaxLoss
 
 __all__ = [
+    "BranchCrossEntropyLoss",
     "CrossEntropyLoss",
     "DustbinLoss",
     "HingeLoss",
@@ -22,6 +24,7 @@ __all__ = [
     "SoftmaxLoss",
     "build",
     "get",
+    "needs_of_model",
     "needs_video_labels",
 ]
 
@@ -34,6 +37,11 @@ def get(name):
 def needs_video_labels(name):
     """Whether a loss is for segments alone: it needs the labels of the video around each."""
     return "video_labels" in getattr(get(name), "NEEDS", ())
+
+
+def needs_of_model(name):
+    """Names of what a loss needs of the model beside predictions: BaseModel.loss_entries has them, or the loss has no use."""
+    return [entry for entry in getattr(get(name), "NEEDS", ()) if entry != "video_labels"]
 
 
 def build(name, options=None):

@@ -28,8 +28,8 @@ class OnlineDistillationLoss:
         epsilon: as in CrossEntropyLoss.
 
     Call: (predictions [B, C], labels [B, C], label_weights [B, C] or None, logits [B, C], branch_logits [B, M, N, C] and
-        mixture_logits [B, M, C], as MixtureModel gives them in training) -> float32 [B]; without logits, in evaluation or of
-        another model, BCE of the predictions.
+        mixture_logits [B, M, C], as MixtureModel gives them in training) -> float32 [B]; without them, in evaluation, BCE of the
+        predictions.
     Raises:
         UserError: a temperature that is not above 0, or a weight below 0.
     Source: the code of the third place of 2019 (R. Lin), with softmax in logarithms in place of its 1e-8; the stop is ours.

@@ -71,6 +71,22 @@ def check_loss(stage, model_config):
         raise UserError(f"{flag}: --label_loss={name} has its own way with unrated classes. Leave one of them out.")
 
 
+def check_entries(stage, model_config, model):
+    """Refuses a loss that a model gives nothing to, and that would be the cross entropy of its predictions.
+
+    Raises:
+        UserError: names the loss and the model.
+    """
+    name, _ = loss_of(stage, model_config)
+    lacking = [entry for entry in losses.needs_of_model(name) if entry not in model.loss_entries]
+    if lacking:
+        raise UserError(
+            f"--label_loss={name}: {model_config.model} as it is has no {lacking[0]} for it. Leave it out, or use a model with "
+            "branches, such as MlpModel with --hyperparameters=num_branches=3 (BranchCrossEntropyLoss) or MixtureModel "
+            "(OnlineDistillationLoss)."
+        )
+
+
 def segment_class_weights(stage, model_config):
     """[C] weights of the classes in the loss: segment_class_weight for the segment classes, 1 for the rest; None: all 1.
 

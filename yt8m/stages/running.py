@@ -9,7 +9,7 @@ from yt8m.stages import evaluate, kept_optimizer, pictures, record
 from yt8m.stages.batches import batches_from, stage_length, unit
 from yt8m.stages.best import keeping_the_best, keeps_best
 from yt8m.stages.checks import check, cuts_videos
-from yt8m.stages.objective import described, objective_of, with_loss_of
+from yt8m.stages.objective import check_entries, described, objective_of, with_loss_of
 from yt8m.stages.start import THIS_STAGE, bring_to, model_and_optimizer, prepare_folder, starting_point
 from yt8m.training import callbacks as named_callbacks
 from yt8m.training import checkpoints as ckpt
@@ -41,6 +41,7 @@ def run_stage(stage, model_config, spec, callbacks):
     length = stage_length(stage, spec, replicas)
     made_with = record.compare(stage, model_config, start, length)
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
+    check_entries(stage, model_config, model)
     kept_optimizer.check(start, stage, model_config, length, optimizer)
     callbacks = (*callbacks, *callbacks_of(stage, start, length))
     prepare_folder(stage)
