@@ -67,7 +67,7 @@ ROWS = {
     RECIPE: Row(baseline=MOE),
     LOGISTIC: plain("LogisticModel"),
     MOE: plain("MoeModel", LOGISTIC, num_mixtures=2),
-    "recipe, three branches": Row(baseline=RECIPE, recipe="video_level_branches"),
+    "recipe, five branches": Row(baseline=RECIPE, recipe="video_level_branches"),
     "recipe, logistic head": ablation(
         {"video_level_classifier_model": "LogisticModel", "head_options": {"initial_probability": 0.001}}
     ),

@@ -164,10 +164,10 @@ def montage_attention_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def beyond_table():
-    """The rows of docs/results/beyond.json in Markdown: each beside its base."""
+def beyond_table(log="beyond"):
+    """The rows of a log in Markdown, of benchmarks/beyond.py or candidates.py: each beside its base."""
     rows = [("row", "MAP", "beside", "its MAP", "difference", "above"), ["---"] * 6]
-    for row in _log("beyond")["rows"]:
+    for row in _log(log)["rows"]:
         beside = ["", "", "", ""]
         if row["baseline"]:
             gain = _number(row["gain"], row["gain_spread"], sign="+")
@@ -343,10 +343,12 @@ TABLES = {
     "start": (DOCS / "scaling.md", start_table),
     "scaling": (DOCS / "scaling.md", scaling_table),
     "beyond": (DOCS / "beyond.md", beyond_table),
+    "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
     "best": (DOCS / "beyond.md", best_table),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
+    "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
 }
 
