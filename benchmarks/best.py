@@ -258,13 +258,11 @@ def _rows_of(path):
 
 
 def main():
-    parser = report.arguments(__doc__)
-    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = montage_runs.arguments(__doc__)
     parser.add_argument("--only", choices=PARTS, help="one of the parts")
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
-    runs_of_seeds = [montage_runs.Runs(options.work, made, version, seed) for seed in range(1, options.seeds + 1)]
+    runs_of_seeds = list(montage_runs.of_seeds(options))
     near = beyond.similarities(options.work, made, everything=True)
     made_by = {
         "student": lambda: student_rows(runs_of_seeds, near),

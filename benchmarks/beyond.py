@@ -282,15 +282,13 @@ def table(values, bases):
 
 
 def main():
-    parser = report.arguments(__doc__)
-    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = montage_runs.arguments(__doc__)
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
     near, near_all = (similarities(options.work, made, everything) for everything in (False, True))
     values, members, bases = collections.defaultdict(list), [], {}
-    for seed in range(1, options.seeds + 1):
-        found, bases, members = of_seed(montage_runs.Runs(options.work, made, version, seed), near, near_all)
+    for runs in montage_runs.of_seeds(options):
+        found, bases, members = of_seed(runs, near, near_all)
         for name, value in found.items():
             values[name].append(value)
     complete = {name: of for name, of in values.items() if len(of) == options.seeds}

@@ -115,12 +115,10 @@ def beats(ours, theirs):
 
 
 def main():
-    parser = report.arguments(__doc__)
-    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = montage_runs.arguments(__doc__)
     options = parser.parse_args()
-    made, version = montage_runs.newest(options.work)
-    seeds = [of_seed(montage_runs.Runs(options.work, made, version, seed)) for seed in range(1, options.seeds + 1)]
+    _, version = montage_runs.newest(options.work)
+    seeds = [of_seed(runs) for runs in montage_runs.of_seeds(options)]
     report.show(f"Lists of candidates by video, {options.seeds} seeds, scores of {version}", table(seeds), options.json)
 
 

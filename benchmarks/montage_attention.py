@@ -83,19 +83,16 @@ def measure(runs, name):
 
 
 def main():
-    parser = report.arguments(__doc__)
-    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = montage_runs.arguments(__doc__)
     options = parser.parse_args()
-    made, version = montage_runs.newest(options.work)
+    _, version = montage_runs.newest(options.work)
     values = {}
-    for seed in range(1, options.seeds + 1):
-        runs = montage_runs.Runs(options.work, made, version, seed)
+    for runs in montage_runs.of_seeds(options):
         for name in ROWS:
             for key, value in measure(runs, name).items():
                 values.setdefault((name, key), []).append(value)
             measured = ", ".join(f"{MEASURES[key]} {of[-1]:.3f}" for (row, key), of in values.items() if row == name)
-            print(f"seed {seed} | {name}: {measured}", flush=True)
+            print(f"seed {runs.seed} | {name}: {measured}", flush=True)
     rows = [
         {
             **report.row(f"{name}: {MEASURES[key]}", float(np.mean(of)), "", spread=_error(of)),

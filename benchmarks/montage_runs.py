@@ -15,6 +15,7 @@ import montage_files
 import montage_measures
 import montage_rows
 import numpy as np
+import report
 import tensorflow as tf
 
 from yt8m import config, models, registry
@@ -60,6 +61,25 @@ def newest(work):
     with open(path, encoding="utf-8") as file:
         version = json.loads(file.readlines()[-1])["version"]
     return montage_files.read(os.path.join(work, version.split()[1])), version
+
+
+def arguments(doc):
+    """Parser of a benchmark that looks at runs of benchmarks/montage.py: report.arguments, the work folder, how many seeds."""
+    parser = report.arguments(doc)
+    parser.add_argument("--work", default="montage_work", help="work folder of benchmarks/montage.py")
+    parser.add_argument("--seeds", type=int, default=3)
+    return parser
+
+
+def of_seeds(options):
+    """Yields the Runs of each seed that the flags of `arguments` ask for, of the newest version in the work folder.
+
+    Raises:
+        UserError: there are no rows.
+    """
+    made, version = newest(options.work)
+    for seed in range(1, options.seeds + 1):
+        yield Runs(options.work, made, version, seed)
 
 
 class Runs:
