@@ -346,6 +346,7 @@ TABLES = {
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
     "best": (DOCS / "beyond.md", best_table),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
+    "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
     "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
