@@ -8,7 +8,7 @@ other processes beside this one count for less; rates are of two test shards of 
 
   python benchmarks/best.py --work DIR --json FILE       three seeds
   python benchmarks/best.py --work DIR --json FILE --only costs      or another of PARTS; the other parts' rows in FILE stay
-                                                         (class_trees takes hours, localizer 25 minutes a seed)
+                                                         (localizer: 35 minutes of processor a seed)
 """
 
 import contextlib

@@ -150,21 +150,23 @@ class Base:
             self.logits[name] = x[pairs]
             self.features[name] = np.concatenate([of_segments, video_features, near[name]], axis=1)
 
-    def map(self, of_pairs):
-        """MAP over the test part's rated pairs of scores [n]."""
+    def precisions(self, of_pairs):
+        """Average precision of each class over the test part's rated pairs, of scores [n]; nan without positives."""
         part = self.parts["test"]
-        return segment_metrics_from_pairs(part.columns, of_pairs, part.labels, part.num_classes)["map"]
+        metrics = segment_metrics_from_pairs(part.columns, of_pairs, part.labels, part.num_classes)
+        return metrics["class_average_precisions"]
 
     def variants(self, name):
-        """{row: MAP}: the base, and each of what is fitted on the held-out part; and the logits [n] with references."""
+        """{row: precisions}: the base, and each of what is fitted on the held-out part; and the logits [n] with references."""
         held_out = self.parts["held_out"]
         fused, _ = fusion.fit(self.terms["held_out"], held_out.labels)
-        found = {name: self.map(self.logits["test"]), f"{name}, smoothing and fusion": self.map(fused.logits(self.terms["test"]))}
+        found = {name: self.precisions(self.logits["test"])}
+        found[f"{name}, smoothing and fusion"] = self.precisions(fused.logits(self.terms["test"]))
         ranked = {}
         for method, said in (("logistic", "references"), ("trees", "references, trees")):
             rank = rankers.fit(method, self.features["held_out"], held_out.labels, held_out.columns)
             ranked[method] = rank(self.features["test"])
-            found[f"{name}, {said}"] = self.map(ranked[method])
+            found[f"{name}, {said}"] = self.precisions(ranked[method])
         return found, ranked["logistic"]
 
 
@@ -178,7 +180,12 @@ def hyperbolic(of_members):
 
 
 def best_ensemble(runs, near, asked=None):
-    """MAP of configs/ensemble_best.flags.
+    """MAP of configs/ensemble_best.flags; Args: as best_precisions'."""
+    return float(np.nanmean(best_precisions(runs, near, asked)))
+
+
+def best_precisions(runs, near, asked=None):
+    """Average precision of each class of configs/ensemble_best.flags.
 
     Args:
         runs: montage_runs.Runs; near: similarities with everything.
@@ -191,7 +198,7 @@ def best_ensemble(runs, near, asked=None):
         rank = pair_model.fit(*given, *asked["held_out"], held_out.num_classes) if asked else rankers.fit("logistic", *given)
         found = rank(base.features["test"], asked["test"][1] if asked else None)
         logits.append(stored.in_video(found, base.features["test"][:, stored.MAXIMUM], 1.0))
-    return base.map(np.mean(logits, axis=0))
+    return base.precisions(np.mean(logits, axis=0))
 
 
 def asked_pairs(made, expansion):
@@ -224,7 +231,7 @@ def located(made, seed):
 
 
 def of_seed(runs, near, near_all):
-    """{row: MAP}, {row: its base} and the members of the ensembles, of a seed."""
+    """{row: precisions}, {row: its base} and the members of the ensembles, of a seed."""
     parts, found = {"held_out": runs.held_out, "test": runs.test}, {}
     known = {name: runs.scores(name) for name in (*SINGLES, *PAPERS) if name in runs.rows}
     videos = {}
@@ -244,10 +251,10 @@ def of_seed(runs, near, near_all):
         found, bases = found | variants, bases | dict.fromkeys(list(variants)[1:], name)
     base, test = Base(parts, known[ALL], videos[ALL], near), (runs.test.rows, runs.test.columns)
     geometric = np.mean([np.log(np.clip(known[name]["test"], 1e-7, 1)) for name in members], axis=0)
-    found["all kinds, geometric"] = base.map(geometric[test])
-    found[BEST] = base.map(np.mean([with_references[name] for name in montage_rows.TEACHERS], axis=0))
-    found[RECIPE] = best_ensemble(runs, near_all)
-    found["all kinds, ranks"] = base.map(hyperbolic([known[name]["test"] for name in members])[test])
+    found["all kinds, geometric"] = base.precisions(geometric[test])
+    found[BEST] = base.precisions(np.mean([with_references[name] for name in montage_rows.TEACHERS], axis=0))
+    found[RECIPE] = best_precisions(runs, near_all)
+    found["all kinds, ranks"] = base.precisions(hyperbolic([known[name]["test"] for name in members])[test])
     return (
         found,
         {**bases, "all kinds, geometric": ALL, "all kinds, ranks": ALL, BEST: "ensemble of three, mean", RECIPE: BEST},
@@ -259,25 +266,27 @@ def table(values, bases):
     """Rows of report.show.
 
     Args:
-        values: {row: [MAP of each seed]}; bases: {row: what it is compared with}.
+        values: {row: [precisions of each seed]}; bases: {row: what it is compared with}.
     """
-    rows = []
+    rows, maps = [], {name: [float(np.nanmean(of_seed)) for of_seed in of] for name, of in values.items()}
 
-    def add(name, of, base, goal):
-        gains = [a - b for a, b in zip(of, values[base])] if base else []
+    def add(name, row, base, goal):
+        of = maps[row]
+        gains = [a - b for a, b in zip(of, maps[base])] if base else []
         said = f"MAP ({np.mean(gains):+.4f} ±{montage.error(gains) or 0:.4f})" if base else "MAP"
-        theirs = float(np.mean(values[base])) if base else None
-        row = report.row(
+        theirs = float(np.mean(maps[base])) if base else None
+        line = report.row(
             name, float(np.mean(of)), said, base, theirs, None, goal, montage.reached(goal, gains), montage.error(of)
         )
         more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
-        rows.append({**row, **more, "seeds": of})
+        more |= {"worse": report.share_below(values[row], values[base])} if base else {}
+        rows.append({**line, **more, "seeds": of})
 
-    for name, of in values.items():
-        add(name, of, bases.get(name, ""), "above" if name in bases else "")
-    best = max((name for name in values if name not in bases), key=lambda name: np.mean(values[name]))
+    for name in values:
+        add(name, name, bases.get(name, ""), "above" if name in bases else "")
+    best = max((name for name in values if name not in bases), key=lambda name: np.mean(maps[name]))
     for name in (BEST, RECIPE):
-        add(f"{name}, beside the best of the papers' rows", values[name], best, "above")
+        add(f"{name}, beside the best of the papers' rows", name, best, "above")
     return rows
 
 

@@ -7,7 +7,7 @@ videos; nothing is chosen on the test videos.
 
   python benchmarks/methods.py                               all groups, medium sample, 3 seeds: hours on two cores
   python benchmarks/methods.py --only phases augmentation    some of them
-  python benchmarks/methods.py --only beyond                 what docs/beyond.md has: fusion, references, means
+  python benchmarks/methods.py --only beyond trainings       what docs/beyond.md has: fusion, references, means; other models
   python benchmarks/methods.py --json docs/results/FILE      the rows, with each seed's values
 """
 
@@ -22,6 +22,7 @@ from collections import defaultdict
 
 import keras
 import methods_beyond
+import methods_trainings
 import numpy as np
 import report
 
@@ -102,6 +103,7 @@ class Seed:
     def __init__(self, seed, test_set, folder):
         self.seed, self.sample, self.folder = seed, test_set.sample, os.path.join(folder, str(seed))
         self.test_set, self.scores, self.maps, self.configs = test_set, {}, {}, {}
+        self.precisions = {}  # of each row whose scores are known: average precision of each class, nan without positives
 
     def path(self, name):
         """Folder of a run."""
@@ -141,7 +143,8 @@ class Seed:
     def note(self, name, scores, how):
         """MAP of scores of the test set's pairs."""
         pairs = self.test_set
-        self.maps[name] = segment_metrics_from_pairs(pairs.classes, scores, pairs.labels, self.sample.num_classes)["map"]
+        metrics = segment_metrics_from_pairs(pairs.classes, scores, pairs.labels, self.sample.num_classes)
+        self.maps[name], self.precisions[name] = metrics["map"], metrics["class_average_precisions"]
         print(f"seed {self.seed} | {name}: {self.maps[name]:.4f} ({how})", flush=True)
 
     def mean(self, name, names):
@@ -300,6 +303,7 @@ GROUPS = {
     "pseudo_labels": pseudo_labels,
     "distillation": distillation,
     "beyond": methods_beyond.beyond,
+    "trainings": methods_trainings.trainings,
 }
 
 
@@ -318,7 +322,9 @@ def rows_of(seeds, comparisons):
         row = report.row(
             name, mean, f"MAP ({certainty})", baseline, base, mean / base, goal, reached(goal, gains, mean / base), error(ours)
         )
-        rows.append({**row, "seeds": ours, "gain": gain, "gain_spread": error(gains)})
+        pairs = [(seed.precisions.get(name), seed.precisions.get(baseline)) for seed in seeds]
+        worse = report.share_below(*zip(*pairs)) if all(of is not None for pair in pairs for of in pair) else None
+        rows.append({**row, "seeds": ours, "gain": gain, "gain_spread": error(gains), "worse": worse})
     return rows
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -72,6 +73,16 @@ def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal=""
         met=met,
         spread=spread,
     )
+
+
+def share_below(ours, theirs):
+    """Share of the classes whose average precision is below another row's, mean over the seeds.
+
+    Args:
+        ours, theirs: of each seed float [C], nan of classes without positives.
+    """
+    shares = [np.mean((of < other)[~np.isnan(other)]) for of, other in zip(ours, theirs, strict=True)]
+    return float(np.mean(shares))
 
 
 def show(title, rows, path=None):

@@ -30,15 +30,32 @@ def recipe_table():
 
 def methods_table(log="methods"):
     """The rows of a log of benchmarks/methods.py in Markdown: each method beside what it is compared with."""
-    rows = [("method", "MAP", "compared with", "its MAP", "difference", "order"), ["---"] * 6]
-    for row in _log(log)["rows"]:
-        value = _number(row["value"], row["spread"])
+
+    def order(row):
+        return f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
+
+    return _compared(log, ("method", "compared with", "order"), order)
+
+
+def _compared(log, titles, order):
+    """A log's rows in Markdown, each beside its base; the share of classes below it where any row has one.
+
+    Args:
+        log: name under docs/results.
+        titles: of the row, of its base, and of what `order` says of a row.
+        order: function of a row.
+    """
+    logged, (row_title, base_title, order_title) = _log(log)["rows"], titles
+    worse = ("classes below",) if any(row.get("worse") is not None for row in logged) else ()
+    columns = (row_title, "MAP", base_title, "its MAP", "difference", *worse, order_title)
+    rows = [columns, ["---"] * len(columns)]
+    for row in logged:
+        cells = [row["name"], _number(row["value"], row["spread"]), *[""] * (len(columns) - 2)]
         if row["baseline"]:
-            order = f"{'yes' if row['met'] else '**no**'}: {row['goal']}" if row["goal"] else ""
             gain = _number(row["gain"], row["gain_spread"], sign="+")
-            rows.append((row["name"], value, row["baseline"], _number(row["baseline_value"]), gain, order))
-        else:
-            rows.append((row["name"], value, "", "", "", ""))
+            below = "" if row.get("worse") is None else f"{row['worse']:.0%}"
+            cells[2:] = row["baseline"], _number(row["baseline_value"]), gain, *[below for _ in worse], order(row)
+        rows.append(cells)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -166,14 +183,7 @@ def montage_attention_table():
 
 def beyond_table(log="beyond"):
     """The rows of a log in Markdown, of benchmarks/beyond.py or candidates.py: each beside its base."""
-    rows = [("row", "MAP", "beside", "its MAP", "difference", "above"), ["---"] * 6]
-    for row in _log(log)["rows"]:
-        beside = ["", "", "", ""]
-        if row["baseline"]:
-            gain = _number(row["gain"], row["gain_spread"], sign="+")
-            beside = [row["baseline"], _number(row["baseline_value"]), gain, "yes" if row["met"] else "**no**"]
-        rows.append((row["name"], _number(row["value"], row["spread"]), *beside))
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return _compared(log, ("row", "beside", "above"), lambda row: "yes" if row["met"] else "**no**")
 
 
 def best_table():
