@@ -17,8 +17,8 @@ from yt8m.segments import SEGMENT_SIZE
 
 EVERYTHING = 10**7  # candidates: all segments, of which those that are rated are ranked
 SAME = "best ensemble, of stores"
-# Part of best.py -> (row, flags of `yt8m rerank`). The trees' rate is larger than the default and their patience less, so that they
-# are fewer; a class has one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
+# Part of best.py -> (row, flags of `yt8m rerank`). The trees' rate is larger than the default and their patience less, so that
+# they are fewer; a class has one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
 ROWS = {
     "negatives": ("best ensemble, --method=attention, with unrated negatives", {"method": "attention"}),
     "class_trees": (
