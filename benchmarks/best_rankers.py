@@ -17,17 +17,15 @@ from yt8m.segments import SEGMENT_SIZE
 
 EVERYTHING = 10**7  # candidates: all segments, of which those that are rated are ranked
 SAME = "best ensemble, of stores"
-# Part of best.py -> (row, flags of `yt8m rerank`). The trees' rate is larger than the default and their patience less, so that
-# they are fewer; a class has one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
+# Options of --method=class_trees: the rate is larger than the default and the patience less, so that trees are fewer; a class has
+# one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
+FEW_TREES = {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16}
+# Part of best.py -> (row, flags of `yt8m rerank`).
 ROWS = {
     "negatives": ("best ensemble, --method=attention, with unrated negatives", {"method": "attention"}),
     "class_trees": (
         "best ensemble, --method=class_trees",
-        {
-            "method": "class_trees",
-            "method_options": {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16},
-            "video_maximum": 0,
-        },
+        {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0},
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The group "beyond" of methods.py: what the systems that ranked above the four papers add on the built-in sample.
+"""The groups "beyond" and "rankers" of methods.py: what the systems that ranked above the four papers add on the built-in sample.
 
 Attention, multi-attention and gated DBoF are fine-tuned on the sample's rated part. `yt8m fuse`, `yt8m rerank` and `yt8m
 ensemble` then do the rest: what they fit is fitted on the held-out part, which no model has learned, and judged on the test
@@ -10,12 +10,16 @@ import io
 import json
 import os
 
+import best_rankers
+
 import yt8m
 from yt8m.cli.ensemble import COMMAND as ENSEMBLE
 
 MEMBERS = ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")
 EVERYTHING = 10**7  # candidates: every segment is ranked anew
 MEAN, BEST = "mean of three", "best ensemble"
+# Other rankers -> flags of `yt8m rerank`; the trees are fewer than by default, as on montages (best_rankers.ROWS).
+RANKERS = {"attention": {}, "class_trees": {"method_options": best_rankers.FEW_TREES}, "localizer": {}}
 
 
 class Stores:
@@ -73,6 +77,8 @@ def fused(runs, stores):
 
 def reranked(runs, name, of, method, **flags):
     """Name of the row of some models' scores, each ranked anew by references, their mean."""
+    if name in runs.maps:
+        return name
     sample, output = runs.sample, runs.path(f"reranked {name}")
     given = {
         option: [stores.folder(part, kind) for stores in of]
@@ -98,6 +104,23 @@ def reranked(runs, name, of, method, **flags):
     return noted(runs, name, output, "ranked anew")
 
 
+def rankers(runs, model=MEMBERS[0]):
+    """Other rankers than the logistic regression of references, of one model's scores."""
+    stores = members_of(runs, model)[0]
+    base = reranked(runs, f"{stores.name}, references", [stores], "logistic")
+    yield base, stores.name, "above"
+    for method, flags in RANKERS.items():
+        yield reranked(runs, f"{stores.name}, --method={method}", [stores], method, **flags), base, ""
+
+
+def members_of(runs, *models):
+    """Stores of models, each pre-trained and fine-tuned."""
+    for model in models:
+        runs.run(f"{model}, pre-trained", model, "pretrain")
+        runs.run(f"{model}, fine-tuned", model, start=f"{model}, pre-trained")
+    return [Stores(runs, model) for model in models]
+
+
 def ensemble(runs, name, of, method):
     """Name of the row of the members' ensemble by a method of `yt8m ensemble`, of scores that can be stored."""
     output = runs.path(name)
@@ -120,11 +143,7 @@ def hyperbolic(runs, name, of):
 
 def beyond(runs):
     """Fusion, references and means of the three models, each beside its base."""
-    members = []
-    for model in MEMBERS:
-        runs.run(f"{model}, pre-trained", model, "pretrain")
-        runs.run(f"{model}, fine-tuned", model, start=f"{model}, pre-trained")
-        members.append(Stores(runs, model))
+    members = members_of(runs, *MEMBERS)
     for stores in members:
         yield fused(runs, stores), stores.name, "above"
         yield reranked(runs, f"{stores.name}, references", [stores], "logistic"), stores.name, "above"
