@@ -305,6 +305,7 @@ GROUPS = {
     "beyond": methods_beyond.beyond,
     "rankers": methods_beyond.rankers,
     "trainings": methods_trainings.trainings,
+    "mixtures": methods_trainings.mixtures,
 }
 
 

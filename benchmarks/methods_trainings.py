@@ -1,4 +1,4 @@
-"""The group "trainings" of methods.py: models and trainings of the systems above the four papers, on the built-in sample.
+"""The groups "trainings" and "mixtures" of methods.py: what systems above the four papers train, on the built-in sample.
 
 The rate of the sample's recipe stays what it is, as averages of weights ask for. Sizes are those of the models on the sample.
 """
@@ -58,7 +58,6 @@ def trainings(runs):
     yield bert, logistic, ""
     yield bert, dbof, ""
     yield from of_weights(runs, both_stages(runs, ATTENTION, ATTENTION))
-    yield from mixtures(runs)
 
 
 def of_weights(runs, model):
