@@ -186,13 +186,13 @@ def beyond_table(log="beyond"):
     return _compared(log, ("row", "beside", "above"), lambda row: "yes" if row["met"] else "**no**")
 
 
-def best_table():
-    """The rows of docs/results/best.json in Markdown: each beside what it is compared with."""
+def best_table(log="best"):
+    """The rows of a log of benchmarks/best.py in Markdown: each beside what it is compared with."""
     rows, places = (
         [("what", "value", "", "beside", "difference", "goal"), ["---"] * 6],
         {"MAP": 3, "": 3, "segments a CPU second": 0},
     )
-    for row in _log("best")["rows"]:
+    for row in _log(log)["rows"]:
         value = _number(row["value"], row["spread"] or None, places=places.get(row["unit"], 1))
         beside = ["", ""]
         if row["baseline"]:
