@@ -355,6 +355,7 @@ TABLES = {
     "beyond": (DOCS / "beyond.md", beyond_table),
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
     "best": (DOCS / "beyond.md", best_table),
+    "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
     "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
