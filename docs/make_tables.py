@@ -359,6 +359,7 @@ TABLES = {
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
     "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
+    "methods_trainings": (DOCS / "beyond.md", functools.partial(methods_table, "methods_trainings")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
     "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
