@@ -353,6 +353,7 @@ TABLES = {
     "start": (DOCS / "scaling.md", start_table),
     "scaling": (DOCS / "scaling.md", scaling_table),
     "beyond": (DOCS / "beyond.md", beyond_table),
+    "beyond_ensemble": (DOCS / "beyond.md", functools.partial(beyond_table, "beyond_ensemble")),
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
     "best": (DOCS / "beyond.md", best_table),
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
