@@ -1,5 +1,7 @@
 """The user's folders, and which run is meant when none is named."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import commands
@@ -17,6 +19,15 @@ def test_state_folder(monkeypatch, tmp_path):
     for elsewhere in ("", "relative"):
         monkeypatch.setenv("XDG_STATE_HOME", elsewhere)
         assert folders.state_folder("Model") == tmp_path / "home" / ".local" / "state" / "yt8m" / "Model"
+
+
+def test_named_folders(tmp_path):
+    one, comma = tmp_path / "one", tmp_path / "of A, B"
+    comma.mkdir()
+    assert folders.named_folders(f"{one}, {tmp_path}/two") == [str(one), f"{tmp_path}/two"]
+    assert folders.named_folders(str(comma)) == [str(comma)]
+    assert folders.named_folders(f"{comma},{one}") == [f"{tmp_path}/of A", "B", str(one)]  # several: commas are between them
+    assert folders.named_folders("~/run") == [str(Path.home() / "run")]
 
 
 @pytest.fixture
@@ -49,6 +60,14 @@ def test_a_refused_command_throws_no_run_away(arguments, tmp_path):
         line = commands.run("train", *arguments, "--model=AttentionModel", f"--train_dir={folder}", "--start_new_model", refused)
         assert line
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_folder_with_a_comma(arguments, tmp_path):
+    folder = tmp_path / "of A, B"
+    assert commands.run("train", *arguments, "--model=FrameLevelLogisticModel", f"--train_dir={folder}") is None
+    data, output = arguments[0].replace("train_data", "input_data"), tmp_path / "predictions.csv"
+    assert commands.run("inference", data, f"--train_dir={folder}", f"--output_file={output}") is None
+    assert len(output.read_text().splitlines()) == 9
 
 
 def test_a_damaged_note_of_the_latest_run_is_one_line(arguments, tmp_path):

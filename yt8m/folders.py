@@ -25,6 +25,12 @@ def _folder(variable, base, below_home):
     return (Path(named) if os.path.isabs(named) else Path.home() / below_home) / "yt8m"
 
 
+def named_folders(text):
+    """The folders that a text names, with commas between them; a folder whose own name has the commas is that one folder."""
+    whole = os.path.expanduser(text.strip())
+    return [whole] if os.path.isdir(whole) else [os.path.expanduser(part.strip()) for part in text.split(",")]
+
+
 def short_names(paths):
     """Names of folders or files for a table: the last part of their paths where that tells them apart."""
     short = [os.path.basename(os.path.normpath(path)) for path in paths]

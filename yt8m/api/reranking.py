@@ -6,6 +6,7 @@ from yt8m import config as configs
 from yt8m import flags
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.folders import named_folders
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.reranking import command, rankers, scores
@@ -85,7 +86,7 @@ def _of_stores(given):
 
 def _folders(value):
     """The folders of a flag, a tuple."""
-    return tuple(os.path.expanduser(part.strip()) for part in value.split(",") if part.strip())
+    return tuple(folder for folder in named_folders(value) if folder)
 
 
 def _check(given):
@@ -150,7 +151,7 @@ def _check_given(given, needed):
 def _with_scores(given):
     """What was given, with the stores of the runs' scores, which are made, and what follows from the runs."""
     check_backend("inference")
-    named = [os.path.expanduser(part.strip()) for part in sources.folder_of_run(given).split(",")]
+    named = named_folders(sources.folder_of_run(given))
     members = {folder: tuple(sources.folders_of_runs({"train_dir": folder})) for folder in named}
     if len(set(map(os.path.realpath, members))) < len(named):
         raise UserError(f"--train_dir={given['train_dir']}: a run is named twice. Name each member once.")

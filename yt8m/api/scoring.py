@@ -8,7 +8,7 @@ from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.flags.candidates import FILTERS
-from yt8m.folders import cache_folder
+from yt8m.folders import cache_folder, named_folders
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, named, workers
@@ -79,7 +79,7 @@ def check(given):
         raise UserError(
             f"--input_model_tgz={given['input_model_tgz']} and --train_dir={given['train_dir']} both name a model. Leave one out."
         )
-    if given.get("output_model_tgz") and "," in given.get("train_dir", ""):
+    if given.get("output_model_tgz") and len(named_folders(given.get("train_dir", ""))) > 1:
         raise UserError(f"--output_model_tgz packs one model, and --train_dir={given['train_dir']} names several. Name one.")
     checks.positive(given, "batch_size", "top_k", "segment_max_pred", "num_readers", "num_workers")
     checks.not_negative(given, *SEGMENT_FLAGS)

@@ -7,7 +7,7 @@ from yt8m.api.scoring import restored
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import extract, from_files, origin, outputs
-from yt8m.folders import cache_folder
+from yt8m.folders import cache_folder, named_folders
 from yt8m.readers import labels
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -96,7 +96,7 @@ def _runs(given):
     """(RunScorer, ModelConfig, what the JSON says of the model, folder for timelines) of trained runs or a bundle."""
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
-    folders = [os.path.expanduser(folder.strip()) for folder in sources.folder_of_run(given).split(",")]
+    folders = named_folders(sources.folder_of_run(given))
     given["train_dir"] = ",".join(folders)
     first, members = restored(given, folders)
     label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"))
@@ -146,7 +146,7 @@ def _features(given, config, output):
             f"--input_videos={given['input_videos']}: the model is {what}. Make features, and give --input_data_pattern."
         )
     how = from_files.FileFeatures(
-        config.backbone, given["train_dir"].split(",")[0], given.get("backbone"), given.get("weights_dir")
+        config.backbone, named_folders(given["train_dir"])[0], given.get("backbone"), given.get("weights_dir")
     )
     job = extract.Job(
         given["input_videos"],

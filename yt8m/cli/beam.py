@@ -16,6 +16,7 @@ import tempfile
 
 from yt8m.cli.command import ArgumentCommand, Arguments
 from yt8m.errors import UserError
+from yt8m.folders import named_folders
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 LEAST = {"segment_max_pred": 1, "batch_size": 1, "segment_shifts": 0, "skip_head_segments": 0, "skip_tail_segments": 0}
@@ -30,7 +31,7 @@ def main(options, beam_options):
     for name, least in LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}={getattr(options, name)}: must be {least} or more.")
-    train_dirs = tuple(os.path.expanduser(folder.strip()) for folder in options.train_dir.split(","))
+    train_dirs = tuple(named_folders(options.train_dir))
     ensemble = beam_pipeline.Ensemble(
         train_dirs,
         _weights(options.weights, len(train_dirs)),

@@ -11,14 +11,14 @@ def match_files(pattern, flag="data_pattern"):
     Raises:
         UserError: there is none.
     """
-    files = set()
+    files, comma = set(), " A comma separates patterns; for one in a name, write a question mark." if "," in pattern else ""
     for part in filter(None, map(str.strip, pattern.split(","))):
         try:
             matches = tf.io.gfile.glob(part)
         except tf.errors.OpError:
             matches = []
         if not matches:
-            raise UserError(f"no file matches --{flag}='{part}'. Give a path, or a glob such as 'folder/train*.tfrecord'.")
+            raise UserError(f"no file matches --{flag}='{part}'. Give a path, or a glob such as 'folder/train*.tfrecord'.{comma}")
         files.update(matches)
     if not files:
         raise UserError(f"no file matches --{flag}='{pattern}'. Give a path, or a glob such as 'folder/train*.tfrecord'.")

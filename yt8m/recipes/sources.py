@@ -6,7 +6,7 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.files import write_text
-from yt8m.folders import state_folder
+from yt8m.folders import named_folders, state_folder
 from yt8m.readers import labels
 from yt8m.sample.sample import ensure_sample
 from yt8m.training import checkpoints, hub
@@ -63,9 +63,8 @@ def folder_of_fold(folder, fold):
 def folders_of_runs(given):
     """The folders of the trained models that a command is given: those of folder_of_run, each, of --all_folds the folds'."""
     folders = []
-    for part in folder_of_run(given).split(","):
-        folder, own = os.path.expanduser(part.strip()), os.path.join(os.path.expanduser(part.strip()), configs.MODEL_FILE)
-        of_folds = []
+    for folder in named_folders(folder_of_run(given)):
+        own, of_folds = os.path.join(folder, configs.MODEL_FILE), []
         while not os.path.exists(own) and os.path.isdir(folder_of_fold(folder, len(of_folds))):
             of_folds.append(folder_of_fold(folder, len(of_folds)))
         folders += of_folds or [folder]

@@ -1,6 +1,7 @@
 """The running of a stage, from where it starts to its end, and what happens at each checkpoint."""
 
 import os
+import shlex
 
 import tensorflow as tf
 
@@ -59,7 +60,7 @@ def run_stage(stage, model_config, spec, callbacks):
     print(
         f"{stage.stage}: {model_config.model} with {model.count_params():,} parameters, {replicas} device{'s'[: replicas - 1]}, "
         f"{length.batch_size} {unit(stage, spec)} a step, {described(stage, model_config)}, {model_config.precision}, from step "
-        f"{first_step}; TensorBoard: tensorboard --logdir {stage.train_dir}",
+        f"{first_step}; TensorBoard: tensorboard --logdir {shlex.quote(str(stage.train_dir))}",
         flush=True,
     )
     counters = (checkpoints.step, checkpoints.stage_step)
