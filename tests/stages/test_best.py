@@ -9,7 +9,7 @@ from tests import commands
 from tests.testing import make_segments, make_video, write_frame_shards
 from yt8m import losses
 from yt8m.readers.sidecars import SidecarHeader, write_sidecar
-from yt8m.stages import best
+from yt8m.stages import best, evaluate
 from yt8m.training import checkpoints, restore
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.objectives import Objective
@@ -56,6 +56,21 @@ def test_pretraining_keeps_the_checkpoint_with_the_lowest_loss(data, tmp_path, c
     spec = {"fold": (1, 3), "held_out": True} if "--folds=3" in flags else {}
     assert loss_of(tmp_path, None, data, **spec) == pytest.approx(kept["value"], rel=1e-6)
     assert checkpoints.chosen(str(tmp_path)).endswith(f"best/model.ckpt-{kept['step']}")
+
+
+@pytest.mark.parametrize("flag, name", [("--stage=pretrain", "evaluate_videos"), ("--segment_labels", "evaluate_segments")])
+def test_a_checkpoint_is_evaluated_once(data, tmp_path, monkeypatch, capsys, flag, name):
+    """What is printed of --eval_data_pattern is what judges, of one evaluation."""
+    seen, metric = [], "map"
+    measure = getattr(evaluate, name)
+    monkeypatch.setattr(evaluate, name, lambda *given, **named: seen.append(measure(*given, **named)) or seen[-1])
+    flags = (flag, "--keep_best", f"--eval_data_pattern={data}", f"--best_metric={metric}")
+    assert train(data, tmp_path, *flags) is None
+    assert len(seen) == 3  # steps 2, 4 and 6
+    assert len({metrics[metric] for metrics in seen}) > 1  # of different weights
+    assert checkpoints.read_best(str(tmp_path))["value"] == max(metrics[metric] for metrics in seen)
+    printed = [float(line.split("map: ")[1].split()[0]) for line in capsys.readouterr().out.splitlines() if "eval step" in line]
+    assert printed == pytest.approx([metrics[metric] for metrics in seen], abs=6e-4)
 
 
 def test_the_next_stage_starts_from_the_best(data, tmp_path, capsys):

@@ -18,7 +18,7 @@ def keeps_best(stage):
     return bool(stage.folds or stage.keep_best)
 
 
-def keeping_the_best(stage, config, model, checkpoints, objective, spec):
+def keeping_the_best(stage, config, model, checkpoints, objective, spec, evaluated):
     """An action for the training loop: judges the weights and keeps those that are best so far.
 
     They are in train_dir/best, and are what whoever loads the run gets, and what the next stage starts from.
@@ -30,11 +30,12 @@ def keeping_the_best(stage, config, model, checkpoints, objective, spec):
         checkpoints: Checkpoints.
         objective: Objective of the stage.
         spec: DataSpec of its rows.
+        evaluated: function(step) -> metrics on --eval_data_pattern, which judge without folds.
     """
     where = f"fold {stage.fold} of {stage.folds}" if stage.folds else "--eval_data_pattern"
 
     def judge(step):
-        metrics = measured(stage, config, model)
+        metrics = of_fold(stage, config, model) if stage.folds else evaluated(step)
         if stage.best_metric == LOSS:
             metrics = {**metrics, LOSS: mean_loss(model, objective, judged_rows(stage, spec))}
         value = metrics[stage.best_metric]
@@ -47,13 +48,12 @@ def keeping_the_best(stage, config, model, checkpoints, objective, spec):
     return judge
 
 
-def measured(stage, config, model):
-    """Metrics of the weights as they are, {name: value}: of rated segments always, of whole videos where they decide."""
-    held_out = {"fold": (stage.fold, stage.folds), "pattern_flag": "train_data_pattern"} if stage.folds else {}
-    pattern = stage.data_pattern if stage.folds else stage.eval_data_pattern
-    if stage.stage == "finetune" or (stage.stage == "mstep" and not stage.folds):
-        return evaluate.evaluate_segments(model, config, pattern, **held_out)
-    return {} if stage.best_metric == LOSS else evaluate.evaluate_videos(model, config, pattern, **held_out)
+def of_fold(stage, config, model):
+    """Metrics on the shards left out, {name: value}: of rated segments always, of whole videos where they decide."""
+    held_out = {"fold": (stage.fold, stage.folds), "pattern_flag": "train_data_pattern"}
+    if stage.stage == "finetune":
+        return evaluate.evaluate_segments(model, config, stage.data_pattern, **held_out)
+    return {} if stage.best_metric == LOSS else evaluate.evaluate_videos(model, config, stage.data_pattern, **held_out)
 
 
 def judged_rows(stage, spec):

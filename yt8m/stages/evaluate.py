@@ -1,5 +1,6 @@
 """How good a model is: video metrics as the starter has them, and MAP and AUC over rated segments."""
 
+import functools
 import os
 
 import numpy as np
@@ -173,15 +174,23 @@ def _write_more(group, step, metrics, curve, picture):
         tf.summary.image("where", tf.image.decode_png(tf.io.read_file(str(picture)), channels=3)[None])
 
 
-def during_training(stage, config, model):
-    """An action for the training loop: evaluates on stage.eval_data_pattern, prints a line and writes TensorBoard scalars."""
+def at_step(stage, config, model):
+    """Function(step) -> metrics on stage.eval_data_pattern of the weights of that step; asked for it again it has them still."""
+    measure = evaluate_videos if stage.stage == "pretrain" else evaluate_segments
+
+    @functools.lru_cache(maxsize=1)
+    def evaluated(step):
+        return measure(model, config, stage.eval_data_pattern)
+
+    return evaluated
+
+
+def during_training(stage, evaluated):
+    """An action for the training loop: of what `evaluated` (at_step) finds it prints a line and writes TensorBoard scalars."""
     segments = stage.stage != "pretrain"
 
     def evaluate(step):
-        if segments:
-            metrics = evaluate_segments(model, config, stage.eval_data_pattern)
-        else:
-            metrics = evaluate_videos(model, config, stage.eval_data_pattern)
+        metrics = evaluated(step)
         write_scalars(stage.train_dir, step, metrics, segments)
         values = scalars(metrics)
         shown = ("map", "auc") if segments else ("hit_at_one", "perr", "map", "gap")

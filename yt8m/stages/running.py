@@ -124,11 +124,11 @@ def at_save_actions(stage, model_config, model, optimizer, checkpoints, objectiv
 
     With --ema_momentum they see the averages of the weights.
     """
-    actions = []
+    actions, evaluated = [], evaluate.at_step(stage, model_config, model)
     if stage.eval_data_pattern:
-        actions.append(evaluate.during_training(stage, model_config, model))
+        actions.append(evaluate.during_training(stage, evaluated))
     if keeps_best(stage):
-        actions.append(keeping_the_best(stage, model_config, model, checkpoints, objective, spec))
+        actions.append(keeping_the_best(stage, model_config, model, checkpoints, objective, spec, evaluated))
     if model.has_attention:
         actions.append(pictures.during_training(stage, model_config, model))
 
