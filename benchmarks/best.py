@@ -30,7 +30,7 @@ import numpy as np
 import report
 
 from yt8m import api
-from yt8m.files import replacing
+from yt8m.files import replacing, write_text
 from yt8m.readers.stores import create_store, open_store
 from yt8m.reranking import rankers
 from yt8m.scoring import infer
@@ -153,10 +153,19 @@ def attention_rows(runs_of_seeds, near):
     return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
 
 
+def ranked(runs, part, flags):
+    """best_rankers.map_of a seed by this version, kept."""
+    path = os.path.join(runs.path("rankers"), f"{montage.version_of_code()} {part}.json")
+    if not os.path.exists(path):
+        write_text(path, json.dumps({"flags": flags, "map": best_rankers.map_of(runs, **flags)}) + "\n")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["map"]
+
+
 def ranker_rows(runs_of_seeds, part):
     """Rows of report.show: the ensemble as the command ranks anew the scores that are kept, and with another ranker."""
     name, flags = best_rankers.ROWS[part]
-    ours, theirs = ([best_rankers.map_of(runs, **of) for runs in runs_of_seeds] for of in (flags, {}))
+    ours, theirs = zip(*((ranked(runs, part, flags), ranked(runs, "as it is", {})) for runs in runs_of_seeds))
     gains, same = [a - b for a, b in zip(ours, theirs)], f"{best_rankers.SAME}, beside {part}"
     return [row(same, theirs), row(name, ours, same, theirs, "above", montage.reached("above", gains))]
 
