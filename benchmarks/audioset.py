@@ -239,6 +239,7 @@ def main():
     parser.add_argument("--work", help="folder of the runs; what is there is not run again. Default: a temporary one")
     parser.add_argument("--only", nargs="+", choices=[*ROWS, "all", "candidates", "beyond", "mixtures"], default=list(TABLE))
     parser.add_argument("--folds", type=int, default=FOLDS, help=f"how many of the {FOLDS} folds are judged")
+    parser.add_argument("--numbers", type=int, nargs="+", choices=range(FOLDS), help="folds that are judged, in place of --folds")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     shards = sorted(glob.glob(os.path.join(options.data or "", "bal_train*")))
@@ -249,8 +250,8 @@ def main():
     names = list(dict.fromkeys(name for given in options.only for name in groups.get(given, [given])))
     shorter = {"max_steps": 100} if options.quick else None
     if options.quick:
-        names, options.folds, options.seeds = names[:2], 1, 1
-    folds = [Fold(number, shards) for number in range(options.folds)]
+        names, options.folds, options.numbers, options.seeds = names[:2], 1, None, 1
+    folds = [Fold(number, shards) for number in options.numbers or range(options.folds)]
     if options.eval_data:
         folds = [Fold(None, shards, options.eval_data)]
     seeds = range(1, options.seeds + 1)

@@ -8,6 +8,7 @@ with one seed, so that its lead there flatters it: --eval_data judges the same m
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR            every row, 2 seeds
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --work DIR          the same; what is in --work is not run again
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only recipe --eval_data 'OTHER/*.tfrecord'
+  PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only plain        the models that are trained as the starter's
   PYTHONPATH=$PWD python benchmarks/video_level.py --data DIR --only beyond       what docs/beyond.md has, carried over
 """
 
@@ -67,6 +68,9 @@ ROWS = {
     RECIPE: Row(baseline=MOE),
     LOGISTIC: plain("LogisticModel"),
     MOE: plain("MoeModel", LOGISTIC, num_mixtures=2),
+    "MoeModel, 4 mixtures, plain": plain("MoeModel", MOE, num_mixtures=4),
+    "MoeModel, 2 mixtures, gated, plain": plain("MoeModel", MOE, num_mixtures=2, probability_gating=True),
+    "SharedGateMoeModel, plain": plain("SharedGateMoeModel", MOE, rate=0.001),  # its inputs are normed: longer than the others'
     "recipe, five branches": Row(baseline=RECIPE, recipe="video_level_branches"),
     "recipe, logistic head": ablation(
         {"video_level_classifier_model": "LogisticModel", "head_options": {"initial_probability": 0.001}}
@@ -75,6 +79,7 @@ ROWS = {
     "recipe, batch norm's averages over 10 steps": ablation({"momentum": 0.9}),
     "recipe, biases from 0": ablation({"head_options": EXPERTS}),
 }
+PLAINLY = tuple(name for name in ROWS if name.endswith("plain"))
 # What the systems beyond the papers gain on montages, here: averages of weights, and of models that each leave a fold out.
 BAGS, CONSTANT = 4, {"schedule": "staircase"}
 CARRIED = {
@@ -230,13 +235,15 @@ def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--eval_data", help="judge on these shards instead, by the same models")
     parser.add_argument("--work", help="folder of the runs; what is there is not run again. Default: a temporary one")
-    parser.add_argument("--only", nargs="+", choices=[*ROWS, "beyond"], default=[name for name in ROWS if name not in CARRIED])
+    parser.add_argument(
+        "--only", nargs="+", choices=[*ROWS, "plain", "beyond"], default=[name for name in ROWS if name not in CARRIED]
+    )
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     shards = sorted(glob.glob(os.path.join(os.path.abspath(options.data or ""), "*.tfrecord")))
     if len(shards) < 8:
         parser.error(f"--data={options.data}: {len(shards)} files *.tfrecord; expected at least 8 video-level shards.")
-    groups, shorter, last = {"beyond": [RECIPE, *CARRIED]}, {}, len(shards) // 8
+    groups, shorter, last = {"plain": list(PLAINLY), "beyond": [RECIPE, *CARRIED]}, {}, len(shards) // 8
     names = list(dict.fromkeys(name for given in options.only for name in groups.get(given, [given])))
     if options.quick:
         names, shorter, options.seeds = names[:2], {"max_steps": 40}, 1
