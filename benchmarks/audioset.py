@@ -14,14 +14,12 @@ that occur in a fold, d' of the mean AUC, as in Kong et al. 2019.
 
 import contextlib
 import glob
-import io
 import json
 import os
 import pathlib
 import re
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 
@@ -75,7 +73,7 @@ class Bench:
     """
 
     def __init__(self, folder, shorter=None):
-        self.folder, self.shorter, self.version = pathlib.Path(folder), shorter or {}, version()
+        self.folder, self.shorter, self.version = pathlib.Path(folder), shorter or {}, report.version_of_code()
         self.path = self.folder / "results.jsonl"
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         self.results = [result for result in map(json.loads, lines) if result["code"] == self.version]
@@ -126,7 +124,7 @@ class Bench:
         if row.teachers:
             given["teacher_scores"] = [self.taught(row, fold, seed)]
         keras.utils.clear_session()
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             trained = yt8m.train(recipe=row.recipe, **given)
         if trained.stopped:
             raise SystemExit(f"{place / 'run'}: stopped and saved; the same command goes on from there.")
@@ -142,7 +140,7 @@ class Bench:
         folder = self.place("+".join(row.teachers), fold, seed) / "scores"
         if not folder.exists():
             runs = ",".join(str(self.place(teacher, fold, seed) / "run") for teacher in row.teachers)
-            with contextlib.redirect_stdout(io.StringIO()):
+            with report.quiet():
                 yt8m.inference(train_dir=runs, input_data_pattern=fold.train, scores_output=f"{folder}.part", output_file="")
             os.rename(f"{folder}.part", folder)
         return str(folder)
@@ -183,12 +181,6 @@ def recipe_hyperparameters(recipe):
     return flags.read(flags.TRAIN, {"recipe": recipe}).get("hyperparameters", {})
 
 
-def version():
-    """The commit that runs, with a star where files differ from it."""
-    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty=*", "--exclude=*"]
-    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def rows_of(bench, names, folds, seeds):
     """Rows of the table: of each row that was run the means over folds and seeds, the mAP beside its baseline's."""
     rows = []
@@ -203,14 +195,14 @@ def rows_of(bench, names, folds, seeds):
             gains = [a - b for a, b in zip(maps, theirs)]
             ratio = statistics.mean(maps) / statistics.mean(theirs)
             compared = dict(baseline=row.baseline, baseline_value=statistics.mean(theirs), ratio=ratio, goal=row.goal)
-            compared |= dict(met=reached(row.goal, gains))
+            compared |= dict(met=report.reached(row.goal, gains))
         elif name in GOALS:
             goal = GOALS[name]
-            compared = dict(goal=f"at least {goal}", met=reached("above", [value - goal for value in maps]))
-        line = report.row(name, statistics.mean(maps), unit, spread=error(maps), **compared)
+            compared = dict(goal=f"at least {goal}", met=report.reached("above", [value - goal for value in maps]))
+        line = report.row(name, statistics.mean(maps), unit, spread=report.error(maps), **compared)
         line |= {"maps": maps, **mean, "parameters": kept[0]["parameters"]}
         if row.baseline in names:
-            line |= {"gain": statistics.mean(gains), "gain_spread": error(gains)}
+            line |= {"gain": statistics.mean(gains), "gain_spread": report.error(gains)}
         rows.append(line)
     return rows
 
@@ -218,19 +210,6 @@ def rows_of(bench, names, folds, seeds):
 def values_of(bench, name, folds, seeds):
     """The results of a row, fold by fold and seed by seed."""
     return [bench.result(name, fold, seed) for fold in folds for seed in seeds]
-
-
-def reached(goal, gains):
-    """Whether gains are above 0, or not below, by more than two standard errors; None: no goal, or a single gain."""
-    if not goal or len(gains) < 2:
-        return None
-    margin = 2 * error(gains)
-    return statistics.mean(gains) > (margin if goal == "above" else -margin)
-
-
-def error(values):
-    """Standard error of the mean, None of a single value."""
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
 
 
 def main():

@@ -11,10 +11,8 @@ other processes beside this one count for less; rates are of two test shards of 
                                                          (localizer: 35 minutes of processor a seed)
 """
 
-import contextlib
 import dataclasses
 import glob
-import io
 import json
 import os
 import shutil
@@ -22,7 +20,6 @@ import time
 
 import best_rankers
 import beyond
-import montage
 import montage_groups
 import montage_rows
 import montage_runs
@@ -38,17 +35,16 @@ from yt8m.training import restore
 
 STUDENT = "student of the best ensemble"
 LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ensemble's MAP
-EVERYTHING = 10**7  # candidates: all segments, so that the student hears of all
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
 LOCALIZER = "best ensemble, --method=localizer"
 PARTS = ("student", "attention", "negatives", "class_trees", "localizer", "costs")
 
 
-def quietly(function, *given, **options):
-    """(What a function returns, the seconds of processor that it took)."""
+def timed(function, *given, **options):
+    """(What a function returns, the seconds of processor that it took); what it prints is not shown."""
     began = time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         returned = function(*given, **options)
     return returned, time.process_time() - began
 
@@ -102,9 +98,10 @@ def student(runs):
         teacher, folders = runs.path("best-teacher"), members(runs)
         shards = sorted(glob.glob(runs.made.rated_pattern))[: montage_rows.TAUGHT_SHARDS]
         if not complete(teacher, shards):
-            quietly(
-                api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"), candidates=EVERYTHING,
-                data_pattern=",".join(shards), output_file="", scores_output=teacher, video_maximum=0, **rated(runs.made),
+            timed(
+                api.rerank, recipe="ensemble_best", train_dir=folders, work_dir=runs.path("best"),
+                candidates=best_rankers.EVERYTHING, data_pattern=",".join(shards), output_file="", scores_output=teacher,
+                video_maximum=0, **rated(runs.made),
             )  # fmt: skip
         teacher = in_their_videos(
             teacher, [os.path.join(runs.path("best"), "data", os.path.basename(of)) for of in folders], shards
@@ -118,10 +115,10 @@ def student(runs):
 def row(name, of, base="", theirs=(), goal="", met=None, unit="MAP"):
     """A row of report.show of all seeds' values, beside those of `base`."""
     gains = [a - b for a, b in zip(of, theirs)]
-    more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
+    more = dict(gain=float(np.mean(gains)), gain_spread=report.error(gains)) if base else {}
     beside, met = float(np.mean(theirs)) if base else None, None if met is None else bool(met)
     return {
-        **report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, montage.error(of)),
+        **report.row(name, float(np.mean(of)), unit, base, beside, None, goal, met, report.error(of)),
         **more,
         "seeds": [float(value) for value in of],
     }
@@ -137,7 +134,7 @@ def student_rows(runs_of_seeds, near):
     gains = [a - b for a, b in zip(ours, plain)]
     return [
         row(PLAIN, plain),
-        row(beyond.RECIPE, ours, PLAIN, plain, "above", montage.reached("above", gains)),
+        row(beyond.RECIPE, ours, PLAIN, plain, "above", report.reached("above", gains)),
         row(f"{STUDENT}: MB of float32", [size] * len(ours), goal=f"{LARGEST} or less", met=size <= LARGEST, unit="MB"),
         row(STUDENT, [of["map"] for of in students], beyond.RECIPE, ours),
         row(f"{STUDENT}: share of the ensemble's MAP", shares, goal=f"{KEPT} or more", met=np.mean(shares) >= KEPT, unit=""),
@@ -150,12 +147,12 @@ def attention_rows(runs_of_seeds, near):
     asked = beyond.asked_pairs(runs_of_seeds[0].made, rankers.OPTIONS["attention"]["expansion"])
     ours, theirs = ([beyond.best_ensemble(runs, near, pairs) for runs in runs_of_seeds] for pairs in (asked, None))
     gains = [a - b for a, b in zip(ours, theirs)]
-    return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains))]
+    return [row(ATTENTION, ours, beyond.RECIPE, theirs, "above", report.reached("above", gains))]
 
 
 def ranked(runs, part, flags):
     """best_rankers.map_of a seed by this version, kept."""
-    path = os.path.join(runs.path("rankers"), f"{montage.version_of_code()} {part}.json")
+    path = os.path.join(runs.path("rankers"), f"{report.version_of_code()} {part}.json")
     if not os.path.exists(path):
         write_text(path, json.dumps({"flags": flags, "map": best_rankers.map_of(runs, **flags)}) + "\n")
     with open(path, encoding="utf-8") as file:
@@ -167,14 +164,14 @@ def ranker_rows(runs_of_seeds, part):
     name, flags = best_rankers.ROWS[part]
     ours, theirs = zip(*((ranked(runs, part, flags), ranked(runs, "as it is", {})) for runs in runs_of_seeds))
     gains, same = [a - b for a, b in zip(ours, theirs)], f"{best_rankers.SAME}, beside {part}"
-    return [row(same, theirs), row(name, ours, same, theirs, "above", montage.reached("above", gains))]
+    return [row(same, theirs), row(name, ours, same, theirs, "above", report.reached("above", gains))]
 
 
 def located(runs):
     """({"held_out", "test": float32 [n, 1]}, seconds of processor): beyond.located of a seed by this version, kept."""
-    path = runs.path(f"localizer {montage.version_of_code()}") + ".npz"
+    path = runs.path(f"localizer {report.version_of_code()}") + ".npz"
     if not os.path.exists(path):
-        found, seconds = quietly(beyond.located, runs.made, runs.seed)
+        found, seconds = timed(beyond.located, runs.made, runs.seed)
         with replacing(path) as file:
             np.savez(file, seconds=seconds, **found)
     with np.load(path) as arrays:
@@ -191,7 +188,7 @@ def localizer_rows(runs_of_seeds, near):
         theirs.append(beyond.best_ensemble(runs, near))
     gains = [a - b for a, b in zip(ours, theirs)]
     minutes = report.row(f"{LOCALIZER}: localisers, trained and asked", np.mean(seconds) / 60, "CPU minutes")
-    return [row(LOCALIZER, ours, beyond.RECIPE, theirs, "above", montage.reached("above", gains)), minutes]
+    return [row(LOCALIZER, ours, beyond.RECIPE, theirs, "above", report.reached("above", gains)), minutes]
 
 
 # ---------------------------------------------------------------- costs
@@ -209,7 +206,7 @@ def score(runs, names, pattern, folder):
     shutil.rmtree(folder, ignore_errors=True)
     of_models = scorer(runs, names)
     job = infer.Job(pattern, scores_output=folder, scores_dtype="float16", batch_size=16)
-    _, took = quietly(infer.rank_segments, of_models, job)
+    _, took = timed(infer.rank_segments, of_models, job)
     store = open_store(folder)
     return sum(len(store.read(shard).ids) for shard in store.shards()) / took
 
@@ -232,8 +229,8 @@ def cost_rows(runs):
     output = os.path.join(work, "new")
     for folder in (output, f"{output}-1"):
         shutil.rmtree(folder, ignore_errors=True)
-    _, whole = quietly(api.rerank, **rerank, scores_output=output, candidates=EVERYTHING)
-    _, fitting = quietly(api.rerank, **rerank, scores_output=f"{output}-1", candidates=1)  # hardly anything is ranked
+    _, whole = timed(api.rerank, **rerank, scores_output=output, candidates=best_rankers.EVERYTHING)
+    _, fitting = timed(api.rerank, **rerank, scores_output=f"{output}-1", candidates=1)  # hardly anything is ranked
     one_pass = score(runs, montage_rows.TEACHERS, shards, os.path.join(work, "together"))
     store = open_store(output)
     ranking = sum(len(store.read(shard).ids) for shard in store.shards()) / max(whole - fitting, 1e-9)

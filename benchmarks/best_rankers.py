@@ -1,13 +1,12 @@
 """MAP of `yt8m rerank` on montages with other rankers than the best ensemble has, from the scores that montage.py kept."""
 
-import contextlib
 import glob
-import io
 import os
 
 import montage_rows
 import montage_runs
 import numpy as np
+import report
 import tensorflow as tf
 
 from yt8m import api
@@ -15,7 +14,7 @@ from yt8m.readers.records import decode_context
 from yt8m.readers.stores import StoreConfig, create_store
 from yt8m.segments import SEGMENT_SIZE
 
-EVERYTHING = 10**7  # candidates: all segments, of which those that are rated are ranked
+EVERYTHING = 10**7  # candidates: all segments
 SAME = "best ensemble, of stores"
 # Options of --method=class_trees: the rate is larger than the default and the patience less, so that trees are fewer; a class has
 # one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
@@ -63,6 +62,6 @@ def map_of(runs, **flags):
         "candidates": EVERYTHING,
         "video_maximum": 1,
     }
-    with contextlib.redirect_stdout(io.StringIO()):
-        report = api.rerank(**{**given, **flags})
-    return report.rows[1].figures.map
+    with report.quiet():
+        ranked = api.rerank(**{**given, **flags})
+    return ranked.rows[1].figures.map

@@ -20,7 +20,6 @@ import collections
 import json
 import os
 
-import montage
 import montage_groups
 import montage_measures
 import montage_rows
@@ -273,12 +272,10 @@ def table(values, bases):
     def add(name, row, base, goal):
         of = maps[row]
         gains = [a - b for a, b in zip(of, maps[base])] if base else []
-        said = f"MAP ({np.mean(gains):+.4f} ±{montage.error(gains) or 0:.4f})" if base else "MAP"
+        said = f"MAP ({np.mean(gains):+.4f} ±{report.error(gains) or 0:.4f})" if base else "MAP"
         theirs = float(np.mean(maps[base])) if base else None
-        line = report.row(
-            name, float(np.mean(of)), said, base, theirs, None, goal, montage.reached(goal, gains), montage.error(of)
-        )
-        more = dict(gain=float(np.mean(gains)), gain_spread=montage.error(gains)) if base else {}
+        line = report.row(name, float(np.mean(of)), said, base, theirs, None, goal, report.reached(goal, gains), report.error(of))
+        more = dict(gain=float(np.mean(gains)), gain_spread=report.error(gains)) if base else {}
         more |= {"worse": report.share_below(values[row], values[base])} if base else {}
         rows.append({**line, **more, "seeds": of})
 

@@ -8,14 +8,11 @@ missed.
   python benchmarks/candidates.py --work DIR --json FILE       three seeds
 """
 
-import contextlib
-import io
 import os
 import shutil
 
 import best
 import best_rankers
-import montage
 import montage_groups
 import montage_runs
 import numpy as np
@@ -53,7 +50,7 @@ def video_scores(runs):
     montage_groups.both_stages(runs, VIDEO_MODEL)
     start = montage_groups.pretrained(VIDEO_MODEL)
     runs._made(start)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         api.inference(train_dir=runs.path(start), input_data_pattern=runs.made.test_pattern, scores_output=folder, output_file="")
     return folder
 
@@ -111,7 +108,7 @@ def table(seeds):
 
 def beats(ours, theirs):
     """Whether values are above others, seed by seed, by more than two standard errors."""
-    return montage.reached("above", [a - b for a, b in zip(ours, theirs)])
+    return report.reached("above", [a - b for a, b in zip(ours, theirs)])
 
 
 def main():

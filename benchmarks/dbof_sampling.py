@@ -6,9 +6,7 @@ both ways, the sampled way with several seeds of the draws. Segments have fewer 
 either way.
 """
 
-import contextlib
 import dataclasses
-import io
 import shutil
 import statistics
 import tempfile
@@ -25,7 +23,7 @@ METRICS = ("gap", "map")
 
 def run(seed, steps, draws):
     """Trains a model; {way: {metric: value}}: of all frames, and the mean over the seeds of the draws."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, report.quiet():
         whole = Path(folder) / "whole"
         yt8m.train(
             model="DbofModel", stage="pretrain", seed=seed, train_dir=str(whole), max_steps=steps, hyperparameters=SIZES,

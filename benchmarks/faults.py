@@ -208,7 +208,7 @@ def one_line(call):
     from yt8m.errors import UserError
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with report.quiet(), contextlib.redirect_stderr(io.StringIO()):
             call()
     except UserError as error:
         return "two lines: " + str(error)[:200] if "\n" in str(error) else None
@@ -257,7 +257,7 @@ class TinyRuns:
         }
         for level, contents in self.records.items():
             write_shard(where / f"{level}.tfrecord", contents)
-            with contextlib.redirect_stdout(io.StringIO()):
+            with report.quiet():
                 yt8m.train(train_data_pattern=str(where / f"{level}.tfrecord"), train_dir=str(where / level), **self.flags[level])
 
     def read(self, command, level, path):
@@ -297,7 +297,7 @@ class TinyState:
         self.where, self.run, self.bundle = where, where / "run", where / "model.tgz"
         self.data, self.scores = make_shards(where / "shards"), where / "scores"
         os.environ["YT8M_CACHE"] = str(where / "cache")
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             self.train()
             stored = self.score(train_dir=str(self.run), scores_output=str(self.scores), output_model_tgz=str(self.bundle))
             self.expected = {True: stored, False: self.score(train_dir=str(self.run))}  # a store's scores are quantised

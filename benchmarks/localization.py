@@ -6,8 +6,6 @@ ceiling, and whether the model gets more than half of the way and fine-tuning im
 --precisions each seed is trained in one after the other, and each is compared with the first.
 """
 
-import contextlib
-import io
 import statistics
 import tempfile
 import time
@@ -24,7 +22,7 @@ MODELS = ("FrameLevelLogisticModel", "AttentionModel", "MultiAttentionModel")
 def run(name, seed, precision="float32"):
     """Trains one model; returns its MAP after each stage, the seconds it took and those of all cores."""
     start, used = time.monotonic(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, report.quiet():
         yt8m.train(model=name, seed=seed, train_dir=folder, save_steps=10**6, precision=precision)
         maps = stages_report.read(folder)
     return [maps["pretrain"], maps["finetune"]], time.monotonic() - start, time.process_time() - used

@@ -11,9 +11,7 @@ videos; nothing is chosen on the test videos.
   python benchmarks/methods.py --json docs/results/FILE      the rows, with each seed's values
 """
 
-import contextlib
 import dataclasses
-import io
 import os
 import statistics
 import tempfile
@@ -38,6 +36,7 @@ from yt8m.training import restore
 
 ATTENTION, MULTI, DBOF, LOGISTIC = "AttentionModel", "MultiAttentionModel", "GatedDbofModel", "FrameLevelLogisticModel"
 STUDENT = {"video_level_classifier_model": "LogisticModel"}  # configs/student.flags
+KEPT = 0.98  # share of the ensemble's MAP that a student is to keep
 # Augmentations of fine-tuning, and of pre-training where they need whole videos.
 AUGMENTATIONS = {
     "virtual_segments": ("finetune", 0.4),
@@ -70,7 +69,7 @@ class RatedPairs:
         """What a model says of them, float32 [n]."""
         scorer = infer.Scorer([infer.Member(model, model_config, name="the model")])
         chosen, keep = self._kept(scorer.label_ids)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             scan.Scan(scorer, scan.Job(self.sample.test_pattern, "kept here")).run(keep)
         assert np.isfinite(chosen).all()
         return chosen
@@ -130,7 +129,7 @@ class Seed:
         if start:
             changes["init_checkpoint"] = self.path(start)
         keras.utils.clear_session()
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             trained = by_name.FUNCTIONS[stage](self.stage(model, stage, name, **changes), model_config)
         self.configs[name] = model_config
         self.judge(name, trained, model_config, time.monotonic() - began)
@@ -198,7 +197,7 @@ def expectation_maximisation(runs, model=ATTENTION, threshold=0.9):
 
     patterns = runs.sample.train_pattern, runs.sample.rated_pattern
     plan = em.make_plan(runs.path(name), *patterns, candidate, threshold=threshold, folds=shards)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         rows = em.em(plan)
     for row in rows:
         folder = "initial" if not row["iteration"] else f"iteration-{row['iteration']}/{row['name']}"
@@ -245,7 +244,7 @@ def pseudo_labels(runs):
     runs.run(base, ATTENTION, start=start)
     scores, folder, pattern = runs.path("scores"), runs.path("pseudo"), runs.sample.train_pattern
     store(runs, base, pattern, scores)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         arguments = {"scores": scores, "data_pattern": pattern, "output_dir": folder, "top": 300}
         arguments["num_classes"] = runs.sample.num_classes
         PSEUDO_LABELS.run([f"--{name}={value}" for name, value in arguments.items()], "yt8m pseudo-labels")
@@ -275,14 +274,14 @@ def distillation(runs):
     parameters = restore.build(runs.model(ATTENTION, STUDENT)).count_params()
     print(f"The student has {parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB float32.", flush=True)
     yield "student of the ensemble", "student alone", "above"
-    yield "student of the ensemble", "ensemble", f"98% with {parameters * 4 / 1e6:.0f} MB"
+    yield "student of the ensemble", "ensemble", f"{KEPT:.0%} with {parameters * 4 / 1e6:.0f} MB"
 
 
 def store(runs, name, pattern, folder):
     """Scores of every segment by a run, as inference.py --scores_output writes them."""
     trained = restore.newest(runs.path(name))
     scorer = infer.Scorer([infer.Member(trained.model, trained.config, name=name)])
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         infer.rank_segments(scorer, infer.Job(pattern, scores_output=folder))
 
 
@@ -318,31 +317,15 @@ def rows_of(seeds, comparisons):
         mean, base, gain = map(statistics.mean, (ours, theirs, gains))
         if baseline not in shown:
             shown.add(baseline)
-            rows.append({**report.row(baseline, base, "MAP", spread=error(theirs)), "seeds": theirs})
+            rows.append({**report.row(baseline, base, "MAP", spread=report.error(theirs)), "seeds": theirs})
         shown.add(name)
-        certainty = f"{gain:+.4f}" + (f" ±{error(gains):.4f}" if len(gains) > 1 else "")
-        row = report.row(
-            name, mean, f"MAP ({certainty})", baseline, base, mean / base, goal, reached(goal, gains, mean / base), error(ours)
-        )
+        certainty = f"{gain:+.4f}" + (f" ±{report.error(gains):.4f}" if len(gains) > 1 else "")
+        met = mean / base >= KEPT if goal.startswith(f"{KEPT:.0%}") else report.reached(goal, gains)
+        row = report.row(name, mean, f"MAP ({certainty})", baseline, base, mean / base, goal, met, report.error(ours))
         pairs = [(seed.precisions.get(name), seed.precisions.get(baseline)) for seed in seeds]
         worse = report.share_below(*zip(*pairs)) if all(of is not None for pair in pairs for of in pair) else None
-        rows.append({**row, "seeds": ours, "gain": gain, "gain_spread": error(gains), "worse": worse})
+        rows.append({**row, "seeds": ours, "gain": gain, "gain_spread": report.error(gains), "worse": worse})
     return rows
-
-
-def reached(goal, gains, ratio):
-    """Whether a goal was reached: "above" and "not below" by more than two standard errors of the gains; None: no goal."""
-    if not goal:
-        return None
-    if goal.startswith("98%"):
-        return ratio >= 0.98
-    gain, margin = statistics.mean(gains), 2 * (error(gains) or 0)
-    return gain > -margin if goal.startswith("not") else gain > margin
-
-
-def error(values):
-    """Standard error of the mean, None of a single value."""
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
 
 
 def main():

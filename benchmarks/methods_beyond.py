@@ -5,18 +5,16 @@ ensemble` then do the rest: what they fit is fitted on the held-out part, which 
 part. References are the rated segments of the rated and the held-out part.
 """
 
-import contextlib
-import io
 import json
 import os
 
 import best_rankers
+import report
 
 import yt8m
 from yt8m.cli.ensemble import COMMAND as ENSEMBLE
 
 MEMBERS = ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")
-EVERYTHING = 10**7  # candidates: every segment is ranked anew
 MEAN, BEST = "mean of three", "best ensemble"
 # Other rankers -> flags of `yt8m rerank`; the trees are fewer than by default, as on montages (best_rankers.ROWS).
 RANKERS = {"attention": {}, "class_trees": {"method_options": best_rankers.FEW_TREES}, "localizer": {}}
@@ -56,7 +54,7 @@ class Stores:
 
 def quietly(function, *given, **options):
     """What a function returns; what it prints is not shown."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         return function(*given, **options)
 
 
@@ -95,7 +93,7 @@ def reranked(runs, name, of, method, **flags):
         references=f"{sample.rated_pattern},{sample.held_out_pattern}",
         fit_on=sample.held_out_pattern,
         data_pattern=sample.test_pattern,
-        candidates=EVERYTHING,
+        candidates=best_rankers.EVERYTHING,
         scores_output=output,
         output_file="",
         **given,

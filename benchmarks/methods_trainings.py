@@ -3,9 +3,7 @@
 The rate of the sample's recipe stays what it is, as averages of weights ask for. Sizes are those of the models on the sample.
 """
 
-import contextlib
-import io
-
+import report
 from montage_rows import FOLDS, KEPT_CHECKPOINTS, LOSSES, RUNNING_AVERAGE, RUNS_OF_FRAMES
 
 from yt8m.readers.labels import read_label_ids
@@ -36,7 +34,7 @@ def both_stages(runs, name, model, hyperparameters=None, **changes):
 
 def averaged(runs, name, run):
     """The mean of the weights of a run's checkpoints, as `yt8m average` makes it."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         averaging.average(runs.path(run), runs.path(name))
     trained = restore.newest(runs.path(name))
     runs.judge(name, trained.model, trained.config, 0)

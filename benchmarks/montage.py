@@ -23,37 +23,11 @@ from montage_groups import GROUPS, KEPT
 
 from yt8m.files import write_text
 
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QUICK = dict(num_train_videos=40, num_rated_videos=24, num_held_out_videos=16, num_test_videos=24, num_classes=20,
              num_segment_classes=8, lengths=(30, 40, 50, 60, 60))  # fmt: skip
 QUICK_GROUPS = ("phases", "context", "ensemble")
 
-
-def version_of_code():
-    """The commit, with "+" where files differ from it."""
-
-    def git(*arguments):
-        return subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True).stdout.strip()
-
-    commit = git("rev-parse", "--short=10", "HEAD")
-    return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "") if commit else "unknown"
-
-
 # ---------------------------------------------------------------- the table
-
-
-def error(values):
-    """Standard error of the mean, None of a single value."""
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
-
-
-def reached(goal, gains):
-    """Whether an order came out by more than two standard errors of the gains; None: no goal, or a single seed."""
-    if not goal or len(gains) < 2:
-        return None
-    gain, margin = statistics.mean(gains), 2 * error(gains)
-    return gain > -margin if goal.startswith("not") else gain > margin
-
 
 MEASURES = ("map", "auc", "held_out_map", "map_all", "smoothed", "video_mean", "within")
 
@@ -79,12 +53,12 @@ def rows_of(records, comparisons, seeds):
         if baseline:
             theirs = values(baseline)
             gains = [a - b for a, b in zip(ours, theirs)]
-            certainty = f"{statistics.mean(gains):+.4f}" + (f" ±{error(gains):.4f}" if len(gains) > 1 else "")
-            more = dict(gain=statistics.mean(gains), gain_spread=error(gains))
+            certainty = f"{statistics.mean(gains):+.4f}" + (f" ±{report.error(gains):.4f}" if len(gains) > 1 else "")
+            more = dict(gain=statistics.mean(gains), gain_spread=report.error(gains))
             row = report.row(name, statistics.mean(ours), f"MAP ({certainty})", baseline, statistics.mean(theirs), None, goal,
-                             reached(goal, gains), error(ours))  # fmt: skip
+                             report.reached(goal, gains), report.error(ours))  # fmt: skip
         else:
-            row = report.row(name, statistics.mean(ours), "MAP", spread=error(ours))
+            row = report.row(name, statistics.mean(ours), "MAP", spread=report.error(ours))
         of_seeds = [records[name, seed] for seed in seeds]
         measures = {measure: statistics.mean(values(name, measure)) for measure in MEASURES}
         for what in ("localization", "attention"):
@@ -133,7 +107,7 @@ def run_group(options, group, seed):
     import montage_runs
 
     made = montage_files.ensure_montages(options.work, options.data, settings_of(options))
-    runs = montage_runs.Runs(options.work, made, f"{version_of_code()} {made.key}", seed, options.quick)
+    runs = montage_runs.Runs(options.work, made, f"{report.version_of_code()} {made.key}", seed, options.quick)
     runs.group = group
     list(GROUPS[group](runs))
     runs.drop(*KEPT)  # in the end: what a later group needs and is not kept is trained again
@@ -176,7 +150,7 @@ def main():
         train_group(options, group, seeds)
     facts = montage_statistics.ensure_facts(made, options.data, settings_of(options), quick=options.quick)
     montage_statistics.show(facts)
-    version = f"{options.version or version_of_code()} {made.key}"
+    version = f"{options.version or report.version_of_code()} {made.key}"
     records = montage_runs.read_rows(options.work, version)
     if options.version and not records:
         parser.error(f"--version={options.version}: no row of it in {options.work}. Name a commit as rows.jsonl has it.")

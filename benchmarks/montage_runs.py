@@ -1,9 +1,7 @@
 """One seed's runs on montages: trained in a work folder, scored, measured; a JSON line a row, none done twice."""
 
-import contextlib
 import dataclasses
 import glob
-import io
 import json
 import os
 import re
@@ -175,7 +173,7 @@ class Runs:
         shutil.rmtree(self.path(name), ignore_errors=True)
         model_config = self.model(key, **hyperparameters)
         began, processor = time.monotonic(), time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             model = by_name.FUNCTIONS[stage](self.stage(key, stage, name, **changes), model_config)
         if model is None:
             raise KeyboardInterrupt
@@ -209,7 +207,7 @@ class Runs:
             kept[np.array([part.first[id] for id in ids]) + np.asarray(starts) // 5] = scores
 
         pattern = self.made.test_pattern if part.name == "test" else self.made.held_out_pattern
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             scan.Scan(scorer, scan.Job(pattern, "kept here", batch_size=_BATCH)).run(keep)
         assert np.isfinite(kept).all()
         return kept
@@ -239,7 +237,7 @@ class Runs:
             return
         *_, took = self._made(run)
         shutil.rmtree(self.path(name), ignore_errors=True)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             averaging.average(self.path(run), self.path(name))
         of_run = restore.newest(self.path(name))
         self.judge(name, of_run.model, of_run.config, took)
@@ -323,7 +321,7 @@ class Runs:
     def store(self, name, pattern, folder):
         """Scores of every segment by a run, as inference.py --scores_output writes them."""
         model, model_config, _ = self._made(name)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with report.quiet():
             infer.rank_segments(infer.Scorer([infer.Member(model, model_config, name=name)]),
                                 infer.Job(pattern, scores_output=folder, batch_size=_BATCH))  # fmt: skip
 
@@ -349,12 +347,12 @@ class Runs:
         began = time.monotonic()
         plan = em.make_plan(self.path(name), self.made.train_pattern, self.made.rated_pattern, candidate, iterations,
                             threshold=threshold, folds=shards)  # fmt: skip
-        with contextlib.redirect_stdout(io.StringIO()):
-            report = em.em(plan)
-        if report is None:
+        with report.quiet():
+            iterated = em.em(plan)
+        if iterated is None:
             raise KeyboardInterrupt
-        took = {"seconds": (time.monotonic() - began) / len(report), "cpu_seconds": 0.0}
-        for row, of in zip(rows, report):
+        took = {"seconds": (time.monotonic() - began) / len(iterated), "cpu_seconds": 0.0}
+        for row, of in zip(rows, iterated):
             if row in self.rows:
                 continue
             folder = "initial" if not of["iteration"] else f"iteration-{of['iteration']}/{of['name']}"

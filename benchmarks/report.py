@@ -1,9 +1,12 @@
 """What every benchmark shares: its three flags, one table, one JSON file."""
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -52,6 +55,18 @@ def fastest_in_turn(functions, repeats, clock=time.perf_counter):
     return best
 
 
+def quiet():
+    """A context in which nothing is printed."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def version_of_code():
+    """The commit that runs, with "+" where files differ from it; "unknown" outside of a repository."""
+    git = ["git", "describe", "--always", "--abbrev=10", "--dirty=+", "--exclude=*"]
+    folder = os.path.dirname(os.path.abspath(__file__))
+    return subprocess.run(git, cwd=folder, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal="", met=None, spread=None):
     """One line of the table: ours beside the alternative, in one run.
 
@@ -73,6 +88,19 @@ def row(name, value, unit, baseline="", baseline_value=None, ratio=None, goal=""
         met=met,
         spread=spread,
     )
+
+
+def error(values):
+    """Standard error of the mean, None of a single value."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def reached(goal, gains):
+    """Whether gains are above 0, or "not below" it, by more than two standard errors; None: no goal, or a single gain."""
+    if not goal or len(gains) < 2:
+        return None
+    gain, margin = statistics.mean(gains), 2 * error(gains)
+    return gain > -margin if goal.startswith("not") else gain > margin
 
 
 def share_below(ours, theirs):

@@ -13,8 +13,6 @@ is made once. The alternative is the same model asked window by window. These ro
 time, of both cores together, which the JSON has of the others, too: work beside hardly changes it.
 """
 
-import contextlib
-import io
 import pathlib
 import statistics
 import tempfile
@@ -119,7 +117,7 @@ def batches(name, pattern):
 
 def ours(scorer, pattern, path, most):
     """What inference.py --segment_labels does."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with report.quiet():
         infer.rank_segments(scorer, infer.Job(pattern, path, BATCH), most)
 
 

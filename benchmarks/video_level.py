@@ -21,7 +21,6 @@ import pathlib
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -154,7 +153,7 @@ class Bench:
 
     def __init__(self, folder, train, judged, shorter=None):
         self.folder, self.train, self.judged = pathlib.Path(folder).resolve(), train, judged
-        self.shorter, self.version = shorter or {}, version()
+        self.shorter, self.version = shorter or {}, report.version_of_code()
         self.path = self.folder / "results.jsonl"
         self.results = read(self.path)
 
@@ -187,12 +186,6 @@ def read(path):
     return [json.loads(line) for line in lines if line]
 
 
-def version():
-    """The commit that runs, with a star where files differ from it."""
-    git = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty=*", "--exclude=*"]
-    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def rows_of(bench, names, seeds):
     """Rows of the table: means over the seeds, GAP beside the baseline's."""
     rows = []
@@ -207,17 +200,16 @@ def rows_of(bench, names, seeds):
             ratio = mean["gap"] / statistics.mean(theirs)
             compared = {"baseline": baseline, "baseline_value": statistics.mean(theirs), "ratio": ratio}
         unit = f"GAP; Hit@1 {mean['hit_at_one']:.3f}, PERR {mean['perr']:.3f}, MAP {mean['map']:.3f}"
-        row = {**report.row(name, mean["gap"], unit, spread=error(gaps), **compared), **mean, "parameters": kept[0]["parameters"]}
+        row = {
+            **report.row(name, mean["gap"], unit, spread=report.error(gaps), **compared),
+            **mean,
+            "parameters": kept[0]["parameters"],
+        }
         row["seeds"] = {measure: [result[measure] for result in kept] for measure in MEASURES}
         if compared:
-            row |= {"gain": statistics.mean(gains), "gain_spread": error(gains)}
+            row |= {"gain": statistics.mean(gains), "gain_spread": report.error(gains)}
         rows.append(row)
     return rows
-
-
-def error(values):
-    """Standard error of the mean, None of a single value."""
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
 
 
 def show_published():

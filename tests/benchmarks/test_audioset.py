@@ -66,7 +66,7 @@ def test_what_was_run_is_not_run_again_and_means_are_of_members(bench, shards, m
     rows["both"] = Row(members=("good", "bad"))
     rows["student"] = Row({"right": 1}, teachers=("bad",), baseline="bad", goal="above")
     trained, folds = stub(bench, monkeypatch, rows), [bench.Fold(number, shards) for number in (0, 1)]
-    monkeypatch.setattr(bench, "version", lambda: "abc")
+    monkeypatch.setattr(bench.report, "version_of_code", lambda: "abc")
     for _ in range(2):
         runs = bench.Bench(tmp_path)
         for fold in folds:
@@ -79,7 +79,7 @@ def test_what_was_run_is_not_run_again_and_means_are_of_members(bench, shards, m
     assert table["good"]["value"] == 1.0 and table["good"]["auc"] == 1.0 and table["both"]["parameters"] == 200
     assert table["bad"]["met"] is False and table["bad"]["gain"] < 0 and len(table["bad"]["maps"]) == 2
     assert table["student"]["met"] is True
-    monkeypatch.setattr(bench, "version", lambda: "abd")
+    monkeypatch.setattr(bench.report, "version_of_code", lambda: "abd")
     bench.Bench(tmp_path).run("good", folds[0], 1)
     assert trained[-1] == ("good", "fold0", 1) and len(trained) == 7, "another version of the code runs anew"
 
@@ -104,7 +104,7 @@ def test_a_fold_is_what_training_does_not_see(bench, shards):
 
 
 def test_a_row_is_trained_and_judged(bench, shards, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "version", lambda: "abc")
+    monkeypatch.setattr(bench.report, "version_of_code", lambda: "abc")
     runs, fold = bench.Bench(tmp_path, {"max_steps": 2, "batch_size": 8}), bench.Fold(3, shards)
     runs.run("FrameLevelLogisticModel", fold, 1)
     kept = json.loads((tmp_path / "results.jsonl").read_text())

@@ -56,15 +56,34 @@ def test_the_students_recipe_is_of_a_model_that_there_is():
     assert key in montage_rows.MODELS and set(recipe) <= {"max_steps", "hyperparameters"}
 
 
-def test_other_rankers_are_beside_the_same_command_with_the_recipes_flags(monkeypatch):
+class Seed:
+    """Of montage_runs.Runs, where a seed's files are."""
+
+    def __init__(self, folder, seed):
+        self.folder, self.seed = folder, seed
+
+    def path(self, name):
+        place = self.folder / str(self.seed) / name
+        place.mkdir(parents=True, exist_ok=True)
+        return str(place)
+
+
+def test_other_rankers_are_beside_the_same_command_with_the_recipes_flags(monkeypatch, tmp_path):
     asked = []
 
     def map_of(runs, method="logistic", **flags):
-        asked.append((runs, method))
-        return {"logistic": 0.76, "class_trees": 0.73, "attention": 0.77}[method] + 0.001 * runs
+        asked.append((runs.seed, method))
+        return {"logistic": 0.76, "class_trees": 0.73, "attention": 0.77}[method] + 0.001 * runs.seed
 
     monkeypatch.setattr(best_rankers, "map_of", map_of)
-    (same, trees), (_, attention) = (best.ranker_rows([1, 2], part) for part in ("class_trees", "negatives"))
-    assert asked[:4] == [(1, "class_trees"), (2, "class_trees"), (1, "logistic"), (2, "logistic")]
+    monkeypatch.setattr(best.report, "version_of_code", lambda: "abc")
+    seeds = [Seed(tmp_path, 1), Seed(tmp_path, 2)]
+    (same, trees), (_, attention) = (best.ranker_rows(seeds, part) for part in ("class_trees", "negatives"))
+    assert asked[:4] == [(1, "class_trees"), (1, "logistic"), (2, "class_trees"), (2, "logistic")]
     assert same["seeds"] == pytest.approx([0.761, 0.762]) and trees["baseline"] == same["name"] != attention["baseline"]
     assert trees["gain"] == pytest.approx(-0.03) and not trees["met"] and attention["met"]
+    count = len(asked)
+    assert best.ranker_rows(seeds, "class_trees")[1] == trees and len(asked) == count, "what a version reached is kept"
+    monkeypatch.setattr(best.report, "version_of_code", lambda: "abd")
+    best.ranker_rows(seeds, "class_trees")
+    assert len(asked) > count

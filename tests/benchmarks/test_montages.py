@@ -209,7 +209,8 @@ def test_the_table_pairs_by_seed_and_asks_for_two_standard_errors():
     rows = montage.rows_of(records, [("ours", "base", "above (000)"), ("missing", "base", "")], (1, 2, 3))
     assert [row["name"] for row in rows] == ["base", "ours"]
     assert rows[1]["gain"] == pytest.approx(0.07 / 3) and rows[1]["met"] and rows[1]["seeds"] == [0.72, 0.74, 0.71]
-    assert montage.reached("above", [0.01, -0.01, 0.02]) is False and montage.reached("not below", [0.01, -0.01, 0.02])
+    reached = montage.report.reached
+    assert reached("above", [0.01, -0.01, 0.02]) is False and reached("not below", [0.01, -0.01, 0.02])
 
 
 @pytest.mark.parametrize("key", montage_rows.MODELS)

@@ -20,7 +20,7 @@ def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setitem(sys.modules, "report", importlib.import_module("report"))
     module = importlib.import_module("video_level")
-    monkeypatch.setattr(module, "version", lambda: "abc")
+    monkeypatch.setattr(module.report, "version_of_code", lambda: "abc")
     return module
 
 
@@ -66,7 +66,7 @@ def test_rows_times_seeds_once_each(benchmark, ran, data, monkeypatch, tmp_path)
         log.write('{"row": "rec')  # the machine stopped here
     run(benchmark, monkeypatch, *arguments)
     assert len(ran) == 4
-    monkeypatch.setattr(benchmark, "version", lambda: "def")
+    monkeypatch.setattr(benchmark.report, "version_of_code", lambda: "def")
     run(benchmark, monkeypatch, *arguments)
     assert len(ran) == 8  # nothing of another version counts
 
