@@ -332,6 +332,7 @@ TABLES = {
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
     "audioset": (DOCS / "results.md", audioset_table),
+    "audioset_epochs": (DOCS / "results.md", functools.partial(audioset_table, "audioset_epochs")),
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "starter": (DOCS / "results.md", starter_table),
     "video_level": (DOCS / "results.md", video_level_table),
