@@ -7,7 +7,7 @@ videos; nothing is chosen on the test videos.
 
   python benchmarks/methods.py                               all groups, medium sample, 3 seeds: hours on two cores
   python benchmarks/methods.py --only phases augmentation    some of them
-  python benchmarks/methods.py --only beyond rankers trainings     docs/beyond.md's: fusion, references, means, other models
+  python benchmarks/methods.py --only beyond rankers candidates    docs/beyond.md's, and "trainings", "mixtures": see GROUPS
   python benchmarks/methods.py --json docs/results/FILE      the rows, with each seed's values
 """
 
@@ -303,6 +303,7 @@ GROUPS = {
     "distillation": distillation,
     "beyond": methods_beyond.beyond,
     "rankers": methods_beyond.rankers,
+    "candidates": methods_beyond.candidates,
     "trainings": methods_trainings.trainings,
     "mixtures": methods_trainings.mixtures,
 }

@@ -1,18 +1,25 @@
-"""The groups "beyond" and "rankers" of methods.py: what the systems that ranked above the four papers add on the built-in sample.
+"""The groups "beyond", "rankers" and "candidates" of methods.py: what systems above the four papers add on the built-in sample.
 
 Attention, multi-attention and gated DBoF are fine-tuned on the sample's rated part. `yt8m fuse`, `yt8m rerank` and `yt8m
 ensemble` then do the rest: what they fit is fitted on the held-out part, which no model has learned, and judged on the test
-part. References are the rated segments of the rated and the held-out part.
+part. References are the rated segments of the rated and the held-out part. Lists of candidates are judged by all segments of the
+test part, whose truth is known.
 """
 
 import json
 import os
 
 import best_rankers
+import cut_lists
+import numpy as np
 import report
 
 import yt8m
 from yt8m.cli.ensemble import COMMAND as ENSEMBLE
+from yt8m.readers.labels import read_label_ids
+from yt8m.readers.stores import open_store
+from yt8m.segments import SEGMENT_SIZE
+from yt8m.stages.report import sample_truth
 
 MEMBERS = ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")
 MEAN, BEST = "mean of three", "best ensemble"
@@ -121,6 +128,8 @@ def members_of(runs, *models):
 
 def ensemble(runs, name, of, method):
     """Name of the row of the members' ensemble by a method of `yt8m ensemble`, of scores that can be stored."""
+    if name in runs.maps:
+        return name
     output = runs.path(name)
     folders = [stores.folder("test", "segments") for stores in of]
     quietly(ENSEMBLE.run, [*folders, f"--method={method}", f"--scores_output={output}"], "yt8m ensemble")
@@ -151,3 +160,31 @@ def beyond(runs):
     yield ensemble(runs, "geometric mean of three", members, "geometric"), MEAN, ""
     yield hyperbolic(runs, "hyperbolic ranks of three", members), MEAN, ""
     yield reranked(runs, BEST, members, "logistic", video_maximum=1.0), MEAN, "above"
+
+
+def truth_of(store, sample):
+    """bool [N, K]: whether each segment of a store of the sample's test videos shows each of its classes."""
+    with np.load(sample.truth_file) as stored:
+        truth = sample_truth(stored, read_label_ids(sample.segment_label_ids_file))
+    return np.array(
+        [
+            [truth[id][label][start // SEGMENT_SIZE] for label in store.config.label_ids]
+            for read in map(store.read, store.shards())
+            for id, start in zip(read.ids, read.starts)
+        ]
+    )
+
+
+def candidates(runs):
+    """Lists of candidates by video, of the three models and their mean, each beside the lists of all segments."""
+    members = members_of(runs, *MEMBERS)
+    ensemble(runs, MEAN, members, "mean")
+    videos = Stores(runs, MEMBERS[1]).folder("test", "videos")
+    folders = {**{stores.name: stores.folder("test", "segments") for stores in members}, MEAN: runs.path(MEAN)}
+    for name, folder in folders.items():
+        store, base = open_store(folder), f"{name}, all segments"
+        for rules, value in cut_lists.maps(store, truth_of(store, runs.sample), videos).items():
+            runs.maps[f"{base}, {rules}" if rules else base] = value
+            print(f"seed {runs.seed} | {base}, {rules or 'as they are'}: {value:.4f}", flush=True)
+            if rules:
+                yield f"{base}, {rules}", base, "above"

@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow's allocator on a CPU keeps what it once had; the system's gives back what a test no longer needs.
 os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
-# Threads of scikit-learn's trees sleep while they wait: where the other worker has the cores, to spin makes seconds of milliseconds.
+# Threads of scikit-learn's trees sleep while they wait: spinning beside the other worker makes seconds of milliseconds.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 import candidates
+import cut_lists
 
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.scoring.candidates import CandidateRules, ProposedVideos
@@ -29,14 +30,14 @@ def stores(tmp_path):
 
 def test_what_a_list_has_no_place_for_is_missed(stores):
     whole = np.mean([(1 / 2 + 2 / 4) / 2, 1 / 2])  # class 3: rows 0 1 2 3, class 8: rows 3 2 1 0
-    assert candidates.map_of_lists(stores[0], TRUTH, 4) == pytest.approx(whole)
-    assert candidates.map_of_lists(stores[0], TRUTH, 2) == pytest.approx(np.mean([(1 / 2) / 2, 1 / 2]))
+    assert cut_lists.map_of_lists(stores[0], TRUTH, 4) == pytest.approx(whole)
+    assert cut_lists.map_of_lists(stores[0], TRUTH, 2) == pytest.approx(np.mean([(1 / 2) / 2, 1 / 2]))
 
 
 def test_other_videos_segments_are_missed_unless_the_lists_are_filled(stores):
     def judged(fill):
         proposed = ProposedVideos(CandidateRules(videos=1), stores[1], stores[1] if fill else "")
-        return candidates.map_of_lists(stores[0], TRUTH, 4, proposed)
+        return cut_lists.map_of_lists(stores[0], TRUTH, 4, proposed)
 
     assert judged(fill=False) == pytest.approx(np.mean([(1 / 2) / 2, 0]))  # class 3: rows 2 3; class 8: rows 1 0
     assert judged(fill=True) == pytest.approx(np.mean([(1 / 2 + 2 / 4) / 2, 1 / 3]))  # then 0 1; then 2 3
