@@ -26,6 +26,10 @@ ROWS = {
         "best ensemble, --method=class_trees",
         {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0},
     ),
+    "class_trees_ranks": (  # as configs/rerank_class_trees.flags
+        "best ensemble, --method=class_trees --rank_average=0.5",
+        {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0, "rank_average": 0.5},
+    ),
 }
 
 

@@ -23,8 +23,14 @@ from yt8m.stages.report import sample_truth
 
 MEMBERS = ("AttentionModel", "MultiAttentionModel", "GatedDbofModel")
 MEAN, BEST = "mean of three", "best ensemble"
-# Other rankers -> flags of `yt8m rerank`; the trees are fewer than by default, as on montages (best_rankers.ROWS).
-RANKERS = {"attention": {}, "class_trees": {"method_options": best_rankers.FEW_TREES}, "localizer": {}}
+FEW_TREES = {"method": "class_trees", "method_options": best_rankers.FEW_TREES}  # fewer than by default, as on montages
+# Other rankers -> flags of `yt8m rerank`.
+RANKERS = {
+    "--method=attention": {"method": "attention"},
+    "--method=class_trees": FEW_TREES,
+    "--method=class_trees --rank_average=0.5": {**FEW_TREES, "rank_average": 0.5},  # configs/rerank_class_trees.flags
+    "--method=localizer": {"method": "localizer"},
+}
 
 
 class Stores:
@@ -80,7 +86,7 @@ def fused(runs, stores):
     return noted(runs, f"{stores.name}, smoothing and fusion", output, "fused")
 
 
-def reranked(runs, name, of, method, **flags):
+def reranked(runs, name, of, method="logistic", **flags):
     """Name of the row of some models' scores, each ranked anew by references, their mean."""
     if name in runs.maps:
         return name
@@ -112,10 +118,10 @@ def reranked(runs, name, of, method, **flags):
 def rankers(runs, model=MEMBERS[0]):
     """Other rankers than the logistic regression of references, of one model's scores."""
     stores = members_of(runs, model)[0]
-    base = reranked(runs, f"{stores.name}, references", [stores], "logistic")
+    base = reranked(runs, f"{stores.name}, references", [stores])
     yield base, stores.name, "above"
-    for method, flags in RANKERS.items():
-        yield reranked(runs, f"{stores.name}, --method={method}", [stores], method, **flags), base, ""
+    for ranker, flags in RANKERS.items():
+        yield reranked(runs, f"{stores.name}, {ranker}", [stores], **flags), base, ""
 
 
 def members_of(runs, *models):
@@ -153,13 +159,13 @@ def beyond(runs):
     members = members_of(runs, *MEMBERS)
     for stores in members:
         yield fused(runs, stores), stores.name, "above"
-        yield reranked(runs, f"{stores.name}, references", [stores], "logistic"), stores.name, "above"
+        yield reranked(runs, f"{stores.name}, references", [stores]), stores.name, "above"
         yield reranked(runs, f"{stores.name}, references, trees", [stores], "trees"), stores.name, "above"
     ensemble(runs, MEAN, members, "mean")
     yield from ((MEAN, stores.name, "above") for stores in members)
     yield ensemble(runs, "geometric mean of three", members, "geometric"), MEAN, ""
     yield hyperbolic(runs, "hyperbolic ranks of three", members), MEAN, ""
-    yield reranked(runs, BEST, members, "logistic", video_maximum=1.0), MEAN, "above"
+    yield reranked(runs, BEST, members, video_maximum=1.0), MEAN, "above"
 
 
 def truth_of(store, sample):
