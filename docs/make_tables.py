@@ -359,6 +359,7 @@ TABLES = {
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
     "best": (DOCS / "beyond.md", best_table),
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
+    "best_class_trees": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees")),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
     "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
