@@ -74,7 +74,7 @@ class Scorer:
 
     def spec(self, pattern=""):
         """The DataSpec of the shards to score."""
-        configs = [member.config for member in self._members]
+        configs = [member.config for member, *_ in self._asked()]
         largest = {name: max(getattr(config, name) for config in configs) for name in ("max_frames", "num_classes")}
         config = dataclasses.replace(configs[0], label_ids=None, **largest)
         alike = all(not models.takes_frames(other.model) and other.max_frames == config.max_frames for other in configs)
@@ -149,7 +149,7 @@ class Scorer:
             shown = frames[:, :longest], lengths, rows[seen], starts[seen]
             options = {"expansion": member.config.segment_expansion, "shifts": self.shifts, "max_frames": longest, "shift": shift}
             scores = scores_at(member.model, predict, *shown, **options)[:, columns]
-            if len(self._asked()) == 1:
+            if len(self._asked()) == 1 and len(seen) == len(rows):
                 return scores
             total[seen] += np.float32(member.weight) * scores
             weights[seen] += np.float32(member.weight)
