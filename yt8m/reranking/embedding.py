@@ -6,7 +6,7 @@ from keras import ops
 
 from yt8m.errors import UserError
 from yt8m.features import origin
-from yt8m.stages import record
+from yt8m.stages import learned, record
 from yt8m.training import checkpoints, keras_files, restore
 
 SEGMENTS_AT_A_TIME = 256
@@ -56,12 +56,13 @@ def _check(folder, trained, features):
     stages = set(record.noted(folder))
     if not keras_files.is_keras_file(trained.prefix):
         stages.add(checkpoints.position(trained.prefix)[1])
-    if stages - {"pretrain"}:
+    ratings = learned.of_run(folder)
+    if stages - {"pretrain"} or ratings.files:
         raise UserError(
             f"--embedding_dir={folder} was trained further than on videos, and of ratings that a model has learned it would tell "
             "the ranker. Name a run of --stage=pretrain alone."
         )
-    if not stages:
+    if not ratings.whole:
         print(f"Note: nothing tells what {folder} was trained on. It must not have learned the ratings.", flush=True)
     if not (model.TAKES_FRAMES and model.SCORES_VIDEOS):
         raise UserError(f"--embedding_dir={folder} is a {config.model}. Name a run of a model of frames, such as GatedDbofModel.")

@@ -14,7 +14,7 @@ from yt8m.readers.stores import StoreConfig, check_basenames, create_store, open
 from yt8m.scoring import infer
 from yt8m.scoring.classes import common_label_ids, scored_label_ids
 from yt8m.scoring.scan import stored_blocks
-from yt8m.stages import record
+from yt8m.stages.learned import shards_of
 from yt8m.training import restore
 
 
@@ -101,14 +101,18 @@ def _fresh_runs(job, folders, rated):
     """
     learned = {}
     for folder in folders:
-        learned[folder] = record.learned_shards(folder, rated)
-        if learned[folder] is None and not job.fit_on_named:
+        learned[folder], known = shards_of(folder, rated)
+        if not known and not job.fit_on_named:
             raise UserError(
-                f"--train_dir={folder}: nothing tells which shards it was trained on. Name --fit_on, shards that it was not."
+                f"--train_dir={folder}: nothing tells which shards it, or what it began with, was trained on. Name --fit_on, "
+                "shards that it was not."
             )
-        if learned[folder] is None:
-            learned[folder] = set()
-            print(f"Note: nothing tells which shards {folder} was trained on. --fit_on must name none of them.", flush=True)
+        if not known:
+            print(
+                f"Note: nothing tells which shards {folder}, or what it began with, was trained on. --fit_on must name none of "
+                "them.",
+                flush=True,
+            )
     return {shard: tuple(folder for folder in folders if shard not in learned[folder]) for shard in rated}
 
 

@@ -29,6 +29,9 @@ _SCHEMA = {
                         "fields": jsonfiles.Object(),
                         "files": jsonfiles.Object(),
                         "changes": jsonfiles.ListOf(jsonfiles.Object()),
+                        "learned": jsonfiles.Optional(
+                            jsonfiles.Object({"files": jsonfiles.ListOf(jsonfiles.Text()), "whole": jsonfiles.Boolean()})
+                        ),
                     }
                 )
             )
@@ -111,31 +114,6 @@ def noted(train_dir):
     return jsonfiles.read(os.path.join(train_dir, configs.TRAIN_FILE), _SCHEMA, way_out, missing={"stages": {}})["stages"]
 
 
-def learned_shards(train_dir, paths):
-    """Those of some rated shards whose ratings a run has learned, a set of paths; None: nothing tells.
-
-    Args:
-        train_dir: folder of the run.
-        paths: shards; where they are those that the run was started with by name and size, wherever they lie, they are these.
-
-    Raises:
-        UserError: train_flags.json is damaged.
-    """
-    stages = noted(train_dir)
-    if "finetune" not in stages:
-        return set() if stages else None
-    fields, files = stages["finetune"]["fields"], stages["finetune"]["files"]
-    shards = sorted(paths)
-    if files.get("data_pattern") != _facts(shards):
-        try:
-            shards = match_files(fields["data_pattern"], "train_data_pattern")
-        except UserError:
-            return None
-    folds = fields.get("folds", 0)
-    learned = {os.path.realpath(path) for n, path in enumerate(shards) if not folds or n % folds != fields["fold"]}
-    return {path for path in paths if os.path.realpath(path) in learned}
-
-
 def _rule(stage, name):
     """The Rule of a field; shards that judge the checkpoints must stay the same."""
     if name == "eval_data_pattern" and stage.keep_best:
@@ -207,10 +185,10 @@ def _absolute(path):
 
 def _files(pattern, name):
     """What tells files of data from others, wherever they are: how many, and a hash of names and sizes (remote: names)."""
-    return _facts(match_files(pattern, RULES[name].flag or name))
+    return facts(match_files(pattern, RULES[name].flag or name))
 
 
-def _facts(paths):
+def facts(paths):
     """How many files there are, and a hash of their names and sizes."""
-    facts = sorted((os.path.basename(path), None if "://" in path else os.path.getsize(path)) for path in paths)
-    return {"number": len(paths), "sha256": hashlib.sha256(json.dumps(facts).encode()).hexdigest()}
+    of_files = sorted((os.path.basename(path), None if "://" in path else os.path.getsize(path)) for path in paths)
+    return {"number": len(paths), "sha256": hashlib.sha256(json.dumps(of_files).encode()).hexdigest()}

@@ -6,7 +6,7 @@ import shlex
 import tensorflow as tf
 
 from yt8m import config as configs
-from yt8m.stages import evaluate, kept_optimizer, pictures, record
+from yt8m.stages import evaluate, kept_optimizer, learned, pictures, record
 from yt8m.stages.batches import batches_from, stage_length, unit
 from yt8m.stages.best import keeping_the_best, keeps_best
 from yt8m.stages.checks import check, cuts_videos
@@ -40,7 +40,7 @@ def run_stage(stage, model_config, spec, callbacks):
     strategy = choose_strategy(stage.devices)
     replicas = strategy.num_replicas_in_sync
     length = stage_length(stage, spec, replicas)
-    made_with = record.compare(stage, model_config, start, length)
+    made_with = {**record.compare(stage, model_config, start, length), "learned": learned.of_stage(stage, start).noted()}
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
     check_entries(stage, model_config, model)
     kept_optimizer.check(start, stage, model_config, length, optimizer)
