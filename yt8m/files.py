@@ -18,17 +18,18 @@ import numpy as np
 
 from yt8m.errors import UserError
 
-_SUFFIX = ".partial"
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}" + re.escape(_SUFFIX))
+_SUFFIX, _EARLIER = ".partial", ".earlier"  # what is being written; a folder that another takes the place of
+_TEMPORARY = re.compile(rf"\.(.+)\.[0-9a-f]{{8}}({re.escape(_SUFFIX)}|{re.escape(_EARLIER)})")
+_REMOTE = re.compile(r"(^|/)[a-z][a-z0-9]*:/")  # gs://bucket/x, also as os.path.abspath leaves it: /here/gs:/bucket/x
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAY = 86_400
 _tidied = set()  # folders that this process has written to
 
 
-def temporary_name(path):
+def temporary_name(path, suffix=_SUFFIX):
     """A name that nobody else uses, in the same folder as `path`; hidden, so that no pattern for `path` matches it."""
     folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(folder, f".{name}.{secrets.token_hex(4)}{_SUFFIX}")
+    return os.path.join(folder, f".{name}.{secrets.token_hex(4)}{suffix}")
 
 
 def is_temporary(path):
@@ -36,13 +37,31 @@ def is_temporary(path):
     return _TEMPORARY.fullmatch(os.path.basename(path)) is not None
 
 
+def check_local(path, what=None):
+    """Refuses an output in another place than on this machine's disks.
+
+    Args:
+        path: of a file or folder.
+        what: what messages call it; None: its path.
+
+    Raises:
+        UserError: it is the address of a bucket or the like.
+    """
+    path = os.fspath(path)
+    match = _REMOTE.search(path)
+    if "://" in path or (match and not os.path.isdir(path[: match.end()])):
+        raise UserError(f"{what or path}: outputs go to this machine's disks only. Name a local path, and copy what is written.")
+
+
 def remove_abandoned(folder):
     """Removes the temporary files and folders in a folder that no living process holds.
 
-    Where the file system knows no locks, those that have not changed for a day.
+    Where the file system knows no locks, those that have not changed for a day. A folder that was moved away for another stays as
+    long as no other is in its place.
     """
     for entry in os.scandir(folder):
-        if is_temporary(entry.name) and not entry.is_symlink():
+        match = _TEMPORARY.fullmatch(entry.name)
+        if match and not entry.is_symlink() and (match[2] == _SUFFIX or os.path.exists(os.path.join(folder, match[1]))):
             with contextlib.suppress(OSError):
                 _remove_if_abandoned(entry)
 
@@ -52,16 +71,20 @@ def replacing_path(path, what=None):
     """A temporary path for another library to write a file to; it takes the place of `path` when the block ends without an error.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is made. Of a link the file that it leads to.
         what: what messages call it; None: its path.
 
     Yields:
         str, the temporary path. Nothing is left of it when the block fails.
 
     Raises:
-        UserError: the file cannot be written. Other errors of the block pass unchanged.
+        UserError: the file cannot be written, or something else is there. Other errors of the block pass unchanged.
     """
     what = what or path
+    check_local(path, what)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{what}: cannot be written (it is a folder, a pipe or a device). Name a file.")
+    path = os.path.realpath(path)
     with _explained(what):
         temporary, lock = _held(path, _make_file)
     try:
@@ -104,6 +127,7 @@ def temporary_folder(path, what=None):
         str, the new folder.
     """
     what = what or path
+    check_local(path, what)
     with _explained(what):
         temporary, lock = _held(path, os.mkdir)
     try:
@@ -119,14 +143,17 @@ def replacing_folder(path, what=None, keep=None):
     """A new folder that takes the place of `path`, and of all that is in it, when the block ends without an error.
 
     Args and raises: as replacing_path.
-        keep: function of `path`, asked when a folder is there by then: whether that one stays, and the new one goes.
+        keep: function of the folder's path, asked when one is there by then: whether that one stays, and the new one goes.
 
     Yields:
         str, the new folder.
     """
+    what = what or path
+    check_local(path, what)
+    path = os.path.realpath(path)
     with temporary_folder(path, what) as temporary:
         yield temporary
-        with _explained(what or path):
+        with _explained(what):
             _take_place(temporary, path, keep)
 
 
@@ -199,13 +226,27 @@ def _take_place(temporary, path, keep):
                 raise
         else:
             return
-        if keep and keep(path):
+        if (keep and keep(path)) or _exchanged(temporary, path):
             return
-        earlier = temporary_name(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path, earlier)
-        shutil.rmtree(earlier, ignore_errors=True)
     raise FileExistsError(errno.EEXIST, "another process writes it", str(path))
+
+
+def _exchanged(temporary, path):
+    """Renames a folder to the path of another, which goes when it is there; False: another process was faster."""
+    earlier = temporary_name(path, _EARLIER)
+    try:
+        os.rename(path, earlier)
+        os.rename(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.rename(earlier, path)
+        if getattr(error, "errno", None) not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    finally:
+        if os.path.isdir(path):
+            shutil.rmtree(earlier, ignore_errors=True)
+    return True
 
 
 def _held(path, make):

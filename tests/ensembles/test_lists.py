@@ -1,5 +1,6 @@
 """Ensembles of submissions against a loop, and bad ones."""
 
+import gzip
 import os
 
 import numpy as np
@@ -37,6 +38,19 @@ def test_hyperbolic_points_favour_the_top_of_lists(tmp_path):
     flags = ["--method=hyperbolic", "--half_rank=2", f"--output_file={tmp_path}/out.csv"]
     run(tmp_path / "a.csv", tmp_path / "b.csv", *flags)
     assert read(tmp_path / "out.csv") == {30: ["a:0", "c:0", "b:0"]}
+
+
+def test_a_class_that_a_file_lacks_does_not_read_it_whole_and_compressed_files_name_theirs(tmp_path, capsys):
+    text = "Class,Segments\n" + "".join(f"{label},a:0 b:{label}\n" for label in (7, 8, 9))
+    (tmp_path / "all.csv").write_text("3,a:0\n" + text.partition("\n")[2])
+    with gzip.open(tmp_path / "most.csv.gz", "wt", encoding="utf-8-sig") as file:
+        file.write(text)
+    files = ensemble_lists.Lists([str(tmp_path / "all.csv"), str(tmp_path / "most.csv.gz")])
+    assert files.label_ids == [3, 7, 8, 9] and "most.csv.gz lists nothing for 1 of 4 classes" in capsys.readouterr().out
+    of_file = ensemble_lists._Classes(str(tmp_path / "most.csv.gz"), (7, 8, 9))
+    assert not len(of_file.take(3)) and not of_file._held
+    assert of_file.take(7).tolist() == ["a:0", "b:7"] and not of_file._held
+    assert [[len(own) for own in lists] for _, lists in files] == [[1, 0], [2, 2], [2, 2], [2, 2]]
 
 
 def test_bad_submissions(tmp_path):

@@ -1,13 +1,17 @@
 """Batches whose labels come from sidecars, and those of all segments; folds."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from tests.readers.annotated import CLASSES, LENGTHS, PSEUDO, spec, write_sidecars
 from tests.testing import make_video, write_frame_shards
 from yt8m.errors import UserError
-from yt8m.readers import pairs, patterns
+from yt8m.readers import annotations, index, pairs, patterns
 from yt8m.readers.batches import count_examples, evaluation_batches
+from yt8m.readers.recent import RecentlyUsed
 from yt8m.readers.spec import RatedSegments, VideosWithSegments
 
 
@@ -112,3 +116,19 @@ def test_positive_ratings_join_the_labels_of_the_videos(pattern):
     for batch in evaluation_batches(spec(pattern, video_labels=True, positive_ratings=True), 4, num_parallel=1):
         for name, labels in zip(batch["ids"].numpy(), batch["video_labels"].numpy()):
             assert set(np.flatnonzero(labels)) == {name[0] % CLASSES, 3}
+
+
+def test_sidecars_that_are_known_do_not_stay_open(pattern, sidecars, monkeypatch):
+    """Each open file takes a descriptor, of which a process has 1,024."""
+    opened = weakref.WeakSet()
+
+    def shard(key):
+        opened.add(made := index.LocalShard(key[0]))
+        return made
+
+    monkeypatch.setattr(index, "_LOCAL", RecentlyUsed(shard, 1))
+    asked, files = spec(pattern, annotations=sidecars, all_segments=True), patterns.match_files(pattern)
+    starts = [annotations.annotated_segments(asked, path, 0, None) for path in files]
+    assert [None if found is None else found.start_times.tolist() for found in starts] == [[0, 10], [5, 5], None]
+    gc.collect()
+    assert len(opened) == 1

@@ -8,8 +8,9 @@ from tests.readers.reading import arrays, assert_equal, bytes_of, ids, read_erro
 from tests.testing import make_video, write_frame_shards
 from yt8m.readers import decoding
 from yt8m.readers.batches import count_examples, evaluation_batches
+from yt8m.readers.index import open_shard
 from yt8m.readers.records import write_shard
-from yt8m.readers.spec import RatedSegments, WholeVideos
+from yt8m.readers.spec import RatedSegments, VideosWithSegments, WholeVideos
 
 
 def test_frame_level_batch(tmp_path):
@@ -203,3 +204,25 @@ def test_undecodable_and_empty_records(tmp_path):
     assert "record 0: has no frame" in read_error(pattern)
     pattern = write_frame_shards(tmp_path / "nothing", [[]])
     assert "the shards are empty" in read_error(pattern)
+
+
+@pytest.mark.parametrize("kind", ["bytes_list", "float_list"])
+@pytest.mark.parametrize("rows", [WholeVideos, RatedSegments, VideosWithSegments, None])
+def test_labels_that_are_no_whole_numbers(tmp_path, kind, rows):
+    """Frame-level rows of every kind; None: of video-level records."""
+    if rows is None:
+        _, spec = video_level(tmp_path)
+        changes = {"feature_names": spec.feature_names, "feature_sizes": spec.feature_sizes, "frame_features": False}
+        message, pattern = tf.train.Example, spec.pattern
+    else:
+        changes, message = {"kind": rows}, tf.train.SequenceExample
+        videos = [make_video(id, 12, [1], [(5, 1, 1.0)]) for id in ("aa", "bb")]
+        pattern = write_frame_shards(tmp_path, [videos])
+    path = tmp_path / "validate0000.tfrecord"
+    first, second, *_ = (bytes(open_shard(path).record(number)) for number in range(len(open_shard(path))))
+    second = message.FromString(second)
+    context = second.features if rows is None else second.context
+    getattr(context.feature["labels"], kind).value.append(b"1" if kind == "bytes_list" else 1.0)
+    write_shard(path, [first, second.SerializeToString()])
+    words = {"bytes_list": "byte strings", "float_list": "floats"}[kind]
+    assert read_error(pattern, **changes).startswith(f"shard {path.name}, record 1: has {words} in `labels`, not whole numbers")

@@ -84,6 +84,16 @@ def test_fetched_once_and_said(serve, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_byte_order_mark_costs_no_class(serve, tmp_path):
+    mark, answers = "\ufeff".encode(), {}
+    address = serve(answers) + "/ids.csv"
+    answers["/ids.csv"] = 200, {}, mark + b"4\n2\n"
+    assert labels.read_label_ids(address) == (4, 2)
+    (copy,) = (tmp_path / "downloads").iterdir()
+    copy.write_bytes(mark + b"4\n3\n")  # as earlier versions kept it
+    assert labels.read_label_ids(address) == (4, 3)
+
+
 def test_a_damaged_copy_is_fetched_again(serve, tmp_path):
     address = serve({"/ids.csv": (200, {}, GOOD)}) + "/ids.csv"
     assert labels.read_label_ids(address) == (4, 2)

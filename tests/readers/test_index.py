@@ -103,6 +103,21 @@ def test_changed_file_is_indexed_again(shard):
     np.testing.assert_array_equal(index.index_shard(shard).lengths, [len(r) for r in RECORDS[::-1]])
 
 
+def test_a_file_that_changed_within_a_second_is_indexed_again(shard):
+    for time, records in enumerate((RECORDS, RECORDS[::-1])):
+        write_shard(shard, records)
+        os.utime(shard, ns=(10**9 + time, 10**9 + time))
+        np.testing.assert_array_equal(index.index_shard(shard).lengths, [len(r) for r in records])
+        assert bytes(index.open_shard(shard).record(0)) == records[0]
+
+
+@pytest.mark.parametrize("kind, prefix", [(index.LocalShard, ""), (index.RemoteShard, "file://")])
+def test_a_record_that_is_not_there_any_more(shard, kind, prefix):
+    opened = kind(f"{prefix}{shard}")
+    with pytest.raises(UserError, match=f"^shard {prefix}{shard} changed while it was read. Run the command again.$"):
+        opened.record(3)
+
+
 def test_damaged_cache_is_made_again(shard, cache):
     index.index_shard(shard)
     (path,) = cache.iterdir()

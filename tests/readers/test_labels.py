@@ -33,7 +33,10 @@ def test_multi_hot():
     assert labels.multi_hot([], 3).shape == (0, 3)
 
 
-@pytest.mark.parametrize("text", ["Index\n3\n1\n", "3\n1", "Index\r\n3\r\n1\r\n\r\n", "Index,Name\n3,x\n1,y\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["Index\n3\n1\n", "3\n1", "Index\r\n3\r\n1\r\n\r\n", "Index,Name\n3,x\n1,y\n", "\ufeff3\n1\n", "\ufeffIndex\n3\n1\n"],
+)
 def test_read_label_ids(tmp_path, text):
     (tmp_path / "ids.csv").write_text(text, newline="")
     assert labels.read_label_ids(tmp_path / "ids.csv") == (3, 1)
@@ -43,6 +46,9 @@ def test_read_label_ids(tmp_path, text):
     "text, line",
     [
         ("Index\n3\nx\n", "'x' is no label id"),
+        ("x3\n1\n", "'x3' is no label id"),
+        ("-3\n1\n", "'-3' is no label id"),
+        ("3.0\n1\n", "'3.0' is no label id"),
         ("3\n1\n3\n", "label id 3 more than once"),
         ("Index\n", "no label id"),
         ("", "no label id"),
@@ -73,6 +79,8 @@ def test_vocabulary(tmp_path):
     path = tmp_path / "vocabulary.csv"
     path.write_text('Index,TrainVideoCount,Name,WikiDescription\n0,5,Game,"two\nlines"\n7,4,"Car, red",x\n9,1,,\n')
     assert labels.read_vocabulary(path) == {0: "Game", 7: "Car, red", 9: "label 9"}
+    path.write_text("\ufeffIndex,Name\n0,Game\n")
+    assert labels.read_vocabulary(path) == {0: "Game"}
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="no columns `Index` and `Name`"):
         labels.read_vocabulary(path)

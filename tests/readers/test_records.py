@@ -281,3 +281,23 @@ def test_damaged_records_end_in_a_line_or_in_a_video():
                 refused += 1
                 assert "\n" not in str(error)
     assert 300 < refused < 3000
+
+
+@pytest.mark.parametrize("name", ["labels", "segment_start_times", "segment_end_times", "segment_labels"])
+def test_whole_numbers_of_another_kind_are_refused_and_not_left_out(name):
+    message = tf.train.SequenceExample.FromString(records.encode_video(VIDEO))
+    feature = message.context.feature[name]
+    for kind, values, words in (("bytes_list", [b"3"], "byte strings"), ("float_list", [3.0], "floats")):
+        getattr(feature, kind).value[:] = values
+        for read in (records.decode_context, decode):
+            with pytest.raises(UserError, match=rf"^has {words} in `{name}`, not whole numbers \(int64_list\)\. Rewrite"):
+                read(message.SerializeToString())
+
+
+def test_no_label_of_any_kind_is_no_label():
+    for kind in ("bytes_list", "float_list", "int64_list", None):
+        message = tf.train.SequenceExample.FromString(records.encode_video(make_video("none", 1, [])))
+        message.context.feature["labels"].Clear()
+        if kind:
+            getattr(message.context.feature["labels"], kind).SetInParent()
+        assert decode(message.SerializeToString()).labels.tolist() == []

@@ -313,6 +313,14 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     refused("file/test0000.tfrecord: cannot be written", write_sidecar, tmp_path / "file", HEADER, ANNOTATIONS)
 
 
+def test_another_place_than_a_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "^gs://bucket/x: outputs go to this machine's disks only. Name a local path"
+    refused(line, write_sidecar, "gs://bucket/x", HEADER, ANNOTATIONS)
+    refused(line, check_destination, "gs://bucket/x", [])
+    assert os.listdir(tmp_path) == []
+
+
 # ---------------------------------------------------------------- a folder of them
 
 

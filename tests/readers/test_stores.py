@@ -285,3 +285,21 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         create_store(tmp_path / "file" / "store", CONFIG)
+
+
+def test_another_place_than_a_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^gs://bucket/store: outputs go to this machine's disks only. Name a local path"):
+        create_store("gs://bucket/store", CONFIG)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_shard_of_linked_files_is_written_again(store, tmp_path):
+    write(store)
+    linked = pathlib.Path(tmp_path / "linked")
+    linked.mkdir()
+    for name in os.listdir(store.folder):
+        (linked / name).symlink_to(pathlib.Path(store.folder, name))
+    write(open_store(linked), scores=draw(4, seed=1))
+    for there in (open_store(linked), store):
+        np.testing.assert_array_equal(there.read(SHARD).values, encode_scores(draw(4, seed=1), "uint16"))

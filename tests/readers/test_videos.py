@@ -11,9 +11,11 @@ from tests.testing import FEATURE_NAMES, FEATURE_SIZES, make_video, write_frame_
 from yt8m.errors import UserError
 from yt8m.readers import decoding, records, videos
 from yt8m.readers.batches import evaluation_batches
+from yt8m.readers.index import open_shard
 from yt8m.readers.loading import signature
 from yt8m.readers.patterns import match_files
 from yt8m.readers.rows import ordered_rows
+from yt8m.readers.spec import SegmentsInVideos, VideosWithSegments, WholeVideos
 from yt8m.readers.wire import strided_frames
 
 KINDS = {
@@ -137,3 +139,20 @@ def test_names_of_features(pattern):
     )
     (other,) = arrays(evaluation_batches(spec_of(pattern), 9))
     np.testing.assert_array_equal(batch["frames"][..., 8:], other["frames"][..., :16])
+
+
+@pytest.mark.parametrize("kind", [WholeVideos, VideosWithSegments, SegmentsInVideos, None])
+def test_a_shard_that_a_shorter_one_took_the_place_of(tmp_path, kind):
+    """None: of video-level records."""
+    path = tmp_path / "validate0000.tfrecord"
+    if kind is None:
+        _, spec = video_level(tmp_path)
+    else:
+        write_frame_shards(tmp_path, [[make_video(id, 9, [1], [(0, 1, 1.0)]) for id in ("aaaa", "bbbb", "cccc")]])
+        spec = spec_of(str(path), kind)
+    decode = decoding.decoder(spec, [str(path)])
+    rows = np.array([[0, number, 1] for number in range(3)])
+    assert len(decode(rows)["ids"]) == 3
+    records.write_shard(path, [bytes(open_shard(path).record(0))])
+    with pytest.raises(UserError, match=f"^shard {path} changed while it was read. Run the command again.$"):
+        decode(rows)

@@ -20,6 +20,15 @@ def test_a_gap_between_segments_is_no_neighbour():
     assert score_features.of_segments(logits, np.array([0]), np.array([False]))[:, 0, 4].tolist() == [1, 3]
 
 
+def test_ties_have_the_mean_of_their_ranks_wherever_they_stand():
+    logits = np.array([[0, 0, 0], [0, 1, 0], [2, 0, 0], [0, 0, 0]], np.float32)
+    found = score_features.of_videos(logits)
+    np.testing.assert_allclose(found[:, 0, 2], [1 / 3, 1 / 3, 1, 1 / 3])
+    np.testing.assert_allclose(np.exp(found[:, :, 1]), [[2, 2, 2], [2.5, 1, 2.5], [1, 2.5, 2.5], [2, 2, 2]], rtol=1e-6)
+    order, columns = [3, 1, 0, 2], [2, 0, 1]
+    np.testing.assert_array_equal(score_features.of_videos(logits[order][:, columns]), found[order][:, columns])
+
+
 def test_features_of_videos_by_hand():
     found = score_features.of_videos(np.array([[2.0, 1.0], [0.0, 5.0], [1.0, 1.5]], np.float32))
     np.testing.assert_allclose(found[:, 0], [[2, 0, 1], [0, np.log(2), 0], [1, np.log(2), 0.5]], rtol=1e-6)

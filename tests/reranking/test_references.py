@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from yt8m.errors import UserError
-from yt8m.reranking.references import COSINES, Descriptors, Neighbourhood, References, unit
+from yt8m.reranking.references import COSINES, Descriptors, Neighbourhood, References, _share, unit
 
 RNG = np.random.default_rng(0)
 
@@ -44,6 +44,15 @@ def test_the_neighbourhood_says_how_many_count():
     pair = Descriptors(np.array([[0.6, 0.8, 0.0]], np.float32), np.array([[1.0, 0.0]], np.float32))
     found = few.features(pair, np.array(["c"]), np.array([0]))
     assert of(found, few, "rgb top positive") == pytest.approx(0.8) and of(found, few, "nearest positive share") == 1
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.001])
+def test_the_vote_is_a_share_however_far_the_references_are_and_however_low_its_temperature(temperature):
+    cosines, positive = np.array([[0.5] * 4, [-0.3] * 4, [0.9, 0.9, -1, 0.9]]), np.array([1, 1, 1, 0], bool)
+    there = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1]], bool)
+    found = _share(cosines, there, positive, Neighbourhood(nearest=4, temperature=temperature))
+    np.testing.assert_allclose(found, [3 / 4, 3 / 4, 2 / 3])
+    assert _share(cosines[:1], np.zeros((1, 4), bool), positive, Neighbourhood(nearest=4, temperature=temperature)) == 0
 
 
 def test_a_pairs_own_video_is_left_out():

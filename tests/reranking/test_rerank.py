@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -193,6 +194,22 @@ def test_candidates_of_several_are_the_best_by_their_mean(parts, given, tmp_path
     found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
     for of_class, before in zip(found.T, mean.T):
         assert sorted(np.flatnonzero(of_class >= 0.5)) == sorted(np.argsort(-before, kind="stable")[:10])
+
+
+def test_a_store_is_not_gone_on_with_when_other_shards_are_ranked(given, tmp_path):
+    given |= {"scores": shutil.copytree(given["scores"], tmp_path / "scores"), "candidates": 50}
+    late = list((tmp_path / "scores").glob("test0001*"))
+    for path in late:
+        path.rename(tmp_path / path.name)
+    for _ in range(2):
+        api.rerank(**given, scores_output=tmp_path / "new")
+    for path in late:
+        (tmp_path / path.name).rename(path)
+    with pytest.raises(UserError, match=r"new holds the scores of another run: its run.files.scores"):
+        api.rerank(**given, scores_output=tmp_path / "new")
+    fewer = match_files(given["references"])[0]
+    with pytest.raises(UserError, match=r"its run.rerank.references is"):
+        api.rerank(**{**given, "references": fewer, "fit_on": fewer}, scores_output=tmp_path / "new")
 
 
 def test_members_that_do_not_go_together(parts, given, tmp_path):

@@ -1,6 +1,7 @@
 """inference.py: stores, resuming, workers, ensembles, shifts and skipped segments, as a user runs them."""
 
 import csv
+import json
 import os
 import shutil
 
@@ -174,6 +175,27 @@ def test_repeated_ids_are_said_once_with_their_number(runs, tmp_path, capsys, se
         assert capsys.readouterr().out.count("3 of 6 videos have the id of an earlier one") == 1
     assert run(runs, write_frame_shards(tmp_path / "more", [videos[1:4]]), tmp_path / "out.csv", segments=segments) is None
     assert "have the id" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("skipped", [(), ("--skip_head_segments=1",)])
+def test_a_shard_that_has_changed_since_it_was_scored(runs, tmp_path, skipped):
+    videos = [make_video(f"v{seed}", 12, seed=seed) for seed in range(4)]
+    store = f"--scores_output={tmp_path / 'store'}"
+
+    def score(*shard):
+        return run(runs, write_frame_shards(tmp_path / "data", [shard], "test"), tmp_path / "out.csv", store, *skipped)
+
+    assert score(*videos[:2]) is None
+    assert score(*videos[:2]) is None
+    for shard in (videos, [videos[1], videos[0]], [videos[0], make_video("v1", 15, seed=1)]):  # more, in another order, longer
+        line = score(*shard)
+        assert "test0000.tfrecord has changed since it was scored" in line and "--scores_output" in line
+    sums = tmp_path / "store" / "test0000.tfrecord.sums.json"
+    values = json.loads(sums.read_text())
+    del values["source"]  # as earlier versions wrote them
+    sums.write_text(json.dumps(values))
+    assert score(*videos) is None
+    assert "has no video v0" in score(*videos[1:])
 
 
 def test_a_flipped_byte_of_a_store_does_not_change_the_csv(runs, pattern, tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
-from yt8m.scoring.submission import read_submission
+from yt8m.scoring.submission import read_label_ids, read_submission
 
 
 class Lists:
@@ -27,21 +27,21 @@ class Lists:
 
     def __init__(self, paths, label_ids=None):
         self.paths = list(paths)
-        named = [_classes(path) for path in self.paths]
-        everywhere = dict.fromkeys(label for of_file in named for label in of_file)
+        self._named = [read_label_ids(path) for path in self.paths]
+        everywhere = dict.fromkeys(label for of_file in self._named for label in of_file)
         self.label_ids = list(everywhere if label_ids is None else label_ids)
         unknown = [label for label in self.label_ids if label not in everywhere]
         if unknown or not self.label_ids:
             what = f"class {unknown[0]} is in none of the files" if unknown else "the files name no class"
             raise UserError(f"{what} ({', '.join(self.paths)}). Name submission CSV files that have it.")
-        for path, of_file in zip(self.paths, named):
+        for path, of_file in zip(self.paths, self._named):
             lacking = len(set(self.label_ids) - set(of_file))
             if lacking:
                 print(f"Note: {path} lists nothing for {lacking} of {len(self.label_ids)} classes: no points there.")
 
     def __iter__(self):
         """Yields (label id, K arrays of segment ids)."""
-        files = [_Classes(path) for path in self.paths]
+        files = [_Classes(path, named) for path, named in zip(self.paths, self._named)]
         for label in self.label_ids:
             yield label, [file.take(label) for file in files]
         for file in files:
@@ -49,16 +49,23 @@ class Lists:
 
 
 class _Classes:
-    """The classes of one file by label, read as far as they are asked for."""
+    """The classes of one file by label, read as far as they are asked for.
 
-    def __init__(self, path):
-        self._lines, self._held = read_submission(path), {}
+    Args:
+        path: CSV file.
+        named: the label ids that it names.
+    """
+
+    def __init__(self, path, named):
+        self._lines, self._named, self._held = read_submission(path), set(named), {}
 
     def take(self, label):
         """The class's segments; none where the file does not name it."""
+        if label not in self._named:
+            return np.array([], str)
         while label not in self._held:
             line = next(self._lines, None)
-            if line is None:
+            if line is None:  # the file has changed since its labels were read
                 return np.array([], str)
             self._held[line[0]] = line[1]
         return self._held.pop(label)
@@ -135,13 +142,3 @@ class Evaluation:
 
     def _map(self, ranked):
         return segment_average_precisions(ranked, self._ratings, self._n).mean
-
-
-def _classes(path):
-    """The label ids that a file names; a bad line is left to read_submission."""
-    try:
-        with open(path, "rb") as file:
-            fields = (line.partition(b",")[0].removeprefix(b"\xef\xbb\xbf").strip() for line in file)
-            return [int(field) for field in fields if field.isdigit()]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}. Name a submission CSV file.") from error

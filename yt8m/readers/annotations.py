@@ -1,12 +1,11 @@
 """Which segments of a video are asked for, and whose labels they have: the record's ratings, or a sidecar's."""
 
 import functools
-import os
 
 import numpy as np
 
 from yt8m.errors import UserError
-from yt8m.readers.index import open_shard, version
+from yt8m.readers.index import open_shard, version_if_there
 from yt8m.readers.sidecars import open_sidecar, sidecar_path
 
 
@@ -49,8 +48,7 @@ def annotated_contexts(spec, path, contexts):
 
 def annotations_version(spec, path):
     """What changes when a shard's sidecar does; None where there is none."""
-    file = str(sidecar_path(spec.annotations, path))
-    return version(file) if spec.annotations and os.path.exists(file) else None
+    return version_if_there(sidecar_path(spec.annotations, path)) if spec.annotations else None
 
 
 def annotated_starts(spec, segments):
@@ -71,9 +69,8 @@ def all_starts(spec, length):
 
 
 def _sidecar(folder, path):
-    """The sidecar of a shard as it is now; opened once."""
-    file = str(sidecar_path(folder, path))
-    return _open_sidecar(folder, path, version(file) if os.path.exists(file) else None)
+    """The sidecar of a shard as it is now; its header is read once."""
+    return _open_sidecar(folder, path, version_if_there(sidecar_path(folder, path)))
 
 
 @functools.lru_cache(maxsize=4096)

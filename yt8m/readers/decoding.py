@@ -68,8 +68,9 @@ def _videos(spec, files, rows):
     for shard, number, _ in rows:
         if last != (shard, number):
             path = files[shard]
+            record = open_shard(path).record(number)
             with naming_record(path, number):
-                video = _decode(spec, open_shard(path).record(number))
+                video = _decode(spec, record)
             if spec.segment_labels and spec.annotations:
                 video = dataclasses.replace(video, segments=annotated_segments(spec, path, number, video.segments))
             last = shard, number

@@ -36,13 +36,13 @@ def fetched(url, parse):
     """
     path = cache_folder("downloads") / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.csv"
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):  # it is not there, or damaged
         pass
     unsafe = "" if url.lower().startswith("https:") else "; http is not encrypted: anyone on the way can change it"
     print(f"Fetching {url} (cached in {path.parent}{unsafe}).", flush=True)
     try:
-        text = _in_time(_read, url).decode()
+        text = _in_time(_read, url).decode("utf-8-sig")
     except (OSError, http.client.HTTPException, ValueError) as error:  # UserErrors are ValueErrors
         reason = error.reason if type(error) is urllib.error.URLError else error
         reason = " ".join(str(reason).split())[:200] or type(error).__name__

@@ -43,13 +43,12 @@ def index_shard(path):
     if is_remote(path):
         from yt8m.readers import verification
 
-        length, changed = verification.file_facts(path)
+        length, mtime = verification.file_facts(path)
     else:
-        length, changed = version(path)
+        length, mtime = version(path)  # to the nanosecond; indexes of before, to the second, are made again
         if not os.path.isfile(path):
             raise UserError(f"cannot read shard {path}: it is a folder, a pipe or a device. Check the path: name TFRecord files.")
-        changed -= changed % 10**9  # to the second, as TensorFlow has it: indexes of before count
-    return _index_of(path, _lengths(path if is_remote(path) else os.path.abspath(path), length, changed))
+    return _index_of(path, _lengths(path if is_remote(path) else os.path.abspath(path), length, mtime))
 
 
 def index_by_headers(path):
@@ -99,6 +98,12 @@ def version(path):
     return stat.st_size, stat.st_mtime_ns
 
 
+def version_if_there(path):
+    """version of a path; None where there is no such file: what reads it says so."""
+    path = str(path)
+    return version(path) if is_remote(path) or os.path.exists(path) else None
+
+
 class LocalShard:
     """A memory-mapped shard: `record(i)` is a read-only uint8 view, valid as long as it is referenced.
 
@@ -122,7 +127,10 @@ class LocalShard:
         return len(self.index)
 
     def record(self, i):
-        start = self.index.offsets[i]
+        try:
+            start = self.index.offsets[i]
+        except IndexError:  # i was counted in another version of the file
+            raise changed(self.path) from None
         return self.data[start : start + self.index.lengths[i]]
 
 
@@ -132,13 +140,16 @@ class RemoteShard:
     def __init__(self, path):
         from yt8m.readers import verification
 
-        self._records = verification.records(path)
+        self.path, self._records = str(path), verification.records(path)
 
     def __len__(self):
         return len(self._records)
 
     def record(self, i):
-        return self._records[i]
+        try:
+            return self._records[i]
+        except IndexError:
+            raise changed(self.path) from None
 
 
 # A remote training run touches a group of 16 shards at a time (batches.training_batches), and the next one's first.
@@ -188,6 +199,11 @@ def _save(cached, lengths):
     """Best effort: without a writable cache folder the shard is indexed again next time."""
     with contextlib.suppress(UserError, OSError), replacing(cached) as file:
         np.save(file, lengths)
+
+
+def changed(path):
+    """The UserError of a shard that has not the rows any more that were counted in it."""
+    return UserError(f"shard {path} changed while it was read. Run the command again.")
 
 
 def unreadable(path, reason):

@@ -61,7 +61,7 @@ def multi_hot(columns, num_columns, out=None):
 
 
 def read_label_ids(path_or_url):
-    """Label ids from a CSV file, one a line in its first column, under a header line (`Index`) or none.
+    """Label ids from a CSV file, one a line in its first column, under a header line (`Index`; without a digit) or none.
 
     Args:
         path_or_url: a file; a http(s) address is fetched once, which is said on standard output, and cached.
@@ -91,7 +91,7 @@ def _label_ids(text, name):
         field = row[0].strip()
         if field.isascii() and field.isdecimal() and len(field) < 19:
             ids.append(int(field))
-        elif number:
+        elif number or any(map(str.isdigit, field)):  # else a header
             raise UserError(f"{name}: {field[:40]!r} is no label id. Give one non-negative integer a line.")
     if not ids:
         raise UserError(f"{name} holds no label id. Give one non-negative integer a line.")
@@ -122,7 +122,7 @@ def _read_text(path):
 
     try:
         with tf.io.gfile.GFile(path) as file:
-            return file.read()
+            return file.read().removeprefix("\ufeff")  # a byte-order mark
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}. Check the path.") from error
 

@@ -11,6 +11,7 @@ from yt8m.readers.wire import UnusualLayout, field, fields_of, frame_header, str
 from yt8m.segments import SEGMENT_SIZE
 
 _CONTEXT_FLOATS = {"segment_scores", "start_time_seconds", "end_time_seconds"}  # floats that frame-level records carry
+_KINDS = {"bytes_list": "byte strings", "float_list": "floats"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +245,13 @@ class _Context:
         return decode_id(values[0])
 
     def ints(self, name):
-        return np.array(self.feature[name].int64_list.value if name in self.feature else (), np.int64)
+        if name not in self.feature:
+            return np.zeros(0, np.int64)
+        feature = self.feature[name]
+        kind = feature.WhichOneof("kind")
+        if kind in _KINDS and len(getattr(feature, kind).value):
+            raise UserError(f"has {_KINDS[kind]} in `{name}`, not whole numbers (int64_list). Rewrite the record.")
+        return np.array(feature.int64_list.value, np.int64)
 
     def segments(self):
         starts, ends = self.ints("segment_start_times"), self.ints("segment_end_times")

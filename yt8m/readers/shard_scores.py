@@ -1,6 +1,7 @@
 """The files of one shard in a store of scores: how its rows are appended, and the checksums that tell damage.
 
-A shard's `.sums.json` has the CRC-32 of its two other files, {"scores": number, "rows": number}.
+A shard's `.sums.json` has the CRC-32 of its two other files, {"scores": number, "rows": number}, and may have what tells the
+shard that was scored from others of its name, {"source": object}.
 """
 
 import functools
@@ -19,10 +20,14 @@ _PART = 1 << 20  # bytes
 
 
 class ShardWriter:
-    """Appends rows to an open file; see ScoreStore.writer."""
+    """Appends rows to an open file; see ScoreStore.writer.
+
+    Attributes:
+        source: what tells the shard that is scored from others of its name, in JSON's types, set before the end; None: nothing.
+    """
 
     def __init__(self, file, config):
-        self._file, self._config, self._count = file, config, 0
+        self._file, self._config, self._count, self.source = file, config, 0, None
         self._ids, self._starts = [], []
         self._write_header()
 
@@ -92,11 +97,26 @@ def read_rows(path, config):
     return table
 
 
-def write_sums(path, scores, rows):
-    """Writes the checksums of a shard's two other files into a file."""
+def write_sums(path, scores, rows, source=None):
+    """Writes the checksums of a shard's two other files, and its source if it has one, into a file."""
+    values = {"scores": checksum(scores), "rows": checksum(rows), **({"source": source} if source else {})}
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({"scores": checksum(scores), "rows": checksum(rows)}, file)
+        json.dump(values, file)
         file.write("\n")
+
+
+def read_source(path):
+    """The source in a file of checksums, or None.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            source = json.load(file).get("source")
+        return dict(source) if source else None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged(path, error) from error
 
 
 def check_sums(path, scores, rows):

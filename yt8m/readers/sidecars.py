@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m.errors import UserError
-from yt8m.files import is_temporary
+from yt8m.files import check_local, is_temporary
 from yt8m.readers import records
 from yt8m.readers.contexts import read_contexts, shard_contexts
 from yt8m.readers.index import open_shard
@@ -66,15 +66,15 @@ class SidecarHeader:
 
 
 class Sidecar:
-    """An open sidecar; make it with open_sidecar.
+    """A sidecar; make it with open_sidecar. Many may be at hand at once: which of them stay open is open_shard's matter.
 
     Attributes:
         path: the file.
         header: SidecarHeader.
     """
 
-    def __init__(self, path, header, shard):
-        self.path, self.header, self._shard = path, header, shard
+    def __init__(self, path, header):
+        self.path, self.header = path, header
 
     def id(self, number):
         """The id of the video in record `number` of the features shard."""
@@ -87,7 +87,7 @@ class Sidecar:
     def contexts(self):
         """What it says of all records (contexts.Contexts)."""
         numbers = range(1, self.header.num_records + 1)
-        return read_contexts(map(self._shard.record, numbers), self._annotation)
+        return read_contexts(map(open_shard(self.path).record, numbers), self._annotation)
 
     def check(self, shard, path, num_classes, label_ids=None, id_feature="id"):
         """Whether this is the sidecar of a shard, and of a model's classes. Reads the ids of all records of both.
@@ -131,8 +131,9 @@ class Sidecar:
     def _annotation(self, number):
         if not 0 <= number < self.header.num_records:
             raise UserError(f"sidecar {self.path} has no record {number}: expected 0 to {self.header.num_records - 1}.")
+        record = open_shard(self.path).record(number + 1)
         try:
-            return records.decode_context(self._shard.record(number + 1))
+            return records.decode_context(record)
         except UserError as error:
             raise UserError(f"sidecar {self.path}, record {number}: {error}") from error
 
@@ -155,6 +156,7 @@ def write_sidecar(folder, header, annotations):
             classes, a score outside [0, 1], or a (start, label) pair twice; a file of this name that is no sidecar; the
             file cannot be written.
     """
+    check_local(folder)
     path = sidecar_path(folder, header.shard)
     _check_replaceable(path)
     serialized = [_encode_header(header)]
@@ -181,7 +183,7 @@ def open_sidecar(folder, shard_path):
     if len(shard) != header.num_records + 1:
         counts = f"{len(shard) - 1} of its {header.num_records} records"
         raise UserError(f"sidecar {path} is truncated: it has {counts}. Delete it and make it again.")
-    return Sidecar(path, header, shard)
+    return Sidecar(path, header)
 
 
 def sidecar_path(folder, shard_path):
@@ -218,6 +220,7 @@ def check_destination(folder, files):
         UserError: two of the files have one name; the folder holds a file of such a name that is no sidecar (the features
             themselves), or cannot be made or written.
     """
+    check_local(folder)
     missing_sidecars(folder, files)
     for file in files:
         _check_replaceable(sidecar_path(folder, file))

@@ -20,9 +20,18 @@ import numpy as np
 
 from yt8m import jsonfiles
 from yt8m.errors import UserError
-from yt8m.files import remove_abandoned, replacing_path, write_text
+from yt8m.files import check_local, remove_abandoned, replacing_path, write_text
 from yt8m.readers.quantiser import SCALES, check_dtype, decode_scores
-from yt8m.readers.shard_scores import ShardWriter, check_sums, check_values, damaged, read_rows, read_values, write_sums
+from yt8m.readers.shard_scores import (
+    ShardWriter,
+    check_sums,
+    check_values,
+    damaged,
+    read_rows,
+    read_source,
+    read_values,
+    write_sums,
+)
 from yt8m.segments import SEGMENT_SIZE
 
 STORE_FILE, VERSION = "store.json", 1
@@ -139,7 +148,12 @@ class ScoreStore:
 
     def has(self, shard):
         """Whether a shard, given by its path or its basename, is complete."""
-        return all(os.path.exists(self._path(shard, ending)) for ending in (_SCORES, _SUMS, _ROWS))
+        return all(map(os.path.exists, self.files(shard)))
+
+    def files(self, shard):
+        """The paths of the scores, checksums and rows of a shard, given by its path or its basename, there or not."""
+        start = os.path.join(self.folder, os.path.basename(os.fspath(shard)))
+        return [start + ending for ending in (_SCORES, _SUMS, _ROWS)]
 
     @contextlib.contextmanager
     def writer(self, shard):
@@ -152,21 +166,21 @@ class ScoreStore:
         Yields:
             an object with add(ids, starts, scores): ids str [n], starts int [n] (None in a store of videos), scores
             float [n, C]. Rows are in the order of the records, and their starts rise within a record. It returns the scores
-            as they are stored, quantised.
+            as they are stored, quantised. Its `source` may be set to what tells the shard from others of its name.
 
         Raises:
             UserError: rows of another shape, scores that are no probabilities, or the files cannot be written.
         """
-        paths = {name: self._path(shard, name) for name in (_SCORES, _SUMS, _ROWS)}
-        with replacing_path(paths[_ROWS]) as rows, replacing_path(paths[_SUMS]) as sums, replacing_path(paths[_SCORES]) as scores:
+        of_scores, of_sums, of_rows = self.files(shard)
+        with replacing_path(of_rows) as rows, replacing_path(of_sums) as sums, replacing_path(of_scores) as scores:
             with open(scores, "wb") as file:
                 writer = ShardWriter(file, self.config)
                 yield writer
                 writer.finish()
             writer.rows().to_csv(rows, index=False, lineterminator="\n")
-            write_sums(sums, scores, rows)
+            write_sums(sums, scores, rows, writer.source)
             with contextlib.suppress(FileNotFoundError):
-                os.remove(paths[_ROWS])  # of an earlier time: with it the new scores would count as complete too soon
+                os.remove(os.path.realpath(of_rows))  # of an earlier time: with it new scores would count as complete too soon
 
     def read(self, shard):
         """The StoredScores of a shard, given by its path or its basename; its checksums are verified the first time.
@@ -174,7 +188,7 @@ class ScoreStore:
         Raises:
             UserError: the shard is missing, one of its files is damaged, or holds scores that are no probabilities.
         """
-        scores, sums, rows = (self._path(shard, name) for name in (_SCORES, _SUMS, _ROWS))
+        scores, sums, rows = self.files(shard)
         check_sums(sums, scores, rows)
         values, table = read_values(scores, self.config), read_rows(rows, self.config)
         if len(values) != len(table):
@@ -183,8 +197,13 @@ class ScoreStore:
         starts = table["start"].to_numpy(np.int64) if self.config.kind == "segments" else None
         return StoredScores(np.array(table["id"].tolist(), str), starts, values)
 
-    def _path(self, shard, ending):
-        return os.path.join(self.folder, os.path.basename(os.fspath(shard)) + ending)
+    def source(self, shard):
+        """What tells the shard that was scored from others of its name, in JSON's types; None: nothing was noted.
+
+        Raises:
+            UserError: the shard is missing or damaged.
+        """
+        return read_source(self.files(shard)[1])
 
 
 def create_store(folder, config):
@@ -197,6 +216,7 @@ def create_store(folder, config):
     Raises:
         UserError: the folder holds scores of another run (says what differs first), or cannot be written.
     """
+    check_local(folder)
     path = os.path.join(folder, STORE_FILE)
     if not os.path.exists(path):
         write_text(path, config.to_json())

@@ -6,8 +6,9 @@ import os
 import numpy as np
 
 from yt8m.errors import UserError
+from yt8m.readers.index import version_if_there
 from yt8m.readers.memory import aligned_zeros
-from yt8m.readers.stores import open_store
+from yt8m.readers.stores import STORE_FILE, open_store
 
 
 def soft_labels(spec, files, rows, arrays):
@@ -30,11 +31,13 @@ def soft_labels(spec, files, rows, arrays):
     soft = aligned_zeros((len(videos), spec.label_map.size), np.float32)
     known = np.ones(spec.label_map.size, np.float32)
     names = [(files[rows[video, 0]], arrays["ids"][video].decode()) for video in videos]
-    for folder in spec.teachers:
-        columns = spec.label_map.columns(np.array(_classes(folder)))
+    for folder in map(os.path.abspath, spec.teachers):
+        store = _store(folder, version_if_there(os.path.join(folder, STORE_FILE)))
+        columns = spec.label_map.columns(np.array(store.config.label_ids))
         known[np.setdiff1d(np.arange(len(known)), columns)] = 0
+        of_shards = {path: _scores_of(store, os.path.basename(path), spec.segment_labels) for path in {path for path, _ in names}}
         for row, ((path, video), start) in enumerate(zip(names, starts)):
-            scores = _teacher(folder, os.path.basename(path), spec.segment_labels).scores(video, start)
+            scores = of_shards[path].scores(video, start)
             soft[row, columns[columns >= 0]] += scores[columns >= 0] / len(spec.teachers)
     soft *= known
     return {"soft_labels": soft, "soft_weights": np.broadcast_to(known, soft.shape).copy()}
@@ -43,12 +46,11 @@ def soft_labels(spec, files, rows, arrays):
 class _Teacher:
     """One shard of a score store, by video and start time."""
 
-    def __init__(self, folder, name, segments):
-        store = open_store(folder)
-        if (store.config.kind == "segments") != segments:
-            wanted = "segments" if segments else "videos"
-            raise UserError(f"--teacher_scores={folder}: scores of {store.config.kind}; this stage needs those of {wanted}.")
-        self._name, self._folder, self._stored = name, folder, store.read(name)
+    def __init__(self, store, name, segments):
+        kind, wanted = store.config.kind, "segments" if segments else "videos"
+        if kind != wanted:
+            raise UserError(f"--teacher_scores={store.folder}: scores of {kind}; this stage needs those of {wanted}.")
+        self._name, self._folder, self._stored = name, store.folder, store.read(name)
         ids = self._stored.ids
         # a video's rows are in one piece
         begins = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.zeros(0, int)
@@ -73,11 +75,16 @@ class _Teacher:
 
 
 @functools.lru_cache(maxsize=64)
-def _classes(folder):
-    """Label ids of the columns of a score store; store.json is read once, not with every batch."""
-    return open_store(folder).config.label_ids
+def _store(folder, version):
+    """A score store; this version of its store.json is read once, not with every batch."""
+    return open_store(folder)
+
+
+def _scores_of(store, name, segments):
+    """The _Teacher of a shard as it is now."""
+    return _teacher(store, name, segments, tuple(map(version_if_there, store.files(name))))
 
 
 @functools.lru_cache(maxsize=256)
-def _teacher(folder, name, segments):
-    return _Teacher(folder, name, segments)
+def _teacher(store, name, segments, versions):
+    return _Teacher(store, name, segments)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yt8m.readers.index import open_shard
+from yt8m.readers.index import changed, open_shard
 from yt8m.readers.layouts import FLOATS, FRAMES, strides_at
 from yt8m.readers.memory import aligned_empty, aligned_zeros
 from yt8m.readers.parts import elements_of, parts_of
@@ -150,6 +150,8 @@ class VideosOfSegments(Videos):
         for part in parts:
             places, table = order[part.slice], part.table
             numbers = rows[places, 1]
+            if numbers.max() >= len(table.lengths):
+                raise changed(self._files[part.shard])
             lengths[part.slice], begins[part.slice], ids[places] = (
                 table.lengths[numbers],
                 table.begins[numbers],

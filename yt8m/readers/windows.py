@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yt8m.errors import UserError
 from yt8m.readers import pairs, records
 from yt8m.readers.failures import naming_record
-from yt8m.readers.index import open_shard
+from yt8m.readers.index import changed, open_shard
 from yt8m.readers.kept import Kept
 from yt8m.readers.layouts import FRAMES, strides_at
 from yt8m.readers.memory import aligned_empty, aligned_zeros
@@ -69,8 +68,7 @@ class Windows:
         for part in parts:
             found[part.slice] = part.table.find(records[part.slice], starts[part.slice])
         if (found < 0).any():
-            path = self._files[rows[order[found < 0][0], 0]]
-            raise UserError(f"shard {path} changed while it was read. Run the command again.")
+            raise changed(self._files[rows[order[found < 0][0], 0]])
         return order, parts, found
 
     def _facts(self, rows):
@@ -129,8 +127,9 @@ class Windows:
         for row in np.argsort(rows[:, 1], kind="stable"):
             if rows[row, 1] != last:
                 last = rows[row, 1]
+                record = shard.record(last)
                 with naming_record(path, last):
-                    video = records.decode_video(shard.record(last), spec.feature_names, spec.feature_sizes, spec.id_feature)
+                    video = records.decode_video(record, spec.feature_names, spec.feature_sizes, spec.id_feature)
             window, read = slice(first[row], first[row] + counts[row]), frames[places[row], : counts[row]]
             np.concatenate([video.frames[name][window] for name in spec.feature_names], axis=1, out=read)
 

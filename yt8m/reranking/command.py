@@ -1,5 +1,7 @@
 """Ranks a store's best segments anew, by what rated segments say of each (segment, class): what `yt8m rerank` does."""
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 
@@ -9,6 +11,7 @@ from yt8m.ensembles.stores import write_blocks
 from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
+from yt8m.readers.patterns import match_files
 from yt8m.readers.stores import StoreConfig, create_store, open_store
 from yt8m.reranking import rankers
 from yt8m.reranking.combined import mean_of
@@ -20,6 +23,7 @@ from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
 from yt8m.reranking.stored import Reranker, StoreFeatures
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
+from yt8m.stages.record import facts
 
 STORES = ("scores", "video_scores", "fit_scores", "fit_video_scores")
 
@@ -93,7 +97,7 @@ def run(job):
     reranker = Reranker(StoreFeatures(members, job.candidates), fitted.references, frames, fitted.ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
-        _write(job, reranker, _output_store(job, members) if job.scores_output else None)
+        _write(job, reranker, _output_store(job, members, embed) if job.scores_output else None)
     return _shown(job, report, ratings) if ratings else None
 
 
@@ -121,19 +125,23 @@ def _ratings(job, members):
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
 
 
-def _output_store(job, members):
+def _output_store(job, members, embed):
     """The ScoreStore to write to: classes and dtype of the first member's segments.
 
+    What a shard gets depends on all others: its candidates, and how high its videos stand among them.
+
     Raises:
-        UserError: the folder holds the scores of another run.
+        UserError: the folder holds the scores of another run, or of other shards.
     """
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
     rerank |= {"rank_average": job.rank_average} if job.rank_average else {}
-    rerank |= {"embedding_dir": os.path.abspath(job.embedding_dir)} if job.embedding_dir else {}
+    rerank |= {"embedding": embed.fingerprint} if embed else {}
+    files = {name: facts(match_files(getattr(job, name), name)) for name in ("references", "fit_on", "data_pattern")}
+    shards = {"number": len(members.shards), "sha256": hashlib.sha256(json.dumps(members.shards).encode()).hexdigest()}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config
-    run = {"rerank": rerank, **of_stores}
+    run = {"rerank": rerank, "files": {**files, "scores": shards}, **of_stores}
     return create_store(job.scores_output, StoreConfig("segments", tuple(members.label_ids), config.dtype, SEGMENT_SIZE, run))
 
 

@@ -6,6 +6,7 @@ from keras import ops
 
 from yt8m.errors import UserError
 from yt8m.features import origin
+from yt8m.scoring.scorer import fingerprint
 from yt8m.stages import learned, record
 from yt8m.training import checkpoints, keras_files, restore
 
@@ -25,6 +26,7 @@ class SegmentEmbedding:
 
     Attributes:
         size: E.
+        fingerprint: of the model's weights.
 
     Raises:
         UserError: no run, one that was fine-tuned or whose model takes no such frames, or shards with features of another origin.
@@ -38,6 +40,7 @@ class SegmentEmbedding:
         for flag, pattern in patterns.items():
             origin.check_scored([(trained.config.backbone, f"--embedding_dir={folder}")], pattern, flag)
         self._model, self.size = trained.model, trained.model.encoder.output_shape[-1]
+        self.fingerprint = fingerprint(trained.model)
 
     def __call__(self, windows, counts):
         """float32 [n, E] of segments' frames: uint8 [n, 5, D], and int [n], real ones."""

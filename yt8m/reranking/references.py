@@ -197,5 +197,7 @@ def _share(cosines, other, positive, neighbourhood):
         return np.zeros(len(cosines), np.float32)
     near = np.argpartition(np.where(other, -cosines, np.inf), count - 1, axis=1)[:, :count]  # [n, count]
     there = np.take_along_axis(other, near, axis=1)
-    weights = np.exp((np.take_along_axis(cosines, near, axis=1) - 1) / neighbourhood.temperature) * there
+    near_cosines = np.where(there, np.take_along_axis(cosines, near, axis=1), -np.inf)
+    nearest = np.where(there.any(axis=1), near_cosines.max(axis=1), 0)[:, None]
+    weights = np.exp((near_cosines - nearest) / neighbourhood.temperature)  # 0 of what is not there
     return (weights * positive[near]).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-30)

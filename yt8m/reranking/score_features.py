@@ -1,6 +1,7 @@
 """What the scores of segments and of videos say of a pair, beside its own score."""
 
 import numpy as np
+import pandas as pd
 
 NAMES = ("score", "video's mean", "video's maximum", "less the mean", "neighbours' mean")
 VIDEO_NAMES = ("video score", "log rank of the class", "percentile of the video")
@@ -35,7 +36,7 @@ def of_videos(logits):
 
 
 class VideoFeatures:
-    """The same of some videos at a time; kept are two numbers for each (video, class).
+    """The same of some videos at a time; kept are two numbers for each (video, class). Ties have the mean of their ranks.
 
     Args:
         logits: float32 [V, C].
@@ -43,14 +44,13 @@ class VideoFeatures:
 
     def __init__(self, logits):
         self._logits, self._percentiles = logits, np.zeros(logits.shape, np.float32)
-        places = np.arange(len(logits)) / max(len(logits) - 1, 1)
         for c in range(logits.shape[1]):
-            self._percentiles[np.argsort(logits[:, c], kind="stable"), c] = places
+            self._percentiles[:, c] = (pd.Series(logits[:, c]).rank() - 1) / max(len(logits) - 1, 1)
 
     def of(self, videos):
         """float32 [n, C, 3] of videos, int [n] or a slice."""
         logits = self._logits[videos]
-        ranks = np.argsort(np.argsort(-logits, axis=1, kind="stable"), axis=1, kind="stable") + 1  # 1: the video's best class
+        ranks = pd.DataFrame(-logits).rank(axis=1).to_numpy()  # 1: the video's best class
         return np.stack([logits, np.log(ranks), self._percentiles[videos]], axis=-1).astype(np.float32)
 
 

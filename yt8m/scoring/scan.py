@@ -6,6 +6,7 @@ workers may share the shards out, and a store that holds some of them already is
 
 import contextlib
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -123,7 +124,7 @@ class Scan:
 
     def _score(self, path, batches, put, advance):
         """Scores a shard, into the store if there is one; returns its rows."""
-        size, count = _size(path), 0
+        size, count, source = _size(path), 0, _Source()
         left = size
         with self.store.writer(path) if self.store else contextlib.nullcontext() as writer:
             for batch in batches:
@@ -133,6 +134,7 @@ class Scan:
                     scores = decode_scores(writer.add(videos[rows], starts, scores), self._job.scores_dtype)
                 put(videos[rows], starts, scores)
                 self._note(videos)
+                source.add(videos)
                 count += len(rows)
                 self._videos += len(videos)
                 if starts is not None:
@@ -143,13 +145,15 @@ class Scan:
                     share = size * len(videos) / len(index_shard(path))
                     advance(share, f"{self._rows:,} {self._scorer.kind}")
                     left -= share
+            if writer:
+                writer.source = source.facts(path)
         advance(left, f"{self._rows:,} {self._scorer.kind}")
         return count
 
     def _read(self, path, put):
         """Takes a shard's scores from the store, or only checks it where there is no `put`; returns its rows."""
         stored = self.store.read(path)
-        self._check_videos(stored.ids, path)
+        self._check_source(stored.ids, path)
         self._note(stored.videos())
         for block in stored_blocks(stored) if put else ():
             put(*block)
@@ -159,16 +163,19 @@ class Scan:
         """Notes the ids of videos, str [n]."""
         self._ids.append(np.array([hash(name) for name in ids], np.int64))
 
-    def _check_videos(self, ids, path):
+    def _check_source(self, ids, path):
         """Raises UserError if the store's shard is of another file than this one of its name (a remote one is not fetched)."""
         if is_remote(path):
             return
-        shard, id_feature = open_shard(path), self._scorer.spec().id_feature
-        missing = set(ids.tolist()) - {records.decode_context(shard.record(i), id_feature).id for i in range(len(shard))}
-        if missing:
+        shard, id_feature, source = open_shard(path), self._scorer.spec().id_feature, _Source()
+        videos = [records.decode_context(shard.record(i), id_feature).id for i in range(len(shard))]
+        source.add(videos)
+        there, here = self.store.source(path), source.facts(path)
+        missing = set(ids.tolist()) - set(videos)
+        if missing or (there and {**here, "bytes": there.get("bytes") and here["bytes"]} != there):
+            what = f"{path} has no video {min(missing)}" if missing else f"{path} has changed since it was scored"
             raise UserError(
-                f"--scores_output={self._job.scores_output} has scores of another file of this name: {path} has no video "
-                f"{min(missing)}. Name another folder."
+                f"--scores_output={self._job.scores_output} has scores of another file of this name: {what}. Name another folder."
             )
 
     def _finish(self, some_were_done):
@@ -211,6 +218,23 @@ class _OneBehind:
         """Waits for the last call."""
         if self._last is not None:
             self._last.result()
+
+
+class _Source:
+    """What tells a shard from others of its name: how many videos it has, their ids, and its size."""
+
+    def __init__(self):
+        self._count, self._crc = 0, 0
+
+    def add(self, videos):
+        """Notes videos, in their order: str [n]."""
+        self._count += len(videos)
+        for name in videos:
+            self._crc = zlib.crc32(name.encode() + b"\0", self._crc)
+
+    def facts(self, path):
+        """It in JSON's types: the CRC-32 is of the ids, the bytes of a remote shard are None."""
+        return {"videos": self._count, "ids": self._crc, "bytes": None if is_remote(path) else version(path)[0]}
 
 
 def _forget(ids, starts, scores):

@@ -121,7 +121,7 @@ class Scorer:
             {
                 "model": member.config.model,
                 "checkpoint": member.name,
-                "sha256": _fingerprint(member.model),
+                "sha256": fingerprint(member.model),
                 "hyperparameters": member.config.hyperparameters,
                 "weight": member.weight,
                 "segment_expansion": member.config.segment_expansion,
@@ -202,8 +202,8 @@ def _selection(member, label_ids):
     return np.array(columns_of(member.config, label_ids, member.name))
 
 
-def _fingerprint(model):
-    """A digest of a model's weights."""
+def fingerprint(model):
+    """A digest of a model's weights, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).data)

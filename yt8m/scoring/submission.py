@@ -80,6 +80,16 @@ def read_submission(path, class_ids=None, n=None):
         yield class_id, _split(segments, where)[:n]
 
 
+def read_label_ids(path):
+    """The label ids that a file of ranked segments names, a list; a bad line is left to read_submission.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    fields = (line.partition(b",")[0].strip() for _, line in _lines(path))
+    return [int(field) for field in fields if field.isdigit()]
+
+
 @contextlib.contextmanager
 def write_video_predictions(path, class_ids=None, top_k=20):
     """Opens the starter code's CSV of video predictions: `id,label confidence label confidence ...`, by falling confidence.
