@@ -40,6 +40,13 @@ def phases(runs):
     yield "multi-attention", "attention", "not below (001)"
 
 
+def convolutions(runs):
+    """The CNN, whose rated segments are learned whole (papers 000, 001)."""
+    both_stages(runs, "logistic", "multi-attention", "CNN")
+    yield "CNN", "logistic", ""
+    yield "multi-attention", "CNN", "above (001)"
+
+
 def context(runs):
     """Context-agnostic, context-aware with the same encoders, and their mean (paper 002)."""
     start = pretrained("gated DBoF")
@@ -223,6 +230,7 @@ def bert(runs):
 
 GROUPS = {
     "phases": phases,
+    "convolutions": convolutions,
     "context": context,
     "ensemble": ensemble,
     "em": expectation_maximisation,

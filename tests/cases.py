@@ -69,7 +69,9 @@ LAYERS = [
     LayerCase("FramePooling", {}, masked_frames, 0),
     LayerCase("FramePooling", {"method": "both"}, masked_frames, 0),
     LayerCase("FrameSampling", {"num_samples": 6, "seed": 1}, frames_batch, 0),
-    LayerCase("FrameSampling", {"method": "every", "skip_head": 2, "skip_tail": 1, "stride": 3}, frames_batch, 0),
+    LayerCase(
+        "FrameSampling", {"method": "every", "skip_head": 2, "skip_tail": 1, "stride": 3, "whole_up_to": 4}, frames_batch, 0
+    ),
     LayerCase("FrameSampling", {"method": "without_replacement", "num_samples": 6, "skip_head": 2}, frames_batch, 0),
     LayerCase("FrameSampling", {"method": "sequence", "num_samples": 6, "inference_seed": 2}, frames_batch, 0),
     LayerCase(

@@ -140,6 +140,19 @@ def test_every_fifth_frame(num_frames):
         assert row == (list(range(20, n - 30, 5)) if n > 50 else list(range(n)))
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("length", [16, 15, 11, 5])
+def test_segments_are_not_thinned_where_no_ends_are_cut(known, length):
+    layer = FrameSampling(method="every", skip_head=0, skip_tail=0)
+    assert called(layer, [length, 3], length, known, training=True) == [
+        list(range(0, length, 1 if length <= 15 else 5)),
+        [0, 1, 2],
+    ]
+    thinned = FrameSampling(method="every", skip_head=0, skip_tail=0, whole_up_to=4)
+    assert called(thinned, [length, 3], length, known, training=True) == [list(range(0, length, 5)), [0, 1, 2]]
+    assert called(layer, [length], length, known, training=False) == [list(range(length))]
+
+
 @pytest.mark.parametrize("length", [60, 20])
 def test_every_with_unknown_length(length):
     layer = FrameSampling(method="every", skip_head=2, skip_tail=3, stride=4)

@@ -56,7 +56,8 @@ class FrameSampling(layers.Layer):
     `num_samples`.
     "without_replacement": `num_samples` different frames in the video's order, or all where there are no more.
     "sequence": `num_samples` frames that follow one another from a random one on, or all where there are no more.
-    "every": every stride-th frame from the first on; with stride 1 all of them. Nothing in it is random.
+    "every": every stride-th frame from the first on; with stride 1 all of them. Nothing in it is random. With a stride above 1 a
+    video of up to `whole_up_to` frames is used whole: a segment, of 5 frames and its neighbourhood, is no video to be thinned.
 
     Args:
         num_samples: frames drawn; "every" does not use it.
@@ -64,6 +65,7 @@ class FrameSampling(layers.Layer):
         skip_head, skip_tail: frames left out at the ends; None: 15 and 15 for "random", 30 and 10 for
             "without_replacement", 0 and 0 for "sequence", 20 and 30 for "every".
         stride: step of "every".
+        whole_up_to: frames up to which "every" leaves none out, nor at the ends, in training.
         seed: of the draws.
         inference_seed: an int: inference samples, too, with "random" or "sequence": a row of more than `num_samples` frames
             (after the cut) is drawn from at places that this seed fixes, the same share of the way through each video, so
@@ -84,7 +86,16 @@ class FrameSampling(layers.Layer):
     """
 
     def __init__(
-        self, num_samples=120, method="random", skip_head=None, skip_tail=None, stride=5, seed=None, inference_seed=None, **kwargs
+        self,
+        num_samples=120,
+        method="random",
+        skip_head=None,
+        skip_tail=None,
+        stride=5,
+        whole_up_to=15,
+        seed=None,
+        inference_seed=None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if method not in METHODS:
@@ -95,9 +106,10 @@ class FrameSampling(layers.Layer):
         self.method = method
         self.skip_head, self.skip_tail = ends_of(method, skip_head, skip_tail)
         self.stride = stride
+        self.whole_up_to = whole_up_to
         self.seed = seed
         self.inference_seed = inference_seed
-        for name, least in (("num_samples", 1), ("skip_head", 0), ("skip_tail", 0), ("stride", 1)):
+        for name, least in (("num_samples", 1), ("skip_head", 0), ("skip_tail", 0), ("stride", 1), ("whole_up_to", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"{name}={getattr(self, name)}: use a number of frames of at least {least}.")
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -181,16 +193,21 @@ class FrameSampling(layers.Layer):
     def _every(self, frames, n, stride=None):
         """Indices [B, T'] and the number [B, 1] of those that stand for frames; T' is what the longest video needs."""
         stride = stride or self.stride
-        skipped = self.skip_head + self.skip_tail
+        skipped, short = self.skip_head + self.skip_tail, self._short(stride)
         total = ops.shape(frames)[1]
         if frames.shape[1] is None:
-            length = ops.maximum(ops.minimum(total, skipped), (total - skipped + stride - 1) // stride)
+            length = ops.maximum(ops.minimum(total, short), (total - skipped + stride - 1) // stride)
         else:
-            length = max(min(total, skipped), (total - skipped + stride - 1) // stride)
+            length = max(min(total, short), (total - skipped + stride - 1) // stride)
         order = ops.arange(length, dtype="int32")[None, :]
-        indices = ops.where(n > skipped, self.skip_head + stride * order, order)
-        counts = ops.where(n > skipped, (n - skipped + stride - 1) // stride, n)
+        indices = ops.where(n > short, self.skip_head + stride * order, order)
+        counts = ops.where(n > short, (n - skipped + stride - 1) // stride, n)
         return ops.minimum(indices, total - 1), counts
+
+    def _short(self, stride):
+        """How many frames a video has at most that is used whole."""
+        skipped = self.skip_head + self.skip_tail
+        return max(skipped, self.whole_up_to) if stride > 1 else skipped
 
     def compute_output_spec(self, frames, num_frames, training=None):
         length = None if frames.shape[1] is None else self._sampled_length(frames.shape[1], training)
@@ -204,7 +221,7 @@ class FrameSampling(layers.Layer):
         if draws and (drawn < total or (training and self.method != "random")):
             return drawn
         stride = self.stride if training and self.method == "every" else 1
-        return max(min(total, skipped), (total - skipped + stride - 1) // stride)
+        return max(min(total, self._short(stride)), (total - skipped + stride - 1) // stride)
 
     def get_config(self):
         return {
@@ -214,6 +231,7 @@ class FrameSampling(layers.Layer):
             "skip_head": self.skip_head,
             "skip_tail": self.skip_tail,
             "stride": self.stride,
+            "whole_up_to": self.whole_up_to,
             "seed": self.seed,
             "inference_seed": self.inference_seed,
         }
