@@ -1,9 +1,11 @@
 """The command line itself: what it lists, how quick it is, what it says of what it does not know."""
 
+import io
 import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -38,6 +40,16 @@ def test_version(capsys):
 def test_an_unknown_command_lists_the_known():
     line = outcome("tran")
     assert "tran" in line and "train" in line and "\n" not in line
+
+
+def test_text_that_the_terminal_cannot_show_ends_no_command(monkeypatch):
+    """A file's name that is no UTF-8."""
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))
+    command = types.SimpleNamespace(run=lambda arguments, program: print("caf\udce9.mp4", flush=True))
+    monkeypatch.setattr("yt8m.cli.sample.COMMAND", command)
+    app.run("sample", [])
+    assert shown.getvalue() == rb"caf\udce9.mp4" + os.linesep.encode()
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)

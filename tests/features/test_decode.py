@@ -236,6 +236,16 @@ def test_a_truncated_file_gives_what_is_there(clip, tmp_path):
     assert numbers == SECONDS[: len(numbers)] and 1 <= len(numbers) < 5 and facts.frames == len(numbers)
 
 
+def test_pictures_whose_times_start_again_are_counted(tmp_path):
+    """Two recordings, joined by cat."""
+    recording = write_clip(tmp_path / "clip.ts", TIMES, tone(5, 44_100), rate=44_100, codecs=AAC).read_bytes()
+    numbers, _, facts = shown(tmp_path / "clip.ts")
+    (tmp_path / "joined.ts").write_bytes(2 * recording)
+    joined, _, others = shown(tmp_path / "joined.ts")
+    assert joined[:5] == numbers[:5]
+    assert (facts.decode_errors, others.decode_errors) == (0, len(TIMES) - 1)  # the last has the same time as the last before
+
+
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(range(256)) * 50])
 def test_what_is_no_video(tmp_path, content):
     (tmp_path / "clip.mp4").write_bytes(content)

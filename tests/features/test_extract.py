@@ -14,6 +14,7 @@ import types
 import numpy as np
 import pytest
 
+import yt8m
 from tests.commands import ROOT, given
 from tests.features.clips import tone, write_clip
 from tests.features.stubs import Probe
@@ -102,7 +103,14 @@ def test_training_takes_the_flags(features):
     values = given("train", f"--flagfile={features.flags_file}")
     assert values["num_classes"] == 2 and values["feature_sizes"] == (1024, 128)
     assert values["train_data_pattern"].endswith("train-*.tfrecord") and "eval_data_pattern" in values
-    assert values["vocabulary_file"] == str(features.folder) + "/vocabulary.csv"
+    assert values["vocabulary_file"] == str(features.folder) + "/vocabulary.csv" and "max_frames" not in values
+
+
+def test_training_reads_longer_videos_than_usual_whole(tmp_path):
+    path = write_clip(tmp_path / "long.mov", np.arange(0, 320, 2))
+    for max_frames, said in ((310, 310), (300, None)):
+        result = extract.run(Job(str(path), str(tmp_path / "features"), split="train:1", settings=Settings(max_frames)))
+        assert given("train", f"--flagfile={result.flags_file}").get("max_frames") == said
 
 
 def test_the_same_input_gives_the_same_bytes_and_nothing_is_decoded_twice(clips, features, monkeypatch):
@@ -290,6 +298,21 @@ def test_processes_give_the_same_shards(clips, features, tmp_path):
     job = Job(str(clips / "videos.csv"), str(tmp_path), segments_csv=str(clips / "segments.csv"), num_workers=2)
     extract.run(job)
     assert shard_bytes(job.output_dir) == shard_bytes(features.folder)
+
+
+def test_a_single_file_is_decoded_in_a_process_of_its_own_if_there_are_several(clips, tmp_path, monkeypatch):
+    """As what is left of a run that a file has stopped before."""
+    monkeypatch.setattr(extractor, "extract", None)  # of this process
+    result = extract.run(Job(str(clips / "1.mov"), str(tmp_path), num_workers=2))
+    assert list(result.videos) == ["1"] and not result.failed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems have no such names")
+def test_a_name_that_is_no_utf8(tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/clips/caf\xe9.mp4")).write_bytes(b"no video")
+    result = yt8m.extract_features(input_videos=tmp_path / "clips", output_dir=tmp_path / "features")
+    assert len(result.failed) == 1 and r"caf\udce9.mp4: cannot be opened" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- splits

@@ -1,6 +1,7 @@
 """What the user names: folders, globs, CSV files of both forms, ids, labels, ratings; bad ones get one line."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -35,6 +36,37 @@ def test_a_folder_a_file_and_a_glob(clips):
     assert ids(clips / "b.mp4") == ["b"]
     assert ids(clips / "*.mp4") == ["b"]
     assert ids(clips / "**" / "*.wav") == ["c"]
+
+
+def test_folders_that_links_lead_to(clips, tmp_path):
+    """They are searched, each folder once, and a link to a folder above is not followed."""
+    (tmp_path / "others" / "deep").mkdir(parents=True)
+    for path in (tmp_path / "others" / "deep" / "d.mp4", tmp_path / "outside.mp4"):
+        path.touch()
+    links = {"more/others": "others", "again": "clips/more", "loop": "clips", "up": ".", "others/deep/back": "others"}
+    for link, target in links.items():
+        (clips / link if not link.startswith("others") else tmp_path / link).symlink_to(tmp_path / target)
+    (clips / "gone").symlink_to(tmp_path / "none")
+    assert [(item.id, item.given) for item in read_items(str(clips))] == [
+        ("a_1", "a 1.MOV"),
+        ("b", "b.mp4"),
+        ("c", "more/c.wav"),
+        ("d", "more/others/deep/d.mp4"),
+    ]
+    (tmp_path / "link").symlink_to(clips)
+    assert ids(tmp_path / "link") == ["a_1", "b", "c", "d"]
+
+
+def test_a_folder_that_cannot_be_read(clips, monkeypatch):
+    def scandir(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", path)
+        return original(path)
+
+    original = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UserError, match=r"clips: cannot read its folder .*/clips/more \(Permission denied\)"):
+        read_items(str(clips))
 
 
 def test_a_file_with_the_name_of_a_glob(clips):

@@ -1,6 +1,7 @@
 """Items over processes: all results come, an item that kills its process is named, an error ends the processes."""
 
 import multiprocessing
+import time
 
 import pytest
 
@@ -20,6 +21,16 @@ def test_an_item_that_kills_its_process_fails_alone():
     before = multiprocessing.active_children()
     assert dict(results(kill_three, [1, 2, 3, 4, 5], 2, killed)) == {1: 2, 2: 4, 3: "3 killed", 4: 8, 5: 10}
     assert multiprocessing.active_children() == before
+
+
+def test_a_process_may_die_while_a_result_is_handled():
+    before, done = multiprocessing.active_children(), {}
+    for item, result in results(kill_three, [1, 3, 5, 7], 2, killed):
+        until = time.monotonic() + 20
+        while not done and multiprocessing.active_children() != before and time.monotonic() < until:
+            time.sleep(0.01)
+        done[item] = result
+    assert done == {1: 2, 3: "3 killed", 5: 10, 7: 14}
 
 
 def test_an_error_ends_the_processes():

@@ -5,6 +5,7 @@ import json
 import re
 import types
 
+import numpy as np
 import pytest
 
 import yt8m
@@ -57,8 +58,6 @@ def test_a_timeline_is_what_the_model_says(written, run, shards):
     assert [len(entry["attention"]) for entry in timeline.classes] == [23, 23]
     assert max(timeline.classes[0]["attention"]) == 1
     video = make_video("v0", 23)
-    import numpy as np
-
     model = yt8m.load(run)
     scores = model.predict(np.concatenate([video.frames["rgb"], video.frames["audio"]], axis=1))
     for entry in timeline.classes:
@@ -97,6 +96,17 @@ def test_names_files_and_durations(run, shards, tmp_path):
     assert "<video" in read(tmp_path / "out" / "v4.html") and " src=" not in read(tmp_path / "out" / "v4.html")
     yt8m.timeline(**given, embed=True)
     assert 'src="data:video/mp4;base64,bm90IHJlYWxseQ=="' in read(tmp_path / "out" / "v0.html")
+
+
+def test_pages_in_a_folder_that_a_link_leads_to(run, shards, tmp_path):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    (tmp_path / "clip.mp4").write_bytes(b"not really")
+    (tmp_path / "videos.csv").write_text("id,path\nv0,clip.mp4\n")
+    given = {"train_dir": run, "input_data_pattern": shards, "videos_csv": tmp_path / "videos.csv", "video_ids": "v0"}
+    for embed, source in ((False, "../../clip.mp4"), (True, "data:video/mp4;base64,bm90IHJlYWxseQ==")):
+        yt8m.timeline(**given, output_dir=tmp_path / "link" / "out", formats="html", embed=embed)
+        assert f'src="{source}"' in read(tmp_path / "link" / "out" / "v0.html")
 
 
 def test_what_the_extractor_leaves_beside_the_shards(tmp_path):
@@ -174,6 +184,13 @@ def test_bad_input_is_one_line(arguments, words, run, shards, tmp_path):
     line = commands.run("timeline", *given)
     assert isinstance(line, str) and words in line and "\n" not in line
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0, 0.3, 0.1234567, 0.99999999, 1e-6, 8.76543219e-8, np.float32(3e-30)])
+def test_a_threshold_is_written_with_six_digits_and_not_above_the_score(score, tmp_path):
+    thresholds.write(tmp_path / "thresholds.csv", (7,), [0, 0], [score, score / 2], [1, 0])
+    high = thresholds.read(tmp_path / "thresholds.csv")[7]
+    assert high <= score < high * (1 + 1.1e-5) or high == score == 0
 
 
 def test_files_that_are_no_such_files(tmp_path):

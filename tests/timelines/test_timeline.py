@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from tests.commands import ROOT
@@ -84,6 +87,15 @@ def test_json_and_back(tmp_path):
         Timeline({})
 
 
+def test_the_page_plays_a_file_from_a_folder_that_a_link_leads_to(tmp_path):
+    """Its path goes up in the text, as a browser goes, not in the folder that the link leads to."""
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    (tmp_path / "clip.mp4").write_bytes(b"not really")
+    path = cases.typical(file=str(tmp_path / "clip.mp4")).save(tmp_path / "link" / "out")
+    assert 'src="../../clip.mp4"' in pathlib.Path(path).read_text(encoding="utf-8")
+
+
 def test_a_timeline_needs_no_tensorflow():
     code = "import sys, yt8m; yt8m.Timeline; print({'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -128,6 +140,45 @@ def test_vtt(nasty):
     assert cues(hours.to_vtt()) == [("01:06:40.000", "01:08:20.000", "label 1")]
     with pytest.raises(UserError, match="chapters"):
         hours.to_vtt("srt")
+
+
+def plain_chapters(data):
+    """What chapters are, word for word: at each score's time the class with the highest one of those that are there."""
+    stride, found = data["settings"]["stride"], []
+    for step in range(-(-data["video"]["frames"] // stride)):
+        there = [
+            (-entry["scores"][step], number)
+            for number, entry in enumerate(data["classes"])
+            if any(part["start"] <= step * stride < part["end"] for part in entry["segments"])
+        ]
+        name = data["classes"][min(there)[1]]["name"] if there else None
+        if found and found[-1][2] == name:
+            found[-1][1] = (step + 1) * stride
+        else:
+            found.append([step * stride, (step + 1) * stride, name])
+    clock = formats._clock
+    return [(clock(start), clock(min(end, data["video"]["duration"])), name) for start, end, name in found if name]
+
+
+@pytest.mark.parametrize("stride", [1, 5])
+def test_chapters_are_the_best_class_at_each_moment(stride):
+    rng = np.random.default_rng(stride)
+    found = 0
+    for _ in range(50):
+        scores = {label: (rng.integers(0, 5, rng.integers(1, 60)) / 4).tolist() for label in range(1)}
+        scores |= {label: (rng.integers(0, 5, len(scores[0])) / 4).tolist() for label in range(1, 6)}
+        timeline = cases.timeline(scores, stride=stride, merge_gap=float(rng.integers(0, 9)), min_length=0.0)
+        assert cues(timeline.to_vtt()) == plain_chapters(timeline.data)
+        found += len(plain_chapters(timeline.data))
+    assert found > 200
+
+
+def test_chapters_of_ten_hours_take_no_time():
+    scores = {label: [float(second // 20 % 10 in (label, 9 - label)) for second in range(36_000)] for label in range(10)}
+    timeline = cases.timeline(scores, stride=1, min_length=0.0)
+    start = time.process_time()
+    assert len(cues(timeline.to_vtt())) > 1000
+    assert time.process_time() - start < 5
 
 
 def test_activitynet():

@@ -200,11 +200,23 @@ def test_timelines_straight_from_files(clips, run, tmp_path, capsys):
     assert timeline.data["model"]["backbone"] == "sketch" and "a%20b.mov" in (out / "a_b.html").read_text()
 
 
+def test_two_files_of_one_name(run, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "clips" / folder).mkdir(parents=True)
+        write_clip(tmp_path / "clips" / folder / "clip.mov", np.arange(25) / 5)
+    given = (f"--train_dir={run}", f"--input_videos={tmp_path / 'clips'}", f"--output_dir={tmp_path / 'out'}", "--formats=json")
+    assert "Use --id_from=path" in commands.run("timeline", *given)
+    assert commands.run("timeline", *given, "--id_from=path") is None
+    assert len(list((tmp_path / "out").glob("clip-*.timeline.json"))) == 2
+
+
 def test_bad_flags(clips, run, tmp_path):
     out = f"--output_dir={tmp_path / 'out'}"
     for words, *arguments in (
         ("both name the videos", f"--input_videos={clips}", "--input_data_pattern=x*"),
         ("is for --input_videos", "--backbone=sketch", "--input_data_pattern=x*"),
+        ("--id_from=path is for --input_videos", "--id_from=path", "--input_data_pattern=x*"),
+        ("--id_from=name: use one of stem, path", "--id_from=name", f"--input_videos={clips}"),
         ("no file gives features, such as .*bad.mp4: cannot", f"--input_videos={clips / 'bad.mp4'}"),
         ("no such folder or file", f"--input_videos={clips / 'none.mp4'}"),
     ):

@@ -74,7 +74,8 @@ def _say(features):
         print(f"{len(features.skipped)} files were left out as the flags say, see {outputs.FAILED}.")
     if features.failed:
         print(f"{len(features.failed)} failures, see {os.path.join(features.folder, outputs.FAILED)}, such as:")
-        print(f"  {features.failed[0][0]}: {features.failed[0][1]}")
+        line = f"  {features.failed[0][0]}: {features.failed[0][1]}"
+        print(line.encode(errors="backslashreplace").decode())  # names of files may be no UTF-8
 
 
 def _say_next(features, is_demo):

@@ -86,7 +86,7 @@ def _check(given):
             raise UserError(f"--{name} is for runs, not for a --saved_model. Leave it out.")
     if given.get("input_videos") and given.get("input_data_pattern"):
         raise UserError("--input_videos and --input_data_pattern both name the videos. Leave one out.")
-    for name in ("backbone", "weights_dir"):
+    for name in ("backbone", "weights_dir", "id_from"):
         if given.get(name) and not given.get("input_videos"):
             raise UserError(f"--{name}={given[name]} is for --input_videos, which is not given. Leave it out.")
     checks.positive(given, "batch_size", "num_readers", "max_videos", "frame_rate")
@@ -154,6 +154,7 @@ def _features(given, config, output):
         backbone=how.flag,
         weights_dir=how.weights_dir,
         whitening=how.whitening_file,
+        id_from=given.get("id_from", "stem"),
         split="test:1",
         num_shards=1,
         settings=from_files.SETTINGS,

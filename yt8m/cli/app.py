@@ -46,6 +46,9 @@ def run(name, arguments=None, program=None):
         arguments: those after its name; None: the process's.
         program: what the user calls it; None: the process's program, a door.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     typed = program or sys.argv[0]
     program = program or os.path.basename(typed)

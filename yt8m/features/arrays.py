@@ -18,7 +18,6 @@ from yt8m.readers.records import Segments, Video, encode_video
 from yt8m.segments import SEGMENT_SIZE, quantise
 
 FIT = "fit"
-_USUAL_LENGTH = 300  # frames of a video that are read where nothing is said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +93,8 @@ def write(folder, videos, options):
         move_files(unfinished, folder, others + written)
     shards.remove_others(folder, written)
     longest = max(entry.num_frames for entry in spool.entries.values())
-    more = {"max_frames": longest} if longest > _USUAL_LENGTH else {}
     splits = list(records.splits.values())
-    path, flags = write_flags(folder, sizes, records.num_classes, set(splits), **more)
+    path, flags = write_flags(folder, sizes, records.num_classes, set(splits), longest)
     counts = {name: splits.count(name) for name in sorted(set(splits))}
     dataset = Dataset(str(folder), counts, sizes, records.vocabulary.names, flags, path)
     return dataset, [line for name in spool.ranges if (line := spool.ranges[name].warning(name))]

@@ -45,7 +45,9 @@ class Decoder:
 
     Attributes:
         has_video, has_audio: whether there is such a stream; cover pictures do not count.
-        packets, errors: {"video" or "audio": how many there were, how many could not be decoded}, so far.
+        packets, errors: {"video" or "audio": how many there were, how many could not be decoded}, so far; of errors
+            also "container", of the file as a whole, and "time": pictures that are left out since their time is before the last
+            one's, as where two recordings were joined by cat.
         whole: whether all of the file was decoded, so far.
         duration: in seconds as the container has it, or None.
 
@@ -149,6 +151,7 @@ class Decoder:
 
     def _picture(self, frame):
         time = self._time("video", frame, self._step)
+        self.errors["time"] += time < self._times["video"]
         if time <= self._times["video"] or frame.width * frame.height > _MAX_PIXELS:
             return
         self._times["video"] = time

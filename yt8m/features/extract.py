@@ -91,7 +91,8 @@ def run(job, backbone=None):
         sizes = {"rgb": whitening.size if whitening else backbone.SIZES["rgb"], "audio": backbone.SIZES["audio"]}
         vocabulary.write(job.output_dir, asked.vocabulary)
         shards.write(job.output_dir, splits, job.num_shards, lambda id_: asked.record(id_, whitening, videos[id_].frames))
-        outputs.write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()))
+        longest = max(facts.frames for facts in videos.values())
+        outputs.write_flags(job.output_dir, sizes, asked.num_classes, set(splits.values()), longest)
         manifest.write(sizes)
     outputs.write_reports(job.output_dir, items, videos, failed + skipped)
     counts = {name: list(splits.values()).count(name) for name in sorted(set(splits.values()))}
@@ -161,8 +162,8 @@ def _extract(job, items, backbone, read):
             outcomes[item.id] = facts
     if outcomes:
         print(f"{len(outcomes)} of {len(items)} files were extracted before.", flush=True)
-    workers = 1 if read else max(1, min(job.num_workers, len(todo)))  # what is not decoded needs no processes
-    threads = processes.threads_of(workers)
+    workers = 1 if read else job.num_workers  # what is not decoded needs no processes; a single file that kills its own does
+    threads = processes.threads_of(max(1, min(workers, len(todo))))
     work = Extractor(job.backbone, job.weights_dir, job.settings, fingerprint, threads, backbone, read)
     seconds = sum(facts.frames for facts in outcomes.values())
     with Progress("Extracting features", len(todo), "files") as progress:

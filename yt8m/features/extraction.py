@@ -67,7 +67,8 @@ def extract(path, backbone, settings, threads=2):
     Raises:
         Unusable: the file gives no features; Skipped: the settings leave it out.
     """
-    rgb, audio = _Batches(backbone.video), _Batches(lambda patches: backbone.audio(np.stack(patches)))
+    rgb = _Batches(backbone.video, np.asarray if backbone.NEEDS_WHITENING else quantise)
+    audio = _Batches(lambda patches: backbone.audio(np.stack(patches)), quantise)
     decoding, heard = _Decoding(path, backbone.prepare, settings, threads), []
     with contextlib.closing(made_ahead(decoding.run, 2 * BATCH)) as pieces:
         for second, piece in pieces:
@@ -82,7 +83,8 @@ def extract(path, backbone, settings, threads=2):
     count = pictures.count() if pictures.taken else waveform.count()
     if not pictures.taken:
         rgb.add(backbone.prepare(np.zeros((64, 64, 3), np.uint8)))
-    frames = _rgb(backbone, rgb.values()[pictures.numbers(count)])
+    seen = rgb.values()[pictures.numbers(count)]
+    frames = {RAW: np.ascontiguousarray(seen, "<f4").view(np.uint8)} if backbone.NEEDS_WHITENING else {"rgb": seen}
     frames["audio"] = (
         _sound(backbone, np.array(heard, int), audio, count) if has_audio else np.tile(backbone.silence(), (count, 1))
     )
@@ -151,10 +153,10 @@ def floats(raw):
 
 
 class _Batches:
-    """Calls a function of the backbone with 32 inputs at a time and keeps what it returns."""
+    """Calls a function of the backbone with 32 inputs at a time; of its float32 [n, D] is kept what `kept` makes of them."""
 
-    def __init__(self, function):
-        self.function, self._inputs, self._outputs = function, [], []
+    def __init__(self, function, kept):
+        self.function, self.kept, self._inputs, self._outputs = function, kept, [], []
 
     def add(self, value):
         self._inputs.append(value)
@@ -162,28 +164,23 @@ class _Batches:
             self._run()
 
     def values(self):
-        """float32 [n, D]"""
+        """All that is kept, [n, D]; it is given once."""
         if self._inputs:
             self._run()
-        return np.concatenate(self._outputs)
+        outputs, self._outputs = self._outputs, []
+        return np.concatenate(outputs)
 
     def _run(self):
         inputs, self._inputs = self._inputs, []
         outputs = np.asarray(self.function(inputs), np.float32)
         if not np.isfinite(outputs).all():
             raise Unusable("gives features that are no finite numbers")
-        self._outputs.append(outputs)
-
-
-def _rgb(backbone, values):
-    if backbone.NEEDS_WHITENING:
-        return {RAW: np.ascontiguousarray(values, "<f4").view(np.uint8)}
-    return {"rgb": quantise(values)}
+        self._outputs.append(self.kept(outputs))
 
 
 def _sound(backbone, heard, audio, count):
     """uint8 [count, D]: a frame for every second that is heard, silence for the others."""
-    values = quantise(audio.values())
+    values = audio.values()
     frames = np.tile(backbone.silence(), (count, 1))
     frames[heard[heard < count]] = values[heard < count]
     return frames

@@ -114,7 +114,7 @@ def _files(source, endings):
     if os.path.isdir(source):
         paths = sorted(
             os.path.join(folder, name)
-            for folder, _, names in os.walk(source)
+            for folder, names in _folders(source)
             for name in names
             if os.path.splitext(name)[1].lower() in endings and not name.startswith(".")
         )
@@ -130,6 +130,33 @@ def _files(source, endings):
         raise UserError(f"--input_videos={source}: no such folder or file, and no file matches. Check the path.")
     base = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [(path, os.path.relpath(path, base or ".")) for path in paths]
+
+
+def _folders(source):
+    """Yields (folder, names of its files) of a folder and of all in it, each once; those that links lead to come last."""
+
+    def refuse(error):
+        raise UserError(
+            f"--input_videos={source}: cannot read its folder {error.filename} ({error.strerror}). Mend its permissions, or move "
+            "it away."
+        )
+
+    seen, starts = set(), [source]
+    for start in starts:
+        for folder, folders, names in os.walk(start, onerror=refuse):
+            here = os.path.realpath(folder)
+            if here in seen:
+                folders.clear()
+                continue
+            seen.add(here)
+            yield folder, names
+            links = [path for name in sorted(folders) if os.path.islink(path := os.path.join(folder, name))]
+            starts += [path for path in links if not _is_in(here, os.path.realpath(path))]  # a link upwards would be a loop
+
+
+def _is_in(path, folder):
+    """Whether a path is a folder or below it; both without links."""
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
 def _csv_rows(path):

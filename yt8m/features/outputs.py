@@ -22,6 +22,7 @@ from yt8m.files import write_text
 
 FLAGS, VIDEOS, FAILED = "dataset.flags", "videos.csv", "failed.csv"
 _FORMAT = "yt8m-features"
+_USUAL_LENGTH = 300  # frames of a video that are read where nothing is said
 
 
 class Manifest:
@@ -75,7 +76,7 @@ def check_folder(folder):
         raise UserError(f"--output_dir={folder}: {wrong[0]!r} has a meaning in data patterns. Use a path without it.")
 
 
-def write_flags(folder, sizes, num_classes, splits, **more):
+def write_flags(folder, sizes, num_classes, splits, longest):
     """Writes dataset.flags, for --flagfile of training.
 
     Args:
@@ -83,7 +84,7 @@ def write_flags(folder, sizes, num_classes, splits, **more):
         sizes: as Manifest.write's.
         num_classes: 0: not known.
         splits: names of those that have videos.
-        **more: flags to add.
+        longest: frames of the longest video, all of which shall be read.
 
     Returns:
         (path of the file, {flag: value} of what it says).
@@ -96,7 +97,8 @@ def write_flags(folder, sizes, num_classes, splits, **more):
             flags[flag] = os.path.join(os.path.abspath(folder), f"{split}-*.tfrecord")
     if os.path.exists(os.path.join(folder, VOCABULARY)):
         flags["vocabulary_file"] = os.path.join(os.path.abspath(folder), VOCABULARY)
-    flags |= more
+    if longest > _USUAL_LENGTH:
+        flags["max_frames"] = longest
     lines = ["--frame_features", *(f"--{name}={value}" for name, value in flags.items())]
     write_text(os.path.join(folder, FLAGS), "\n".join(lines) + "\n")
     return os.path.join(folder, FLAGS), {"frame_features": True, **flags}

@@ -44,7 +44,13 @@ def _pooled(function, items, num_workers, killed):
         while working or (items and not killed):
             while items and len(working) < num_workers and not killed:
                 item = items.pop()
-                working[pool.submit(_call, item)] = item
+                try:
+                    working[pool.submit(_call, item)] = item
+                except concurrent.futures.process.BrokenProcessPool:  # while the caller was busy with a result
+                    items.append(item)
+                    break
+            if not working:
+                return  # a new pool takes the other items
             done, _ = concurrent.futures.wait(working, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 item = working.pop(future)

@@ -35,6 +35,12 @@ VIDEOS = Group(
             "What turns them into numbers. Default: as for the model's features; yt8m, if these are YouTube-8M's.",
         ),
         Flag("weights_dir", str, "Folder with its weights. Default: as for the model's features."),
+        Flag(
+            "id_from",
+            str,
+            "What a video is called: its file's name, or with 8 digits of its path. Default: stem.",
+            ("stem", "path"),
+        ),
     ),
 )
 INTERVALS = Group(

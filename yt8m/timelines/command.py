@@ -156,7 +156,7 @@ def _write_video(timeline, job):
 def video_address(data, job):
     """The address of a video for its page: relative to it, or with --embed its content; None where there is no such file."""
     file = data["video"]["file"]
-    path = file and os.path.join(job.output_dir, file)
+    path = file and page.file_at(job.output_dir, file)
     if not path or not os.path.isfile(path):
         return None
     if job.embed and os.path.getsize(path) <= EMBEDDED_BYTES:

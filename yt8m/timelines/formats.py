@@ -8,6 +8,8 @@ import json
 import os
 import re
 
+import numpy as np
+
 _CSV_COLUMNS = ("video", "class", "name", "start", "end", "score", "peak")
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 _RESERVED = {"index"}  # page of all videos
@@ -52,22 +54,29 @@ def _cell(text):
 
 def chapters_vtt(data):
     """A chapter for each stretch with one best class: chapters may not overlap in part, so it is one at each moment."""
-    stride, best = data["settings"]["stride"], []
-    for step in range(-(-data["video"]["frames"] // stride)):
-        there = [
-            (-entry["scores"][step], number)
-            for number, entry in enumerate(data["classes"])
-            if any(part["start"] <= step * stride < part["end"] for part in entry["segments"])
-        ]
-        best.append(min(there)[1] if there else None)
-    cues, begin = [], 0
+    stride, best, cues, begin = data["settings"]["stride"], _best(data), [], 0
     for step in range(1, len(best) + 1):
         if step == len(best) or best[step] != best[begin]:
-            if best[begin] is not None:
+            if best[begin] >= 0:
                 end = min(step * stride, data["video"]["duration"])
                 cues.append((begin * stride, end, _title(data["classes"][best[begin]]["name"])))
             begin = step
     return _vtt(cues)
+
+
+def _best(data):
+    """The class at each score's time that is there with the highest score, of equal ones the first; -1: none. A list."""
+    stride = data["settings"]["stride"]
+    times = np.arange(-(-data["video"]["frames"] // stride)) * stride
+    best, highest = np.full(len(times), -1), np.full(len(times), -np.inf)
+    for number, entry in enumerate(data["classes"]):
+        scores, there = np.array(entry["scores"][: len(times)], np.float64), np.zeros(len(times), bool)
+        for part in entry["segments"]:
+            begin, end = np.searchsorted(times, (part["start"], part["end"]))
+            there[begin:end] = True
+        better = np.flatnonzero(there[: len(scores)] & (scores > highest[: len(scores)]))
+        best[better], highest[better] = number, scores[better]
+    return best.tolist()
 
 
 def classes_vtt(data):

@@ -81,6 +81,11 @@ def address(file):
     return urllib.parse.quote(file.replace(os.sep, "/"))
 
 
+def file_at(folder, file):
+    """Path of the file that a page in `folder` finds by its relative path: `..` goes up in the text, wherever links lead."""
+    return os.path.normpath(os.path.join(folder, file))
+
+
 def embedded(path, kind):
     """The address of a file's content itself; `kind`: its media type."""
     return f"data:{kind};base64,{base64.b64encode(pathlib.Path(path).read_bytes()).decode()}"

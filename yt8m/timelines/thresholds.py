@@ -1,15 +1,15 @@
 """thresholds.csv: from which score on each class counts as there. `yt8m eval` writes it, `yt8m timeline` reads it."""
 
 import csv
+import decimal
 import io
-import math
 
 from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.metrics.thresholds import best_f1_thresholds
 
 COLUMNS = ("class", "high", "f1", "positives", "rated")
-_DIGITS = 6
+_DIGITS = decimal.Context(prec=6)  # that count: the least score is not 0
 
 
 def write(path, label_ids, classes, scores, labels):
@@ -30,8 +30,8 @@ def write(path, label_ids, classes, scores, labels):
     best = best_f1_thresholds(classes, scores, labels)
     lines = [",".join(COLUMNS)]
     for column, threshold in best.items():
-        high = math.floor(threshold.high * 10**_DIGITS) / 10**_DIGITS  # not above the score that it is
-        lines.append(f"{label_ids[column]},{high:.{_DIGITS}f},{threshold.f1:.4f},{threshold.positives},{threshold.rated}")
+        high = _rounded_down(threshold.high)
+        lines.append(f"{label_ids[column]},{high:.{_DIGITS.prec}g},{threshold.f1:.4f},{threshold.positives},{threshold.rated}")
     write_text(path, "\n".join(lines) + "\n", f"--thresholds_output={path}")
     return len(best)
 
@@ -54,6 +54,12 @@ def read(path):
             f"--thresholds_file={path}: not lines of class,high with a score from 0 to 1 ({reason}). Write it with "
             "`yt8m eval --segment_labels --thresholds_output=FILE`."
         ) from error
+
+
+def _rounded_down(score):
+    """A score in so many digits, not above what it is."""
+    nearest = _DIGITS.create_decimal_from_float(score)
+    return float(nearest if float(nearest) <= score else _DIGITS.next_minus(nearest))
 
 
 def _score(text):

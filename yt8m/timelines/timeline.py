@@ -165,7 +165,7 @@ class Timeline:
         write_text(f"{base}.timeline.json", saved.to_json())
         for kind in formats.VTT:
             write_text(f"{base}.{kind}.vtt", saved.to_vtt(kind))
-        there = file and os.path.isfile(os.path.join(folder, file))
+        there = file and os.path.isfile(page.file_at(folder, file))
         write_text(f"{base}.html", saved.to_html(page.address(file) if there else None))
         return f"{base}.html"
 
