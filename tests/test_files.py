@@ -41,8 +41,8 @@ def test_an_error_leaves_the_earlier_file_and_passes_unchanged(tmp_path):
 def test_what_cannot_be_written_is_named(tmp_path, what):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder" / "inside").mkdir(parents=True)
-    for path in (tmp_path / "file" / "a", tmp_path / "folder"):
-        with pytest.raises(UserError, match=f"^{what or path}: cannot be written [(].+[)]. Free some space, or name a place"):
+    for path, remedy in ((tmp_path / "file" / "a", "Free some space, or name a place"), (tmp_path / "folder", "Name a file")):
+        with pytest.raises(UserError, match=f"^{what or path}: cannot be written [(].+[)]. {remedy}"):
             files.write_text(path, "x", what)
     with pytest.raises(UserError, match="cannot be written"), files.replacing_folder(tmp_path / "file" / "a", what):
         pytest.fail("the block ran")
@@ -77,6 +77,101 @@ def test_a_folder_takes_the_place_of_an_earlier_one(tmp_path):
     with pytest.raises(ZeroDivisionError), files.replacing_folder(tmp_path / "a") as new:
         files.write_text(os.path.join(new, "3"), str(1 / 0))
     assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["2"]
+
+
+def test_an_earlier_folder_stays_until_another_is_in_its_place(tmp_path, monkeypatch):
+    (tmp_path / "a" / "old").mkdir(parents=True)
+    remove, rename = files.shutil.rmtree, os.rename
+
+    def removed(path, **options):
+        assert os.path.isdir(tmp_path / "a")
+        remove(path, **options)
+
+    def failed(source, target):
+        if source.endswith(".partial") and not os.path.exists(target):
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr(files.shutil, "rmtree", removed)
+    monkeypatch.setattr(files.os, "rename", failed)
+    with pytest.raises(UserError, match=r"a: cannot be written \(Input/output error\)"), files.replacing_folder(tmp_path / "a"):
+        pass
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == ["old"]
+    monkeypatch.setattr(files.os, "rename", rename)
+    with files.replacing_folder(tmp_path / "a"):
+        pass
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == []
+
+
+KILLED = """
+import os, sys
+from yt8m import files
+rename = os.rename
+def killed(source, target):
+    if source.endswith(".partial") and not os.path.exists(target):
+        if sys.argv[2] == "after":
+            rename(source, target)
+        os._exit(9)
+    rename(source, target)
+os.rename = killed
+with files.replacing_folder(sys.argv[1] + "/a") as folder:
+    open(folder + "/new", "w").close()
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_before_and_after_a_folder_takes_the_place_of_another(tmp_path, when):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], cwd=ROOT).returncode == 9
+    files.remove_abandoned(tmp_path)
+    (left,) = os.listdir(tmp_path)
+    if when == "after":
+        assert left == "a" and os.listdir(tmp_path / left) == ["new"]
+        return
+    assert files.is_temporary(left) and os.listdir(tmp_path / left) == ["old"]
+    (tmp_path / "a").mkdir()
+    files.remove_abandoned(tmp_path)
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_links_stay_and_lead_to_what_is_written(tmp_path):
+    (tmp_path / "disk" / "folder" / "old").mkdir(parents=True)
+    (tmp_path / "disk" / "file").write_text("old")
+    for name in ("file", "folder", "none"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    files.write_text(tmp_path / "file", "new")
+    files.write_text(tmp_path / "none", "new")
+    with files.replacing_folder(tmp_path / "folder"):
+        pass
+    assert all((tmp_path / name).is_symlink() for name in ("file", "folder", "none"))
+    assert (tmp_path / "disk" / "file").read_text() == (tmp_path / "disk" / "none").read_text() == "new"
+    assert sorted(os.listdir(tmp_path / "disk")) == ["file", "folder", "none"] and os.listdir(tmp_path / "folder") == []
+
+
+def test_a_pipe_or_a_device_is_refused_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with pytest.raises(UserError, match=f"{name}: cannot be written .*a folder, a pipe or a device.*Name a file.$"):
+            files.write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "null").is_char_device()
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/x", "gs:/bucket/x", "file:///x", "{here}/gs:/bucket/x"])
+def test_another_place_than_a_disk_is_refused(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    path = path.format(here=tmp_path)
+    for context in (files.replacing_path, files.replacing, files.temporary_folder, files.replacing_folder):
+        for what in (None, "--output_file=x"):
+            with pytest.raises(UserError, match=f"^{what or path}: outputs go to this machine's disks only. Name a local path"):
+                with context(path, what=what):
+                    pytest.fail("the block ran")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "talk:").mkdir()
+    files.write_text("talk:/a:b", "")
+    files.write_text(tmp_path / "talk:" / "c", "")
+    assert len(os.listdir("talk:")) == 2
 
 
 @pytest.mark.parametrize("kept", [True, False])
