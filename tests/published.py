@@ -18,6 +18,7 @@ LOCUST = {
     "clip_gradient_norm": (1.0, f"{TRAIN}, --clip_gradient_norm"),
     "clip": ("variable", "the starter's utils.clip_gradient_norms: each by itself"),
     "label_loss": ("CrossEntropyLoss", f"{TRAIN}, --label_loss"),
+    "loss epsilon": (1e-5, "mv-lab losses.py, as google/youtube-8m losses.py: 10e-6"),
     "segment_expansion": (0, "mv-lab frame_level_models.py: iterations=5, the segment's frames"),
 }
 PAPERS_PHASES = {  # what is not said is not done
@@ -32,7 +33,6 @@ PAPERS_PHASES = {  # what is not said is not done
 }
 AUTHORS_EXTRAS = {
     "segment_class_weight": (5, f"{TRAIN}: whitelisted_cls_mask * 4 + 1"),
-    "loss epsilon": (1e-5, "mv-lab losses.py"),
 }
 AUTHORS_PHASES = {
     "pretrain": {"max_steps": (60_100, SCRIPT), **AUTHORS_EXTRAS},
@@ -55,6 +55,9 @@ LOGISTIC = {
     "l2_penalty": (1e-8, "mv-lab video_level_models.py, --l2_penalty"),
 }
 _FRAMES = "mv-lab frame_level_models.py"
+NORMED = ("AttentionModel", "MultiAttentionModel", "DbofModel", "NetVladModel")  # the others have no batch norm before the head
+UNNAMED = (0.99, "papers 000/001 name none: Keras's, as the headers say")
+SLIM = (0.999, f"{_FRAMES}, video_level_models.py: slim.batch_norm, whose decay is .999 unless given")
 RANDOM_FRAMES = {
     "num_samples": (120, "table 1: 120 samples"),
     "sampling": ("random", f"{_FRAMES}: SampleRandomFrames"),
@@ -82,6 +85,12 @@ CNN = {
     **EVERY_5TH,
 }
 STARTER_DBOF = "google/youtube-8m frame_level_models.py"
+
+
+def _momentum(model, value):
+    """The momentum of a model's batch norms, and of its head's where that gates its probabilities."""
+    normed = {"momentum": value} if model["model"][0] in NORMED else {}
+    return {**normed, "head momentum": value} if model.get("probability_gating", (False,))[0] else normed
 
 
 def _multi(sets):
@@ -309,6 +318,7 @@ NETVLAD_003 = {
     "model": ("NetVladModel", "paper 003, section 4.1"),
     "cluster_size": (256, f"{PARAMS}, vlad_cluster_size"),
     "hidden_size": (1024, f"{PARAMS}, fc_size"),
+    "momentum": (0.999, f"{PARAMS}, bn_momentum, of the clusters'; of the frames' and the gate's .99, the default there"),
     "gating": (True, "paper 003, section 4.1.2"),
     "relu": (False, "paper 003, figure 1: none"),
     "normalize": (True, "paper 003, section 5: l2 norm"),
@@ -326,6 +336,7 @@ JOINT_003 = {
     **HUANG,
     "model": ("JointContextModel", "paper 003, section 4.2"),
     "hidden_size": (1024, f"{_PARAMS_SEGMENT}, embedding_fc_size"),
+    "momentum": (0.999, f"{_PARAMS_SEGMENT}, bn_momentum"),
     "num_mixtures": (2, _PARAMS_SEGMENT),
     "segment_expansion": (3, "paper 003, section 5"),
     "learning_rate_multipliers": (
@@ -350,6 +361,7 @@ EM = {
     "weight_decay": (0, "paper 004, section 6.1: Adam"),
     "segment_expansion": (0, "paper 004, figure 1: length 5"),
     "label_loss": ("CrossEntropyLoss", "paper 004, eq. 16 and 17"),
+    "loss epsilon": (1e-5, "google/youtube-8m losses.py, on which paper 004 builds: 10e-6"),
 }
 SEGMENTS_MEAN = {"video_prediction": ("segments_mean", "paper 004, eq. 15")}
 SEQUENCE = {
@@ -388,8 +400,12 @@ BIGRU = {**SEQUENCE, "model": ("BiGruModel", "paper 004, section 4.3"), "num_lay
 # --- all of them ----------------------------------------------------------------------------------------------------------------
 PUBLISHED = {}
 for _name, (_paper, _code) in _LOCUST_MODELS.items():
-    PUBLISHED[_name] = {stage: {**LOCUST, **_paper, **phase} for stage, phase in PAPERS_PHASES.items()}
-    PUBLISHED[f"{_name}_authors"] = {stage: {**LOCUST, **_code, **phase} for stage, phase in AUTHORS_PHASES.items()}
+    for _title, _model, _value, _phases in (
+        (_name, _paper, UNNAMED, PAPERS_PHASES),
+        (f"{_name}_authors", _code, SLIM, AUTHORS_PHASES),
+    ):
+        _model = {**LOCUST, **_model, **_momentum(_model, _value)}
+        PUBLISHED[_title] = {stage: {**_model, **phase} for stage, phase in _phases.items()}
 for _name, (_model, _length) in VIDEO_MODELS_002.items():
     PUBLISHED[_name] = {"pretrain": {**PRETRAIN_002, **_model, **_length}}
 PUBLISHED |= {name: {"finetune": _agnostic(*facts)} for name, facts in _AGNOSTIC.items()}
@@ -457,6 +473,7 @@ OURS = {
             "learning_rate_decay_examples",
             "clip_gradient_norm",
             "max_steps",
+            "loss epsilon",
         ),
         "nothing of it is published",
     ),

@@ -11,7 +11,7 @@ from yt8m.files import write_text
 MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")  # Keras's policies
-DEFAULTS = 2  # 1: the models' arguments before their EARLIER_DEFAULTS changed
+DEFAULTS, MODEL_DEFAULTS, LOSS_DEFAULTS = 3, 2, 3  # below the latter two: EARLIER_DEFAULTS of models, of losses
 VIDEO_PREDICTIONS = ("whole", "segments_mean")  # as in base_model.FrameModel
 MAX_CLASSES, MAX_FRAMES, MAX_SIZE = 10_000_000, 1_000_000, 1_000_000
 _ID = jsonfiles.Integer(0, 2**31)
@@ -76,8 +76,9 @@ class ModelConfig:
         class_names: of each label id, "" where it has none; as far as the last that has one. None: not known.
         backbone: what made the features that the run was trained on, as features.origin has it: a dict. None: it is not said
             beside the shards, as with YouTube-8M's own and the sample's; {}: the run is older than this field.
-        defaults: which defaults the arguments have that `hyperparameters` does not name: 1: those of before a model's
-            EARLIER_DEFAULTS changed (a file without the field), 2: those of since then.
+        defaults: which defaults the arguments have that `hyperparameters` and `loss_options` do not name: 1: those of before
+            the models' EARLIER_DEFAULTS changed (a file without the field), 2: those of before the losses' changed, 3: those of
+            since then.
     """
 
     model: str
@@ -105,6 +106,16 @@ class ModelConfig:
     def num_outputs(self):
         """Columns of the model's predictions."""
         return self.num_classes if self.label_ids is None else len(self.label_ids)
+
+    @property
+    def earlier_model(self):
+        """Whether the model is of before its defaults changed (BaseModel.settled)."""
+        return self.defaults < MODEL_DEFAULTS
+
+    @property
+    def earlier_loss(self):
+        """Whether the loss is of before its defaults changed (losses.settled)."""
+        return self.defaults < LOSS_DEFAULTS
 
     @property
     def segment_feature_names(self):

@@ -141,6 +141,8 @@ def test_the_best_ensemble_says_what_trains_its_members_and_leaves_them_the_same
     assert tuple(last[folder]["model"] for folder in folders) == OURS["ensemble_best"]
     assert {(last[folder]["stage"], last[folder]["folds"], last[folder]["fold"]) for folder in folders} == {("finetune", 8, 0)}
     assert last["runs/best/gated_dbof"]["init_checkpoint"] in last
+    crossed = [of.get("loss_options") for folder, of in trained if folder in folders[:2]]
+    assert crossed == [{"epsilon": 1e-7}] * 4, "as they were measured"
     run = re.search(r"#   yt8m rerank (.*)", text)[1]
     again = commands.given("rerank", *[part.replace("configs/", f"{CONFIGS}/") for part in shlex.split(run)])
     assert {**given, "references": again["references"]}.items() <= again.items() and "data_pattern" in again

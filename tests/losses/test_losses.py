@@ -59,15 +59,25 @@ def test_registered_and_built_by_name():
         losses.build("MaskedCrossEntropyLoss", {"margin": 1})
 
 
+def test_what_is_added_inside_the_logarithms():
+    """The cross entropy's is the starter's 1e-5; the others keep what they had when that was 1e-7."""
+    epsilons = {name: losses.build(name).get_config().get("epsilon") for name in NAMES}
+    of_sources = {"CrossEntropyLoss": 1e-5, "OnlineDistillationLoss": 1e-5, "HingeLoss": None}
+    assert epsilons == {**dict.fromkeys(NAMES, 1e-7), **of_sources}
+    nowhere, label = np.float32([[0.0]]), np.float32([[1.0]])
+    for name in ("CrossEntropyLoss", "MaskedCrossEntropyLoss", "BranchCrossEntropyLoss"):
+        np.testing.assert_allclose(losses.build(name)(nowhere, label), -np.log(epsilons[name]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_cross_entropy(weights):
-    terms = -(Y * np.log(P + 10e-8) + (1 - Y) * np.log(1 - P + 10e-8))
+    terms = -(Y * np.log(P + 1e-5) + (1 - Y) * np.log(1 - P + 1e-5))
     expected = (terms * (1 if weights is None else weights)).sum(axis=1)
     np.testing.assert_allclose(CrossEntropyLoss()(P, Y, weights), expected, rtol=1e-5)
 
 
 def test_cross_entropy_takes_soft_labels():
-    expected = -(0.3 * np.log(0.9 + 1e-7) + 0.7 * np.log(0.1 + 1e-7))
+    expected = -(0.3 * np.log(0.9 + 1e-5) + 0.7 * np.log(0.1 + 1e-5))
     np.testing.assert_allclose(CrossEntropyLoss()(np.float32([[0.9]]), np.float32([[0.3]])), [expected], rtol=1e-5)
 
 
@@ -136,7 +146,8 @@ def test_masked_cross_entropy_is_the_mean_over_annotated_pairs():
     np.testing.assert_allclose(MaskedCrossEntropyLoss()(SCORES, RATINGS, RATED), total / pairs, rtol=1e-5)
     by_weight = MaskedCrossEntropyLoss(reduction="weights")(SCORES, RATINGS, RATED)
     np.testing.assert_allclose(by_weight, total / weights, rtol=1e-5)
-    np.testing.assert_allclose(MaskedCrossEntropyLoss()(SCORES, RATINGS), CrossEntropyLoss()(SCORES, RATINGS) / 7, rtol=1e-6)
+    of_all = CrossEntropyLoss(epsilon=1e-7)(SCORES, RATINGS)
+    np.testing.assert_allclose(MaskedCrossEntropyLoss()(SCORES, RATINGS), of_all / 7, rtol=1e-6)
 
 
 def sampled_by_hand(p, y, w, of_video, code=False, num_negatives=None, weights=(1.5, None, 0.5)):

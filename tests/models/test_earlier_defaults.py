@@ -19,9 +19,10 @@ AWARE = {
 }
 
 
-def run_of(tmp_path, model, hyperparameters, earlier):
+def run_of(tmp_path, model, hyperparameters, earlier, defaults=configs.DEFAULTS):
     """The ModelConfig that a run's model_flags.json gives; `earlier`: as it was written before there was the field."""
-    configs.write_model_config(tmp_path, configs.ModelConfig(model, hyperparameters, feature_sizes=(16, 8), num_classes=7))
+    config = configs.ModelConfig(model, hyperparameters, feature_sizes=(16, 8), num_classes=7, defaults=defaults)
+    configs.write_model_config(tmp_path, config)
     path = tmp_path / configs.MODEL_FILE
     values = json.loads(path.read_text())
     if earlier:
@@ -39,6 +40,11 @@ def run_of(tmp_path, model, hyperparameters, earlier):
 ])  # fmt: skip
 def test_dbof_of_a_run(tmp_path, given, earlier, activation):
     assert build(run_of(tmp_path, "DbofModel", {**DBOF, **given}, earlier)).activation == activation
+
+
+@pytest.mark.parametrize("defaults, activation", [(1, "relu6"), (2, "sigmoid"), (3, "sigmoid")])
+def test_the_models_defaults_changed_before_the_losses(tmp_path, defaults, activation):
+    assert build(run_of(tmp_path, "DbofModel", DBOF, False, defaults)).activation == activation
 
 
 @pytest.mark.parametrize("given, earlier, layer, activation", [
@@ -88,7 +94,7 @@ def test_a_run_that_goes_on_keeps_its_defaults(tmp_path):
     given = read(TRAIN, {"model": "DbofModel", "hyperparameters": DBOF, "feature_sizes": "16,8", "num_classes": 7})
     assert model_config(given, base).defaults == 1
     assert build(model_config({}, base)).activation == "relu6"
-    assert model_config(given).defaults == configs.DEFAULTS == 2
+    assert model_config(given).defaults == configs.DEFAULTS == 3
     configs.write_model_config(tmp_path, model_config({}, base))
     assert configs.read_model_config(tmp_path) == base
 

@@ -129,6 +129,15 @@ def test_the_loss_of_two_levels():
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize("of_first, of_second", [(0.0, 0.0), (7.0, 7.0), (None, 2500.0)])
+def test_the_second_level_takes_the_first_ones_weight_at_its_own_temperature(of_first, of_second):
+    logits = drawn(2, 3)
+    p = np.float32(sigmoid(logits["logits"]))
+    found = OnlineDistillationLoss(20.0, of_first, second_temperature=50.0)(p, Y, W, **logits)
+    expected = OnlineDistillationLoss(20.0, of_first, 50.0, of_second)(p, Y, W, **logits)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_equal_branches_do_not_diverge():
     logits = drawn(1, 3)
     logits["branch_logits"] = np.tile(logits["logits"][:, None, None], (1, 1, 3, 1))

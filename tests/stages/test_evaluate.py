@@ -1,12 +1,15 @@
 """What evaluation says, against what follows from the predictions by definition."""
 
 import csv
+import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 import yt8m
 from tests.testing import make_video, write_frame_shards
+from yt8m import config as configs
 from yt8m import metrics
 from yt8m.errors import UserError
 from yt8m.readers import batches
@@ -48,8 +51,8 @@ def rows(spec, model, *keys):
     return [np.concatenate(part) for part in zip(*parts)]
 
 
-def entropy(p, y):
-    return -(y * np.log(p + 1e-7) + (1 - y) * np.log(1 - p + 1e-7))
+def entropy(p, y, epsilon=1e-7):
+    return -(y * np.log(p + epsilon) + (1 - y) * np.log(1 - p + epsilon))
 
 
 def test_whole_videos(shards, run):
@@ -65,7 +68,7 @@ def test_whole_videos(shards, run):
     assert result["log_loss_sum"] == pytest.approx(CLASSES * result["log_loss"])
     assert "loss" not in result, "eq. 2 is of segments alone"
     asked = yt8m.evaluate(train_dir=run, eval_data_pattern=shards, run_once=True, label_loss="CrossEntropyLoss")
-    assert asked["loss"] == pytest.approx(result["log_loss_sum"])
+    assert asked["loss"] == pytest.approx(CLASSES * entropy(predictions, labels, 1e-5).mean(), rel=1e-5)
     with pytest.raises(UserError, match=r"--label_loss=SampledNegativeLoss: is for rated segments"):
         yt8m.evaluate(train_dir=run, eval_data_pattern=shards, label_loss="SampledNegativeLoss")
     assert result["map"] == metrics.mean_average_precision(predictions, labels)
@@ -137,6 +140,8 @@ def test_evaluation_in_training_measures_the_same(shards, run):
         ({"threshold": 1.5}, "--threshold=1.5"),
         ({"map_top_k": 0}, "--map_top_k=0"),
         ({"map_top_k": 20, "segment_labels": True}, "--segment_labels"),
+        ({"id_feature": "video_id"}, "--id_feature=video_id: the model in .* has id"),
+        ({"segment_label_ids_file": "ids.csv", "segment_labels": True}, "unknown flag 'segment_label_ids_file'"),
         ({"vocabulary_file": "v.csv"}, "--per_class_output"),
         ({"vocabulary_file": "v.csv", "per_class_output": "c.csv"}, "v.csv"),
     ],
@@ -145,3 +150,26 @@ def test_bad_flags(shards, run, options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(yt8m.UserError, match=words):
         yt8m.evaluate(train_dir=run, eval_data_pattern=shards, run_once=True, **options)
+
+
+def test_another_loss_than_the_trained_one_has_its_own_options(shards, run, tmp_path):
+    config = configs.read_model_config(str(run))
+    shutil.copytree(run, tmp_path / "run")
+    options = {"positive_weight": 2.0}
+    configs.write_model_config(str(tmp_path / "run"), dataclasses.replace(config, loss_options=options))
+    named = {"eval_data_pattern": shards, "segment_labels": True, "run_once": True}
+    plain = yt8m.evaluate(train_dir=run, label_loss="CrossEntropyLoss", **named)
+    other = yt8m.evaluate(train_dir=tmp_path / "run", label_loss="CrossEntropyLoss", **named)
+    assert other["loss"] == plain["loss"]
+    named["train_dir"] = tmp_path / "run"
+    own = yt8m.evaluate(label_loss="SampledNegativeLoss", **named)["loss"]
+    assert own == yt8m.evaluate(**named)["loss"] != yt8m.evaluate(**{**named, "train_dir": run})["loss"]
+
+
+def test_flags_of_the_starter_that_do_nothing_are_said(shards, run, capsys):
+    yt8m.evaluate(train_dir=run, eval_data_pattern=shards, segment_labels=True, run_once=True, top_k=20, num_readers=8)
+    said = capsys.readouterr().out
+    assert "--top_k=20: without effect, since of segments all rated ones count." in said
+    assert "--num_readers=8: without effect, since evaluation reads one batch at a time." in said
+    yt8m.evaluate(train_dir=run, eval_data_pattern=shards, run_once=True, top_k=20)
+    assert "without effect" not in capsys.readouterr().out

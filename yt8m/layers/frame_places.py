@@ -15,11 +15,12 @@ class FramePlaces(layers.Layer):
     Args:
         skip_head, skip_tail: frames that were cut off a video of more frames than both.
 
-    Shapes: values [B, T', ...], the video's frames [B, T, ...] and num_frames int [B] -> [B, T, ...]: entry t is of frame t.
+    Shapes: values [B, T', ...], the video's frames [B, T, ...] and num_frames int [B] -> [B, T, ...] of the values'
+        dtype, whatever the dtype policy: entry t is of frame t.
     """
 
     def __init__(self, skip_head=0, skip_tail=0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # weights of the frames stay float32, and their sum 1
         self.skip_head, self.skip_tail = skip_head, skip_tail
 
     def call(self, values, frames, num_frames):

@@ -20,7 +20,7 @@ class GatedSum(layers.Layer):
     """
 
     def __init__(self, momentum=0.99, epsilon=1e-3, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # logits stay float32
         self.momentum = momentum
         self.epsilon = epsilon
 
@@ -40,8 +40,8 @@ class GatedSum(layers.Layer):
     def compute_mask(self, members, x, previous_mask=None):
         return None
 
-    def compute_output_shape(self, members_shape, x_shape):
-        return (members_shape[0], members_shape[2])
+    def compute_output_spec(self, members, x, training=None):
+        return keras.KerasTensor((members.shape[0], members.shape[2]), "float32")
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -26,7 +26,11 @@ __all__ = [
     "get",
     "needs_of_model",
     "needs_video_labels",
+    "settled",
 ]
+
+# Loss -> arguments that meant something else to runs whose ModelConfig has defaults below config.LOSS_DEFAULTS.
+EARLIER_DEFAULTS = {"CrossEntropyLoss": {"epsilon": 1e-7}}
 
 
 def get(name):
@@ -42,6 +46,17 @@ def needs_video_labels(name):
 def needs_of_model(name):
     """Names of what a loss needs of the model beside predictions: BaseModel.loss_entries has them, or the loss has no use."""
     return [entry for entry in getattr(get(name), "NEEDS", ()) if entry != "video_labels"]
+
+
+def settled(name, options, earlier=False):
+    """Options as a record has them, and beside them those whose defaults have changed since it was written.
+
+    Args:
+        name: registered name.
+        options: as build's.
+        earlier: the record is of before the defaults changed.
+    """
+    return {**EARLIER_DEFAULTS.get(name, {}), **options} if earlier else options
 
 
 def build(name, options=None):

@@ -23,7 +23,7 @@ class OnlineDistillationLoss:
     Args:
         temperature: tau.
         divergence_weight: lam; None: tau^2. 0: no distillation.
-        second_temperature, second_weight: tau_2 and lam_2; None: those of the first level.
+        second_temperature, second_weight: tau_2 and lam_2; None: those of the first level, lam_2 = tau_2^2 where that has no lam.
         stop_gradient: whether the teacher does not learn from its students.
         epsilon: as in CrossEntropyLoss.
 
@@ -76,9 +76,7 @@ class OnlineDistillationLoss:
                 total = total + self._divergence(teacher, student, self.temperature, self.divergence_weight)
         if num_mixtures > 1:
             tau = self.temperature if self.second_temperature is None else self.second_temperature
-            weight = (
-                self.divergence_weight if self.second_weight is None and self.second_temperature is None else self.second_weight
-            )
+            weight = self.divergence_weight if self.second_weight is None else self.second_weight
             for m in range(num_mixtures):
                 total = total + self._divergence(logits, mixture_logits[:, m], tau, weight)
         return total

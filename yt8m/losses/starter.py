@@ -13,14 +13,14 @@ class CrossEntropyLoss:
     """-(y log(p + eps) + (1 - y) log(1 - p + eps)), weighted and summed over the classes.
 
     Args:
-        epsilon: the starter code's 10e-8.
+        epsilon: added inside the logarithms; the starter code's 1e-5 (10e-8 before TensorFlow 1.0).
 
     Call: predictions [B, C] in [0, 1], labels [B, C] in [0, 1] (soft labels too), label_weights [B, C] or None (all 1) ->
         float32 [B]. A pair of weight 0 has exactly no gradient.
     Source: the starter code (google/youtube-8m), losses.py.
     """
 
-    def __init__(self, epsilon=1e-7):
+    def __init__(self, epsilon=1e-5):
         self.epsilon = epsilon
 
     def __call__(self, predictions, labels, label_weights=None):

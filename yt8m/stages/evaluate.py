@@ -15,8 +15,12 @@ from yt8m.readers import batches
 from yt8m.readers.index import is_remote
 from yt8m.readers.patterns import shards
 from yt8m.stages import curves
+from yt8m.stages.objective import loss_in
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.predict import make_predict
+
+# Of log_loss, by which runs and paper 002's tables are compared: an epsilon that the mean over the classes does not show.
+CROSS_ENTROPY = losses.CrossEntropyLoss(epsilon=1e-7)
 
 
 def evaluate_videos(
@@ -50,13 +54,13 @@ def evaluate_videos(
         `loss` is the config's loss; it is left out where that is one of segments alone, such as SampledNegativeLoss.
     """
     models.check_scores_videos(config.model)
-    predict, loss = make_predict(model), losses.build(config.label_loss, config.loss_options)
+    predict, loss = make_predict(model), loss_in(config)
     of_segments = losses.needs_video_labels(config.label_loss)
     metrics = VideoMetrics(config.num_outputs, top_k, map_top_k, threshold)
     spec = video_spec(config, pattern, pattern_flag=pattern_flag, fold=fold, held_out=fold is not None)
     for batch in shown_batches(spec, batch_size):
         predictions, labels = predict(batch), batch["labels"].numpy()
-        entropy = float(np.mean(losses.CrossEntropyLoss()(predictions, labels)))
+        entropy = float(np.mean(CROSS_ENTROPY(predictions, labels)))
         values = {} if of_segments else {"loss": float(np.mean(loss(predictions, labels)))}
         if keep:
             keep(predictions, labels)
@@ -81,7 +85,7 @@ def evaluate_segments(
         dict of metric name -> value, with `chance`, the MAP of a random order; `log_loss`, the mean cross entropy of a rated
         pair; `loss`, the config's loss a segment (eq. 2 of paper 002 where it is SampledNegativeLoss, as in its tables 3 and 4).
     """
-    loss, values, pairs = losses.build(config.label_loss, config.loss_options), [], []
+    loss, values, pairs = loss_in(config), [], []
     for batch, predictions in rated_rows(model, config, pattern, batch_size, fold, pattern_flag):
         known = {name: batch[name] for name in getattr(loss, "NEEDS", ()) if name in batch}
         values.append(np.asarray(loss(predictions, batch["labels"], batch["label_weights"], **known)))
@@ -91,7 +95,7 @@ def evaluate_segments(
         keep(classes, scores, labels)
     metrics = segment_metrics_from_pairs(classes, scores, labels, config.num_outputs, threshold)
     metrics["loss"] = float(np.mean(np.concatenate(values)))
-    metrics["log_loss"] = float(np.mean(losses.CrossEntropyLoss()(scores[:, None], labels[:, None])))
+    metrics["log_loss"] = float(np.mean(CROSS_ENTROPY(scores[:, None], labels[:, None])))
     return metrics
 
 

@@ -22,10 +22,18 @@ def loss_of(stage, model_config):
         (registered name, {argument of its constructor: value}).
     """
     if model_config.loss_by_stage:
-        return stage.default_loss, model_config.loss_options
-    if fits(model_config.label_loss, stage.stage):
-        return model_config.label_loss, model_config.loss_options
-    return stage.default_loss, {}
+        name, options = stage.default_loss, model_config.loss_options
+    elif fits(model_config.label_loss, stage.stage):
+        name, options = model_config.label_loss, model_config.loss_options
+    else:
+        name, options = stage.default_loss, {}
+    return name, losses.settled(name, options, model_config.earlier_loss)
+
+
+def loss_in(model_config):
+    """The loss that a ModelConfig names: the one that its run minimised last."""
+    name = model_config.label_loss
+    return losses.build(name, losses.settled(name, model_config.loss_options, model_config.earlier_loss))
 
 
 def fits(loss, stage):

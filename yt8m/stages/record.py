@@ -10,7 +10,7 @@ import json
 import os
 
 from yt8m import config as configs
-from yt8m import jsonfiles
+from yt8m import jsonfiles, losses
 from yt8m.errors import UserError
 from yt8m.files import write_text
 from yt8m.readers.patterns import match_files
@@ -126,12 +126,21 @@ def _differs(name, ours, theirs):
     new, old = ours["fields"][name], theirs["fields"][name]
     if name in ours["files"] or name in theirs["files"]:
         return ours["files"].get(name) != theirs["files"].get(name)
+    if name == "loss_options":
+        new, old = map(_loss_options, (ours, theirs))
     if new == old:
         return False
     if RULES[name].change == FOLDER:
         pairs = list(zip(_listed(new), _listed(old)))
         return len(_listed(new)) != len(_listed(old)) or not all(_moved(*pair, ours, theirs) for pair in pairs)
     return True
+
+
+def _loss_options(noted):
+    """The loss's arguments with those that it has by default, of before they changed or of now."""
+    fields = noted["fields"]
+    name, options = fields.get("label_loss"), fields["loss_options"]
+    return losses.settled(name, options, fields.get("defaults", 1) < configs.LOSS_DEFAULTS) if name else options
 
 
 def _moved(new, old, ours, theirs):
@@ -153,7 +162,7 @@ def _refuse(stage, name, ours, theirs, finished_at):
             f"{theirs['files'][name]['number']} ({rule.why}). Name the same files, or give --start_new_model or another "
             "--train_dir."
         )
-    if rule.change in (SAME, FILES, FOLDER):
+    if rule.change in (SAME, FILES, FOLDER) or new in rule.fixed or old in rule.fixed:
         raise UserError(
             f"--{flag}={_shown(new)}: {run} was started with {_shown(old)} ({rule.why}). Give that, --start_new_model, or "
             "another --train_dir."

@@ -14,11 +14,17 @@ NOT_KEPT = "not compared"
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What happens to a field that differs, why, and the flag that sets it where that has another name."""
+    """What happens to a field that differs, why, and the flag that sets it where that has another name.
+
+    Attributes:
+        change, why, flag: these.
+        fixed: values that a stage neither begins with later nor leaves, whatever `change` says of others.
+    """
 
     change: str
     why: str
     flag: str | None = None
+    fixed: tuple = ()
 
 
 _RATE = Rule(COMING, "the learning rate is a function of the step alone")
@@ -97,7 +103,9 @@ RULES = {
     "label_loss": _LOSS,
     "loss_options": _LOSS,
     "loss_by_stage": Rule(NOT_KEPT, "the loss itself is compared"),
-    "precision": Rule(COMING, "the weights are kept in float32 under any"),
+    "precision": Rule(
+        COMING, "weights are float32 under any, but the optimizer of mixed_float16 has a loss scale", fixed=("mixed_float16",)
+    ),
     "sample": Rule(NOT_KEPT, "the files are compared"),
     "class_names": Rule(ANY, "they name the classes and change nothing in the training", "vocabulary_file"),
     "backbone": Rule(NOT_KEPT, "another is refused when the flags are resolved"),

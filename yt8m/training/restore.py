@@ -41,7 +41,7 @@ def build(model_config):
         num_classes=model_config.num_outputs,
         feature_sizes=model_config.feature_sizes,
         video_prediction=model_config.video_prediction,
-        **models.settled(model_config.model, model_config.hyperparameters, model_config.defaults < configs.DEFAULTS),
+        **models.settled(model_config.model, model_config.hyperparameters, model_config.earlier_model),
     )
 
 
