@@ -364,6 +364,7 @@ TABLES = {
     "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
     "methods_trainings": (DOCS / "beyond.md", functools.partial(methods_table, "methods_trainings")),
+    "methods_mixtures": (DOCS / "beyond.md", functools.partial(methods_table, "methods_mixtures")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
     "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
