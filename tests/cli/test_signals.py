@@ -5,13 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
+import keras
 import numpy as np
 import pytest
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards
-from yt8m.training import checkpoints, stopping
+from yt8m.api import training as api
+from yt8m.config import TrainConfig
+from yt8m.stages import by_name
+from yt8m.training import checkpoints, hosts, stopping
 
 SLOW = 40_000  # steps that nobody waits for
 
@@ -50,6 +55,60 @@ def test_ctrl_c_saves_and_says_so(pattern, tmp_path):
     assert printed[-1] == f"Stopped by Ctrl-C at step {step}, saved. The same command goes on from there.\n"
     assert any("Ctrl-C: saving, then stopping" in line for line in printed)
     assert "Traceback" not in "".join(printed) and 10 <= step < SLOW
+
+
+class SignalAt(keras.callbacks.Callback):
+    """Sends its process a SIGTERM.
+
+    Args:
+        step: after so many steps of each stage; None: not.
+        epoch: when this stretch between two checkpoints is saved and judged, from 0; None: not.
+        host: of several the one that hears it.
+    """
+
+    def __init__(self, step=None, epoch=None, host=0):
+        super().__init__()
+        self.step, self.epoch, self.host = step, epoch, host
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._send(batch + 1 == self.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._send(epoch == self.epoch)
+
+    def _send(self, now):
+        if now and hosts.place()[0] == self.host:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("moment", ["step=4", "epoch=0"])
+def test_one_in_a_stages_last_steps_or_its_last_save_stops_the_folds_to_come(pattern, tmp_path, capsys, moment):
+    callback = f"--callbacks=tests.cli.test_signals.SignalAt({moment})"
+    given = training(pattern, tmp_path, "--max_steps=4", "--save_steps=4", "--log_steps=2", "--folds=2", "--all_folds", callback)
+    assert commands.run(*given) == 143
+    first, second = tmp_path / "fold_0", tmp_path / "fold_1"
+    assert checkpoints.position(checkpoints.latest(str(first)))[0] == checkpoints.read_best(str(first))["judged"] == 4
+    assert "Stopped by SIGTERM after fold 0, which is saved" in capsys.readouterr().out and not second.exists()
+    assert commands.run(*given) is None, "nothing is to come after the last fold"
+    assert checkpoints.read_best(str(second))["judged"] == 4
+    assert stopping.stopped_by() == signal.SIGTERM
+    assert commands.run(*given) is None, "what an earlier training heard stops no other"
+
+
+def test_one_that_a_stage_heard_too_late_stops_the_next(tmp_path, monkeypatch):
+    seen = []
+
+    def stage_that_hears(stage, model, callbacks):
+        seen.append(stage.stage)
+        with stopping.StopOnSignal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return "model"
+
+    for name in ("pretrain", "finetune"):
+        monkeypatch.setitem(by_name.FUNCTIONS, name, stage_that_hears)
+    stages = tuple(TrainConfig(str(tmp_path), name, "shards*", 8, 0.01, 1.0, 1000) for name in ("pretrain", "finetune"))
+    result = api._run_stages(types.SimpleNamespace(train_dir=str(tmp_path), stages=stages, model=None), None, ())
+    assert seen == ["pretrain"] and result.stopped and result.signal == signal.SIGTERM
 
 
 @pytest.mark.slow

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from tests import commands
-from tests.testing import make_video, write_frame_shards
+from tests.testing import make_segments, make_video, write_frame_shards
+from yt8m import config
 from yt8m.errors import UserError
+from yt8m.readers.sidecars import SidecarHeader, write_sidecar
 from yt8m.recipes.stages import stage_config
+from yt8m.stages import batches
+from yt8m.stages.finetune import rated_spec
 from yt8m.training import checkpoints, restore
 from yt8m.training.objectives import Objective
 
@@ -50,6 +54,28 @@ def test_epochs_and_the_line_count_the_same(data, tmp_path, capsys, flags, said,
     assert train(data, tmp_path, *flags, "--num_epochs=2") is None
     assert said in line_of(capsys)
     assert checkpoints.position(checkpoints.latest(str(tmp_path)))[2] == steps  # of 20 videos with 3 segments, twice
+
+
+@pytest.mark.parametrize(
+    "model, unit, steps, of_two",
+    [
+        ("FrameLevelLogisticModel", "segments", 40, 20),  # of 7 rows 4 have pseudo-labels, of 14 on two devices 8
+        ("TransformerModel", "segments", 40, 20),
+        ("TransformerModel", "videos", 14, 6),
+    ],
+)
+def test_an_epoch_is_one_of_the_rated_rows_where_others_are_blended_in(data, tmp_path, model, unit, steps, of_two):
+    for shard, videos in ((0, range(9)), (1, range(9, 20))):
+        header = SidecarHeader(f"validate000{shard}.tfrecord", len(videos), 7)
+        write_sidecar(tmp_path, header, [(f"v{i:02d}", make_segments([(0, 2, 1.0), (10, 6, 0.0)])) for i in videos])
+    stage = config.TrainConfig(
+        "run", "finetune", data, 7, 0.01, 1.0, 1000, batch_unit=unit, num_epochs=2, pseudo_labels=str(tmp_path),
+        pseudo_data_pattern=data, pseudo_share=0.6,
+    )  # fmt: skip
+    spec = rated_spec(stage, config.ModelConfig(model, feature_sizes=(16, 8), num_classes=7))
+    length = batches.stage_length(stage, spec, 1)
+    assert length.total_steps == steps == sum(1 for _ in batches.batches_from(stage, spec, length, 0, 1)((0, 1)))
+    assert batches.stage_length(stage, spec, 2).total_steps == of_two
 
 
 UNITS = (

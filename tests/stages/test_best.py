@@ -9,7 +9,7 @@ from tests import commands
 from tests.testing import make_segments, make_video, write_frame_shards
 from yt8m import losses
 from yt8m.readers.sidecars import SidecarHeader, write_sidecar
-from yt8m.stages import best, evaluate
+from yt8m.stages import batches, best, evaluate
 from yt8m.training import checkpoints, restore
 from yt8m.training.data import segment_spec, video_spec
 from yt8m.training.objectives import Objective
@@ -144,6 +144,53 @@ def test_the_loss_is_a_mean_over_the_rows_not_the_batches(data, tmp_path):
 def test_what_cannot_be_judged_is_one_line(data, tmp_path, flags, words):
     line = train(data, tmp_path / "run", *flags)
     assert words in line and "\n" not in line and not (tmp_path / "run").exists()
+
+
+def test_a_stop_between_two_checkpoints_is_not_judged(data, tmp_path, capsys):
+    """The rate is much too high: the sooner, the better, were what SIGTERM made the run save a choice."""
+    flags = ("--folds=3", "--log_steps=1", "--save_steps=3", "--base_learning_rate=10")
+    assert train(data, tmp_path / "whole", *flags, steps=8) is None
+    whole = values_said(capsys.readouterr().out)
+    late = "--callbacks=tests.cli.test_signals.SignalAt(step=1)"
+    assert train(data, tmp_path / "stopped", *flags, late, steps=8) == 143
+    assert train(data, tmp_path / "stopped", *flags, late, steps=8) is None
+    assert values_said(capsys.readouterr().out) == whole and sorted(whole) == [3, 6, 8]
+    notes = [(tmp_path / run / "best" / "best.json").read_text() for run in ("whole", "stopped")]
+    assert notes[0] == notes[1]
+
+
+def test_the_end_of_data_too_large_to_count_is_judged(data, tmp_path, monkeypatch):
+    """Also where the run is killed just before."""
+    monkeypatch.setattr(batches, "COUNT_BYTES", 0)
+    flags = ["--model=FrameLevelLogisticModel", "--batch_size=3", "--save_steps=2", "--num_epochs=1", "--folds=3", *commands.TINY]
+    note = tmp_path / "best" / "best.json"
+    for _ in range(2):
+        assert commands.run("train", f"--train_data_pattern={data}", f"--train_dir={tmp_path}", *flags) is None
+        assert json.loads(note.read_text())["judged"] == 3  # 8 rows
+        note.write_text(json.dumps({**json.loads(note.read_text()), "judged": 2}))
+
+
+@pytest.mark.parametrize("metric, flags", [("map", ["--folds=3"]), ("auc", ["--keep_best", "--eval_data_pattern=DATA"])])
+def test_a_metric_that_is_not_defined_judges_nothing(tmp_path, metric, flags):
+    """Nobody found a class in the segments that judge."""
+    videos = [make_video(f"v{i:02d}", 9, labels=[i % 7], ratings=[(0, i % 7, float(i % 3 > 0))]) for i in range(12)]
+    pattern = write_frame_shards(tmp_path, [videos[shard::SHARDS] for shard in range(SHARDS)])
+    flags = [flag.replace("DATA", pattern.replace("*", "0000")) for flag in flags]
+    line = train(pattern, tmp_path / "run", "--segment_labels", f"--best_metric={metric}", *flags)
+    where = "fold 0 of 3" if metric == "map" else "--eval_data_pattern"
+    assert f"--best_metric={metric}: nan on {where} at step 2" in line and "Give --best_metric=loss or " in line
+    assert "\n" not in line
+    assert train(pattern, tmp_path / "run", "--segment_labels", "--best_metric=loss", "--start_new_model", *flags) is None
+
+
+def test_what_an_earlier_version_kept_by_nan_is_no_best(data, tmp_path):
+    assert train(data, tmp_path, "--folds=3") is None
+    note = tmp_path / "best" / "best.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "value": float("nan")}))
+    assert checkpoints.chosen(str(tmp_path)) == checkpoints.latest(str(tmp_path))
+    assert train(data, tmp_path, "--folds=3", steps=8) is None
+    kept = checkpoints.read_best(str(tmp_path))
+    assert kept["value"] > 0 and kept["step"] >= 6
 
 
 def test_a_killed_run_judges_what_it_saved(data, tmp_path):

@@ -185,6 +185,15 @@ def test_bad_flags_are_one_line(data, tmp_path, changes, words):
     assert not (tmp_path / "run" / "initial").exists()
 
 
+def test_a_signal_in_a_stages_last_steps_stops_what_is_to_come(data, tmp_path, capsys):
+    given = (*arguments(data, tmp_path / "run"), "--callbacks=tests.cli.test_signals.SignalAt(step=6)")
+    for stage in ("pretrain", "finetune"):
+        assert commands.run("train", *given) == 143
+        assert f"Stopped by SIGTERM after {stage}, which is saved" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "iteration-1").exists()
+    assert not (tmp_path / "run" / "initial" / em_files.RESULT).exists()
+
+
 def test_no_label_above_the_threshold_is_said(data, tmp_path):
     line = commands.run("train", *arguments(data, tmp_path / "run"), "--em_threshold=0.999999")
     assert "--em_threshold" in line

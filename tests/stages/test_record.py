@@ -66,6 +66,7 @@ REFUSED = (
     ("--max_frames=200", "200", "300"),
     ("--augment_noise=0.1", "0.1", "{}"),
     ("--class_balanced_sampling=0.5", "0.5", "0.0"),
+    ("--precision=mixed_float16", "mixed_float16", "float32"),
 )
 
 

@@ -1,15 +1,18 @@
 """Models that look around a segment: pre-training, fine-tuning on whole videos with their rated segments, scoring."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config
-from yt8m.stages import evaluate
+from yt8m.stages import encoders, evaluate
 from yt8m.stages.finetune import finetune
 from yt8m.stages.pretrain import pretrain
-from yt8m.training import checkpoints, restore
+from yt8m.training import checkpoints, hosts, restore, stopping
 
 CONTEXT = {
     "context_model": "AttentionModel",
@@ -56,6 +59,48 @@ def test_context_model_end_to_end(pattern, tmp_path):
     assert metrics["num_pairs"] == 57 and 0 < metrics["map"] <= 1
     with pytest.raises(ValueError, match="segment_labels"):
         evaluate.evaluate_videos(trained.model, trained.config, pattern)
+
+
+def encoder_as_initialised(stage, model):
+    """In place of pre-training."""
+    return restore.build(model)
+
+
+def test_a_signal_in_the_first_encoders_last_steps_stops_before_the_second(pattern, tmp_path):
+    trained = []
+
+    def pretrain_that_hears(stage, model):
+        trained.append(os.path.basename(stage.train_dir))
+        with stopping.StopOnSignal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return restore.build(model)
+
+    run = configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 1)
+    assert encoders.join(*run, pretrain_that_hears) is None
+    assert trained == ["context"] and stopping.stopped_by() == signal.SIGTERM
+    assert encoders.join(*run, encoder_as_initialised) is not None and stopping.stopped_by() is None
+
+
+def test_the_chief_alone_writes_the_joined_model(pattern, tmp_path, monkeypatch):
+    run, waited = configs("ContextAwareModel", CONTEXT, pattern, tmp_path, "pretrain", 1), []
+    monkeypatch.setattr(hosts, "wait", lambda: waited.append(os.listdir(tmp_path)))
+    for is_chief in (False, True):
+        monkeypatch.setattr(hosts, "is_chief", lambda is_chief=is_chief: is_chief)
+        assert encoders.join(*run, encoder_as_initialised) is not None
+        assert (checkpoints.latest(str(tmp_path)) is not None) is is_chief
+        assert ("model.ckpt-0.index" in waited[-1]) is is_chief  # the others go on when it is there
+
+
+@pytest.mark.slow
+def test_encoders_on_several_devices_of_a_cpu(pattern, tmp_path):
+    """Which TensorFlow divides before it computes anything, the model that the encoders are for included."""
+    options = ",".join(f"{name}={value!r}" for name, value in CONTEXT.items())
+    flags = ("--model=ContextAwareModel", f"--hyperparameters={options}", "--stage=pretrain", "--max_steps=1", "--batch_size=2")
+    process = commands.start(
+        "train", *commands.TINY, *flags, f"--train_data_pattern={pattern}", f"--train_dir={tmp_path}", "--devices=2"
+    )
+    printed = process.communicate()[0]
+    assert process.returncode == 0 and printed.count("2 devices, 4 videos a step") == 2, printed
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m.errors import UserError
 from yt8m.stages import em_files
-from yt8m.training import hosts
+from yt8m.training import hosts, locking
 
 MODEL = (*commands.TINY[:2], "--num_classes=5", "--model=FrameLevelLogisticModel", "--base_learning_rate=0.05")
 EM = ("--stage=em", "--em_iterations=1", "--em_threshold=0.3", "--folds=3")
@@ -176,3 +176,23 @@ def test_a_signal_to_one_host_stops_both(data, alone, tmp_path):
     assert [process.returncode for process in processes] == [143, 143], printed
     assert all("Stopped by SIGTERM at step" in text for text in printed)
     assert any(name.startswith("model.ckpt-") for name in os.listdir(tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_host_at_the_last_save_stops_both_before_the_next_fold(data, tmp_path):
+    given = arguments("pretrain", data, tmp_path / "two", 4)
+    late = ("--folds=3", "--all_folds", "--callbacks=tests.cli.test_signals.SignalAt(epoch=1,host=1)")
+    processes = start_pair(*given, *late)
+    printed = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], printed
+    assert all("Stopped by SIGTERM after fold 0" in text for text in printed)
+    assert (tmp_path / "two" / "fold_0" / "model.ckpt-6.index").exists() and not (tmp_path / "two" / "fold_1").exists()
+
+
+@pytest.mark.slow
+def test_a_second_training_is_refused_on_all_hosts(data, tmp_path):
+    with locking.only_training(tmp_path / "two"):
+        processes = start_pair(*arguments("pretrain", data, tmp_path / "two", 4))
+        printed = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], printed
+    assert all("another training writes to it" in text.splitlines()[-1] for text in printed)

@@ -1,7 +1,9 @@
 """The training loop: what is saved, what callbacks see, several devices, several stages."""
 
+import functools
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -11,12 +13,13 @@ import tensorflow as tf
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from yt8m import config, losses
+from yt8m.errors import UserError
 from yt8m.stages import batches
 from yt8m.stages.finetune import finetune
 from yt8m.stages.objective import segment_class_weights
 from yt8m.stages.pretrain import pretrain
 from yt8m.training import checkpoints, loop
-from yt8m.training.devices import distribute
+from yt8m.training.devices import choose_strategy, distribute
 from yt8m.training.objectives import Objective
 from yt8m.training.optimizers import make_optimizer
 from yt8m.training.restore import build
@@ -124,15 +127,34 @@ def test_class_weights(pattern, tmp_path):
     assert segment_class_weights(*configs(pattern, tmp_path)) is None
 
 
-def one_step(replicas, weights, batch, name="GradientDescent"):
-    """One training step with the rows of a batch dealt out to logical CPUs; returns the weights after it."""
+@functools.cache
+def strategy_of(replicas):
+    """One for all models of a process, as hosts.strategy and devices.choose_strategy have it."""
     devices = [f"CPU:{index}" for index in range(replicas)]
-    strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
+
+
+def one_step(replicas, weights, batch, name="GradientDescent", model=("FrameLevelLogisticModel", {})):
+    """Two training steps with the rows of a batch dealt out to logical CPUs.
+
+    Args:
+        replicas: how many CPUs.
+        weights: those that the model begins with; None: those of a seed.
+        batch: dict.
+        name: of the optimizer.
+        model: name and hyper-parameters.
+
+    Returns:
+        (sum of the losses, weights afterwards).
+    """
+    strategy = strategy_of(replicas)
     with strategy.scope():
-        model = build(config.ModelConfig("FrameLevelLogisticModel", feature_sizes=(16, 8), num_classes=7))
+        keras.utils.set_random_seed(1)
+        model = build(config.ModelConfig(*model, feature_sizes=(16, 8), num_classes=7))
         optimizer = make_optimizer(name, 0.5, 0.1, "global", replicas)
         optimizer.build(model.trainable_variables)
-    model.set_weights(weights)
+    if weights is not None:
+        model.set_weights(weights)
 
     def batches(worker):
         index, count = worker
@@ -171,6 +193,26 @@ def check_devices():
         for a, b, start in zip(after, after_two, weights):
             np.testing.assert_allclose(a, b, atol=1e-6 if name == "GradientDescent" else 1e-4)
             assert np.abs(a - start).max() > 1e-3
+    # Of a table of positions the gradient is sparse.
+    learned = ("TransformerModel", {"num_blocks": 1, "feed_forward_size": 8, "position": "learned"})
+    after, after_two = (one_step(replicas, None, batch, model=learned)[1] for replicas in (1, 2))
+    for a, b in zip(after, after_two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_gpus_have_one_strategy_a_process(monkeypatch):
+    """Two of them would count their reductions alike: models of other sizes, one after the other, then fail."""
+    made = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU"] * 3)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda names: made.append(names) or types.SimpleNamespace(names=names))
+    assert choose_strategy(2) is choose_strategy(2) and choose_strategy(0) is not choose_strategy(2)
+    assert made == [["GPU:0", "GPU:1"], ["GPU:0", "GPU:1", "GPU:2"]]
+
+
+def test_a_cpu_that_has_computed_is_divided_no_more():
+    assert int(tf.add(1, 1)) == 2
+    with pytest.raises(UserError, match="--devices=2: TensorFlow has computed in this process already"):
+        choose_strategy(2)
 
 
 @pytest.mark.slow

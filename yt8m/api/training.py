@@ -13,8 +13,8 @@ from yt8m.features import from_files
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import precision, resolve, sources, stages
 from yt8m.stages import by_name, em, report
-from yt8m.stages.start import remaining
-from yt8m.training import cleaning, hosts, restore, stopping
+from yt8m.stages.start import check_removal, remaining
+from yt8m.training import cleaning, hosts, locking, restore, stopping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +76,8 @@ def _train_folds(given, watching):
     for fold in range(folds):
         print(f"Fold {fold} of {folds}:", flush=True)
         result = _train({**given, "fold": fold, "train_dir": sources.folder_of_fold(folder, fold)}, watching)
+        if not result.stopped and fold < folds - 1 and stopping.stops_after(f"fold {fold}"):
+            result = dataclasses.replace(result, model=None, signal=stopping.stopped_by())
         if result.stopped:
             break
     return result
@@ -88,12 +90,20 @@ def _train(given, watching):
     base = sources.earlier_model(given)
     sample = sources.sample_to_train_on(given, base)
     run = resolve(given, base, sample)
+    with locking.only_training(run.train_dir):
+        return _train_run(run, given, base, sample, watching)
+
+
+def _train_run(run, given, base, sample, watching):
+    """Trains what was resolved, from what is in its train_dir on."""
     note = _Note(run.train_dir, given.get("train_data_pattern"), run.model, latest=not given.get("train_dir"))
     if not given.get("train_dir"):
         print(f"No --train_dir: the run is in {run.train_dir}", flush=True)
-    for line in (precision.choose(given, run.model.model, base).line, *stages.without_effect(given, sample)):
+    for line in (precision.choose(given, run.model.model, base).line, *stages.without_effect(given, sample, run.trainings)):
         if line:
             print(line, flush=True)
+    if given.get("start_new_model"):
+        check_removal(run.train_dir, run.plan.initial.stages if run.plan else run.stages)
     if run.plan and given.get("start_new_model"):
         em.check(run.plan)
         if hosts.is_chief():
@@ -140,9 +150,12 @@ def _stopped(run):
 
 def _run_stages(run, sample, callbacks):
     """Runs the stages one after the other, from the one that the folder is at."""
-    for stage in remaining(run.stages):
+    stages_left, first = remaining(run.stages), run.stages[0]
+    if first.init_checkpoint and first not in stages_left:
+        print(f"--init_checkpoint={first.init_checkpoint}: is for {first.stage}, which is done: without effect.", flush=True)
+    for stage in stages_left:
         model = by_name.FUNCTIONS[stage.stage](stage, run.model, callbacks)
-        if model is None:
+        if model is None or (stage is not run.stages[-1] and stopping.stops_after(stage.stage)):
             return _stopped(run)
         if sample:
             report.add_stage(run.train_dir, stage.stage, model, run.model, sample)

@@ -37,21 +37,28 @@ def stage_length(stage, spec, replicas):
         UserError: the rows do not fill one batch on several devices.
     """
     global_batch = stage.batch_size * replicas
-    return loop.Length(count_steps(stage, spec, global_batch, replicas), global_batch, stage.save_steps, stage.log_steps)
+    own_rows = global_batch - (pseudo_rows(stage, global_batch) if blends(stage) else 0)
+    return loop.Length(count_steps(stage, spec, own_rows, replicas), global_batch, stage.save_steps, stage.log_steps)
 
 
-def count_steps(stage, spec, global_batch, replicas):
-    """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand."""
+def count_steps(stage, spec, own_rows, replicas):
+    """Steps of the stage: max_steps, or the steps of num_epochs if these are fewer; None when it is not known beforehand.
+
+    Args:
+        stage, spec: TrainConfig and DataSpec of its rows.
+        own_rows: of those, how many a step takes; what is blended in beside them makes no epoch.
+        replicas: devices.
+    """
     if stage.num_epochs is None:
         return stage.max_steps
     size = sum(tf.io.gfile.stat(path).length for path in shards(spec))
     if size > COUNT_BYTES and replicas == 1:
         return stage.max_steps
     if counts_segments(stage, spec):
-        steps = count_filled_batches(spec, global_batch, stage.seed, stage.num_epochs, replicas)
+        steps = count_filled_batches(spec, own_rows, stage.seed, stage.num_epochs, replicas)
     else:
         rows = count_examples(spec) * stage.num_epochs
-        steps = rows // global_batch if replicas > 1 else -(-rows // global_batch)
+        steps = rows // own_rows if replicas > 1 else -(-rows // own_rows)
     if steps < 1:
         raise UserError(
             f"--batch_size={stage.batch_size}: the rows of --num_epochs={stage.num_epochs} fill no batch on {replicas} devices. "
@@ -68,7 +75,7 @@ def batches_from(stage, spec, length, first_step, replicas):
     augmentation = Augmentation(**stage.augmentation)
 
     def batches(worker):
-        if stage.stage == "finetune" and stage.pseudo_data_pattern:
+        if blends(stage):
             share = pseudo_rows(stage, length.batch_size)
             pseudo = dataclasses.replace(
                 spec,
@@ -84,6 +91,11 @@ def batches_from(stage, spec, length, first_step, replicas):
         return augmented(read, augmentation, stage.seed + worker[0], first_step, num_parallel=options["num_parallel"])
 
     return batches
+
+
+def blends(stage):
+    """Whether pseudo-labelled rows are blended into a stage's own."""
+    return stage.stage == "finetune" and bool(stage.pseudo_data_pattern)
 
 
 def pseudo_rows(stage, batch_size):

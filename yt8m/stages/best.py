@@ -2,9 +2,11 @@
 --eval_data_pattern."""
 
 import dataclasses
+import math
 
 import tensorflow as tf
 
+from yt8m.errors import UserError
 from yt8m.readers import pairs
 from yt8m.stages import evaluate
 from yt8m.stages.evaluate import scalars, write_scalars
@@ -39,6 +41,7 @@ def keeping_the_best(stage, config, model, checkpoints, objective, spec, evaluat
         if stage.best_metric == LOSS:
             metrics = {**metrics, LOSS: mean_loss(model, objective, judged_rows(stage, spec))}
         value = metrics[stage.best_metric]
+        check_defined(stage, value, where, step)
         best = checkpoints.keep_best(step, stage.best_metric, value)
         shown = f"{stage.best_metric}: {value:.4g} | best: {best['value']:.4g} at step {best['step']}"
         print(f"{where}, step {step} | {shown}", flush=True)
@@ -46,6 +49,31 @@ def keeping_the_best(stage, config, model, checkpoints, objective, spec, evaluat
         return {f"val_{name}": number for name, number in scalars(metrics).items()}
 
     return judge
+
+
+def check_defined(stage, value, where, step):
+    """Refuses to go on with checkpoints of which none is better than another.
+
+    Args:
+        stage: TrainConfig.
+        value: of its best_metric.
+        where: what judges, in words.
+        step: of the weights.
+
+    Raises:
+        UserError: the value is nan.
+    """
+    if not math.isnan(value):
+        return
+    if stage.best_metric == LOSS:
+        reason, way_out = "the weights or the predictions are no numbers any more", "Lower --base_learning_rate"
+    else:
+        reason = "there are no positives, or no negatives" if stage.best_metric == "auc" else "no class has a positive there"
+        way_out = f"Give --best_metric={LOSS} or another {'--fold' if stage.folds else '--eval_data_pattern'}"
+    raise UserError(
+        f"--best_metric={stage.best_metric}: nan on {where} at step {step}: {reason}. {way_out}, with --start_new_model or "
+        "another --train_dir."
+    )
 
 
 def of_fold(stage, config, model):

@@ -10,7 +10,7 @@ from yt8m.readers.patterns import match_files, shards
 from yt8m.stages import by_name, em_files, evaluate
 from yt8m.stages.estep import e_step
 from yt8m.stages.start import remaining
-from yt8m.training import hosts
+from yt8m.training import hosts, stopping
 from yt8m.training.data import segment_spec
 
 
@@ -160,7 +160,7 @@ def train(plan, candidate, callbacks):
     print(f"{os.path.relpath(candidate.train_dir, plan.train_dir)}: {candidate.model.model}")
     for stage in remaining(candidate.stages):
         model = by_name.FUNCTIONS[stage.stage](stage, candidate.model, callbacks)
-        if model is None:
+        if model is None or stopping.stops_after(stage.stage):
             return None
         if stage.stage == "mstep" and stage is not candidate.stages[-1]:
             write(candidate, em_files.AFTER_MSTEP, validate(plan, model, candidate.model)["map"])

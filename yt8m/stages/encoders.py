@@ -10,6 +10,8 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.stages.start import prepare_folder, whereabouts
 from yt8m.training import checkpoints as ckpt
+from yt8m.training import hosts, stopping
+from yt8m.training.devices import choose_strategy
 from yt8m.training.optimizers import make_optimizer
 from yt8m.training.restore import build
 
@@ -32,7 +34,9 @@ def join(stage, model_config, pretrain=None):
     Raises:
         UserError: no such checkpoint, one of another model, or the train_dir holds a later stage.
     """
+    stopping.forget()
     whereabouts(stage)
+    choose_strategy(stage.devices)  # several of a CPU, before the model is built: TensorFlow divides none that has computed
     keras.utils.set_random_seed(stage.seed)
     model = build(model_config)
     prepare_folder(stage)
@@ -48,13 +52,15 @@ def join(stage, model_config, pretrain=None):
             trained[key] = pretrain(
                 encoder_stage(stage, part), dataclasses.replace(model_config, model=name, hyperparameters=dict(options))
             )
-            if trained[key] is None:
+            if trained[key] is None or stopping.stops_after(f"the {part} encoder"):
                 return None
         model.load_encoders(**{part: trained[key]})
-    optimizer = make_optimizer(stage.optimizer, stage.base_learning_rate)
-    optimizer.build(model.trainable_variables)
-    configs.write_model_config(stage.train_dir, model_config)
-    ckpt.Checkpoints(stage.train_dir, model, optimizer).save()
+    if hosts.is_chief():
+        optimizer = make_optimizer(stage.optimizer, stage.base_learning_rate)
+        optimizer.build(model.trainable_variables)
+        configs.write_model_config(stage.train_dir, model_config)
+        ckpt.Checkpoints(stage.train_dir, model, optimizer).save()
+    hosts.wait()
     return model
 
 

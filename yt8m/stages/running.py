@@ -34,6 +34,7 @@ def run_stage(stage, model_config, spec, callbacks):
     Raises:
         UserError: what the configs ask for does not go together, or is not there.
     """
+    stopping.forget()
     check(stage, model_config, spec)
     model_config, objective = with_loss_of(stage, model_config), objective_of(stage, model_config)
     start = starting_point(stage)
@@ -52,7 +53,7 @@ def run_stage(stage, model_config, spec, callbacks):
     record.write(stage, made_with)
     first_step = int(checkpoints.stage_step.numpy())
     actions = at_save_actions(stage, model_config, model, optimizer, checkpoints, objective, spec)
-    if first_step and keeps_best(stage):
+    if first_step and keeps_best(stage) and is_judged(first_step, length):
         judge_what_is_saved(checkpoints, actions)
     if length.total_steps is not None and first_step >= length.total_steps:
         print(f"{stage.stage}: step {first_step} of {length.total_steps} is there already.")
@@ -76,6 +77,8 @@ def run_stage(stage, model_config, spec, callbacks):
         by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
         print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
         return None
+    if keeps_best(stage):
+        judge_what_is_saved(checkpoints, actions)  # the data's end, where the run was killed before it was judged
     return as_kept(stage, model, optimizer)
 
 
@@ -85,6 +88,11 @@ def callbacks_of(stage, start, length):
     if bounded and ckpt.position(start.checkpoint)[2] >= length.total_steps:
         return []
     return named_callbacks.build(stage)
+
+
+def is_judged(step, length):
+    """Whether what is saved at a step of the stage is judged: it is where a run that nothing stops saves, or known as the end."""
+    return step % length.save_steps == 0 or (length.total_steps is not None and step >= length.total_steps)
 
 
 def judge_what_is_saved(checkpoints, actions):

@@ -1,5 +1,7 @@
 """The devices that a run trains on, and the rows of a batch that each of them gets."""
 
+import functools
+
 import tensorflow as tf
 
 from yt8m.errors import UserError
@@ -18,7 +20,7 @@ def choose_strategy(devices=0):
         devices: devices to use; 0 means every GPU, or one CPU. More than one without GPUs makes that many logical CPUs.
 
     Raises:
-        UserError: more devices asked for than there are, or as hosts.place.
+        UserError: more devices asked for than there are, a CPU that cannot be divided any more, or as hosts.place.
     """
     if hosts.several():
         return hosts.strategy()
@@ -27,12 +29,24 @@ def choose_strategy(devices=0):
         raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs.")
     if not gpus and devices > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+        except RuntimeError as error:
+            raise UserError(
+                f"--devices={devices}: TensorFlow has computed in this process already, which divides its CPU no more. Train in "
+                "a process of its own, or leave it out."
+            ) from error
         return tf.distribute.MirroredStrategy(
             [f"CPU:{index}" for index in range(devices)], cross_device_ops=tf.distribute.ReductionToOneDevice()
         )
-    names = [f"GPU:{index}" for index in range(devices or len(gpus))]
-    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+    count = devices or len(gpus)
+    return _of_gpus(count) if count > 1 else tf.distribute.get_strategy()
+
+
+@functools.cache
+def _of_gpus(count):
+    """The strategy of so many GPUs, one a process: two number their reductions alike, and those of another model do not fit."""
+    return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(count)])
 
 
 def distribute(strategy, batches):

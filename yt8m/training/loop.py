@@ -85,8 +85,8 @@ def make_train_steps(strategy, model, optimizer, objective, penalty, xla, counte
             penalised = loss + penalty * tf.add_n(model.losses) / replicas if model.losses else loss
             scaled = optimizer.scale_loss(penalised)
         gradients = tape.gradient(scaled, variables)
-        if replicas > 1:
-            gradients = [gradient / replicas for gradient in total(gradients)]
+        if replicas > 1:  # of a table, whose rows are looked up, the gradient comes as IndexedSlices
+            gradients = [gradient / replicas for gradient in total([tf.convert_to_tensor(gradient) for gradient in gradients])]
         optimizer.apply(gradients, model.trainable_variables)
         return loss, outcome.predictions, outcome.quantities
 
@@ -138,7 +138,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
         hooks: Hooks.
 
     Returns:
-        True, or False when a signal cut it short.
+        True, or False when a signal cut it short. One that comes later than that is left to stopping.stops_after.
     """
     model.optimizer = optimizer
     epochs = None if length.total_steps is None else math.ceil(length.total_steps / length.save_steps)
@@ -175,6 +175,7 @@ def run(model, optimizer, train_steps, iterator, checkpoints, length, hooks):
         cut_short = bool(asked) and not ended and now != total_steps
         if now != saved:
             save(checkpoints, hooks, callbacks, saved // save_steps, progress, only_save=cut_short)
+        stop.take(hosts.agree(stop.asked, False)[0])  # heard too late to cut this stage short, in time for what is to come
     callbacks.on_train_end()
     return not cut_short
 

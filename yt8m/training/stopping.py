@@ -13,8 +13,25 @@ _last = None
 
 
 def stopped_by():
-    """Number of the signal that stopped the last training of this process, or None."""
+    """Number of the signal that the last training of this process heard, or None."""
     return _last
+
+
+def forget():
+    """Forgets what an earlier training heard: another begins, be it one that has no step left."""
+    global _last
+    _last = None
+
+
+def stops_after(what):
+    """Whether the last training heard a signal, too late to cut it short; then says that the run stops behind it.
+
+    Args:
+        what: the training in words, after which others are to come.
+    """
+    if _last:
+        print(f"Stopped by {NAMES[_last]} after {what}, which is saved. The same command goes on from there.", flush=True)
+    return bool(_last)
 
 
 class StopOnSignal:
