@@ -66,6 +66,12 @@ def test_a_mixture_is_distilled_at_a_higher_temperature_when_it_is_fine_tuned():
         assert (loss.temperature, loss.divergence_weight) == (temperature, None)  # None: tau^2
 
 
+def test_batch_norms_of_slim_have_its_momentum():
+    """Those of the second, third and fifth places' code."""
+    for name in ("soft_dbof", "soft_dbof_segments", "dbof_five_frames", "mixture_nextvlad"):
+        assert model_config(parse(name)).hyperparameters["momentum"] == 0.999, name
+
+
 def test_pre_training_on_runs_of_five_frames():
     for name in ("dbof_five_frames", "bert_mean"):
         options = model_config(parse(name)).hyperparameters

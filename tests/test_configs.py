@@ -177,13 +177,14 @@ def effective(given, stage):
 
 
 def head_of(model):
-    """{argument: value} of a model's classifier: what the model has no argument of that name for."""
+    """{argument: value} of a model's classifier: head_options, and what the model has no argument of that name for."""
     own = constructor_arguments(models.model_class(model.model))
     head = model.hyperparameters.get("video_level_classifier_model", own.get("video_level_classifier_model"))
     if head is None:
         return {}
     defaults = {**layer_arguments(head_class(head)), **(models.model_class(model.model).HEAD_DEFAULTS or {}).get(head, {})}
-    return {**defaults, **{argument: value for argument, value in model.hyperparameters.items() if argument not in own}}
+    beside = {argument: value for argument, value in model.hyperparameters.items() if argument not in own}
+    return {**defaults, **(model.hyperparameters.get("head_options") or {}), **beside}
 
 
 def plain(value):
@@ -214,7 +215,8 @@ def test_a_config_says_nothing_without_a_source(name):
     """Each flag of a file is in the table of what is published, or among what is ours, with the reason."""
     given = parse(name)
     stages, options = given.pop("stage", None), given.pop("hyperparameters", {})
-    said = {models.ALIASES.get(key, key) for key in (*given, *options)}
+    of_head = {f"head {argument}" for argument in options.pop("head_options", {})}
+    said = {models.ALIASES.get(key, key) for key in (*given, *options)} | of_head
     said = {"loss epsilon" if key == "loss_options" else key for key in said}
     sourced = {key for values in PUBLISHED.get(name, {}).values() for key in values} | set(OURS.get(name, {}))
     assert not said - sourced
@@ -288,6 +290,18 @@ def test_the_process_of_paper_004(tmp_path):
             ("finetune", 512, 8),
         ]
         assert {stage.base_learning_rate for stage in candidate.stages} == {2.5e-4}
+
+
+@pytest.mark.parametrize("name", sorted({*RECIPES.values(), *MEASURED, *BEYOND}))
+def test_inside_the_logarithms_is_the_starters_1e_5_but_where_1e_7_was_measured(name):
+    given = parse(name)
+    stage = given.get("stage", "pretrain")
+    model = model_config(given)
+    loss, options = loss_of(stage_config(given, stage, model.model, None, "dir", "*"), model)
+    if loss == "CrossEntropyLoss":
+        measured = name in (*MEASURED, "student")
+        assert losses.build(loss, options).epsilon == (1e-7 if measured else 1e-5)
+        assert options == {"epsilon": 1e-7} or not measured  # said, so that no default changes it
 
 
 def test_paper_002_fine_tunes_with_its_loss_and_folds():
