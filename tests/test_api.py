@@ -1,11 +1,16 @@
 """The commands as functions: the same results, and errors that can be caught."""
 
+import os
+import pathlib
+import shutil
+
 import numpy as np
 import pytest
 
 import yt8m
 from tests import commands
 from tests.testing import make_video, write_frame_shards
+from yt8m import api
 from yt8m.training import restore
 
 TINY = {"feature_names": ("rgb", "audio"), "feature_sizes": [16, 8], "num_classes": 7, "max_steps": 3, "batch_size": 4}
@@ -108,3 +113,40 @@ def test_no_data_is_a_user_error(trained):
     for function in (yt8m.evaluate, yt8m.inference):
         with pytest.raises(yt8m.UserError, match="_data_pattern is not given"):
             function(train_dir=trained.train_dir)
+
+
+def test_features_of_another_backbone_are_refused_by_all_that_judge(shards, trained, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(os.path.dirname(shards), folder)
+    (folder / "features.json").write_text('{"backbone": {"name": "onnx:a.onnx", "options": {}, "files": {}}}')
+    run, pattern, out = trained.train_dir, f"{folder}/*.tfrecord", tmp_path / "out"
+    for flag, call in (
+        ("eval", lambda: yt8m.evaluate(train_dir=run, eval_data_pattern=pattern)),
+        ("eval", lambda: yt8m.write_card(train_dir=run, eval_data_pattern=pattern, output_file=out)),
+        ("eval", lambda: yt8m.compare([run, run], pattern, names="a,b", output_dir=out)),
+        ("eval", lambda: api.export_model(train_dir=run, eval_data_pattern=pattern, output_dir=out)),
+        ("calibration", lambda: api.export_model(train_dir=run, calibration_data_pattern=pattern, output_dir=out)),
+    ):
+        with pytest.raises(yt8m.UserError, match=rf"^--{flag}_data_pattern=.* has features of onnx:a.onnx, .* was trained on"):
+            call()
+    assert os.listdir(tmp_path) == ["other"]
+
+
+def test_paths_and_texts_are_read_as_elsewhere(shards, trained, tmp_path):
+    run = pathlib.Path(trained.train_dir)
+    shutil.copytree(run, tmp_path / "b")
+    texts = {"whole_videos": "false", "top_classes": "3", "resamples": "20", "batch_size": "8", "vocabulary_file": None}
+    compared = yt8m.compare([run, tmp_path / "b"], pathlib.Path(shards), tmp_path / "out", names=["x", "y"], **texts)
+    assert compared.runs[0].judged.resampled.shape == (20,) and compared.runs[1].name == "y"
+    names = [run.name for run in yt8m.compare(f"{run},{tmp_path / 'b'}", [shards], tmp_path / "out", resamples=2).runs]
+    assert names == ["trained", "b"]
+    for values, words in (
+        ({"resamples": "many"}, "--resamples=many: expected a whole number"),
+        ({"batch_size": 0}, "--batch_size=0: must be above 0"),
+        ({"whole_videos": "perhaps"}, "--whole_videos=perhaps: expected true or false"),
+        ({"train_dirs": 3}, "--train_dirs=3: expected a list"),
+        ({"train_dirs": run}, "1 run: compare takes two or more"),
+    ):
+        with pytest.raises(yt8m.UserError, match=words):
+            yt8m.compare(**{"train_dirs": [run, run], **values})
+    assert yt8m.load(run, checkpoint=run / "model.ckpt-3").step == 3

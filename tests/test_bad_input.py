@@ -1,6 +1,7 @@
 """Every bad input gets one line that names the value and says what to do, exit status 1, and nothing half-written."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -159,6 +160,23 @@ def test_init_checkpoint_with_other_shapes(shards, trained, tmp_path):
 
 def test_train_dir_of_another_model(shards, trained):
     check(train(shards["frame"], trained, model="AttentionModel"), "AttentionModel", "--start_new_model")
+
+
+def test_a_run_is_not_deleted_that_the_new_one_starts_from(shards, trained, tmp_path):
+    """Nor where EM's folder is emptied, whose first model is in a folder of its own."""
+    process = tmp_path / "process"
+    shutil.copytree(trained, process / "initial")
+    em = ("--stage=em", f"--rated_data_pattern={shards['frame']}", "--folds=2")
+    for folder, start, more in ((trained, trained, ()), (process, process / "initial", em)):
+        before = sorted(folder.rglob("*"))
+        line = train(shards["frame"], folder, f"--init_checkpoint={start}", "--start_new_model", *more)
+        check(line, f"--init_checkpoint={start}: --start_new_model would delete it", f"--train_dir={folder}")
+        assert sorted(folder.rglob("*")) == before
+
+
+def test_a_flag_file_that_is_no_text(tmp_path):
+    (tmp_path / "a.flags").write_bytes(b"\x80\x04model")
+    check(commands.run("train", f"--flagfile={tmp_path / 'a.flags'}"), "a.flags: no text", "Name a file with a flag a line")
 
 
 def test_output_folder_that_cannot_be_written(shards, tmp_path):

@@ -31,6 +31,11 @@ from yt8m.errors import UserError
         (["--fit_on=x", "--weights=1,1,1"], "Leave one of them out"),
         (["--weights_output=x"], "--weights_output needs --fit_on"),
         (["--report_output=x"], "--report_output needs --eval_data_pattern"),
+        (["--fit_prior=10"], "--fit_prior=10.0 needs --fit_on"),
+        (["--id_feature=video_id"], "--id_feature=video_id needs --fit_on or --eval_data_pattern"),
+        (["--output_file=", "--scores_output=x", "--max_pred=9"], "--max_pred=9 needs --output_file"),
+        (["--output_file=new/"], "--output_file=new/: is a folder"),
+        (["--output_file=."], "--output_file=.: is a folder"),
         (["--fit_on=nowhere*"], "no file matches --fit_on='nowhere"),
     ],
 )
@@ -67,6 +72,16 @@ def test_bad_members(tmp_path, three):
         run(*folders)
     assert not os.path.exists(tmp_path / "out.csv")
     assert (tmp_path / "a.csv").read_text() == "30,abcd:0\n"
+
+
+def test_paths_in_the_home_folder(tmp_path, three, submissions, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folders, _ = three
+    run(*(path.replace(str(tmp_path), "~") for path in folders), "--output_file=~/out.csv", "--scores_output=~/mean")
+    run(*folders, f"--output_file={tmp_path}/same.csv")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "same.csv").read_bytes() and (tmp_path / "mean").is_dir()
+    run(*(path.replace(str(tmp_path), "~") for path in submissions[0]), "--output_file=~/lists.csv")
+    assert (tmp_path / "lists.csv").exists()
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):

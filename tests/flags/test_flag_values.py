@@ -1,13 +1,18 @@
 """What a flag's text, or a value given in Python, is read as."""
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
 from tests.commands import given
 from yt8m import UserError, flags
+from yt8m.export.export import ExportConfig
 from yt8m.flags import table
+from yt8m.models import model_names
+from yt8m.recipes import recipe
+from yt8m.timelines.command import Job
 
 
 def read(**values):
@@ -127,6 +132,17 @@ def test_every_flag_of_a_command_stands_once_and_says_what_it_is(groups):
     listed = [flag for group in groups for flag in group.flags]
     assert len(listed) == len(table.by_name(groups))
     assert all(flag.meaning.endswith(".") for flag in listed)
+
+
+def test_defaults_that_help_names_are_those_that_hold():
+    def said(groups, flag):
+        return table.by_name(groups)[flag].meaning
+
+    assert said(flags.EXPORT, "batch_size").endswith(f" Default: {ExportConfig.batch_size}.")
+    assert said(flags.TIMELINE, "batch_size").endswith(f" Default: {Job.batch_size}.")
+    decay = {recipe(model, "pretrain", False)["learning_rate_decay_examples"] for model in model_names()}
+    text = said(flags.TRAIN, "learning_rate_decay_examples")
+    assert {int(number) for number in re.findall(r"\d{4,}", text)} == decay
 
 
 def test_a_recipe_is_its_flag_file_and_what_is_given_beside_it_counts():

@@ -247,6 +247,14 @@ def test_the_command_writes_sidecars_that_fit_the_shards(data, tmp_path, capsys)
     assert f"--pseudo_labels={out} --pseudo_data_pattern='{data.pattern}'" in text
 
 
+def test_paths_in_the_home_folder(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = str(data.store.folder).replace(str(tmp_path), "~")
+    assert store.startswith("~")
+    run(f"--scores={store}", f"--data_pattern={data.pattern}", "--output_dir=~/labels", *SMALL)
+    assert len(os.listdir(tmp_path / "labels")) == len(data.files)
+
+
 def test_they_are_read_as_a_batch(data, tmp_path):
     out = tmp_path / "labels"
     run(f"--scores={data.store.folder}", f"--data_pattern={data.pattern}", f"--output_dir={out}", "--top=6", "--soft", *SMALL)

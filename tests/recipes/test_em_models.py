@@ -39,6 +39,12 @@ def candidates(entry, *arguments, sample=None):
     return process.initial, process.candidates[0][0]
 
 
+def test_only_the_pre_training_of_f_starts_from_init_checkpoint():
+    process = plan("--init_checkpoint=x")
+    assert [stage.init_checkpoint for stage in process.initial.stages] == ["x", ""]
+    assert {stage.init_checkpoint for pair in process.candidates for one in pair for stage in one.stages} == {""}
+
+
 def test_an_entry_is_trained_as_paper_004_says():
     _, nextvlad = candidates(PAPER)
     assert (nextvlad.model.segment_expansion, nextvlad.model.video_prediction) == (0, "segments_mean")

@@ -143,6 +143,67 @@ def test_only_the_first_stage_starts_a_new_model(sample):
     assert [stage.data_pattern for stage in run.stages] == ["train*", "rated*"]
 
 
+def test_only_the_first_stage_starts_from_init_checkpoint(sample):
+    run = resolve(parse("--model=AttentionModel", "--init_checkpoint=x", "--train_dir=dir"), sample=sample)
+    assert [(stage.stage, stage.init_checkpoint) for stage in run.stages] == [("pretrain", "x"), ("finetune", "")]
+    (only,) = resolve(parse("--init_checkpoint=x", "--train_dir=dir", "--stage=finetune"), sample=sample).stages
+    assert only.init_checkpoint == "x"
+
+
+NAMED = ("--model=FrameLevelLogisticModel", "--train_data_pattern=train*", "--train_dir=dir")
+
+
+@pytest.mark.parametrize("flag", ["rated_data_pattern=x*", "em_models=A(x=1),B", "em_iterations=3", "em_threshold=0.5"])
+def test_flags_of_em_need_it(sample, flag):
+    for more, data in (((), None), (("--segment_labels",), None), ((), sample)):
+        with pytest.raises(UserError, match=r"is for --stage=em, not --stage=(pretrain|finetune)\. Leave it out") as refused:
+            resolve(parse(*(NAMED if data is None else NAMED[:1]), f"--{flag}", *more), sample=data)
+        assert str(refused.value).startswith(f"--{flag}: ")
+    elsewhere = parse(*NAMED, f"--{flag}", "--stage=pretrain")  # as beside --stage=em in a flag file
+    assert without_effect(elsewhere, None) == [f"--{flag}: is for --stage=em, without effect in this pretrain."]
+    resolve(elsewhere)
+
+
+@pytest.mark.parametrize("more", [(), ("--stage=pretrain",), ("--stage=em", "--rated_data_pattern=rated*", "--folds=2")])
+def test_pseudo_labels_that_no_stage_learns(more):
+    with pytest.raises(UserError, match=r"^--pseudo_labels=p: is for --stage=mstep or --stage=finetune, not --stage=(pre|em)"):
+        resolve(parse(*NAMED, "--pseudo_labels=p", *more))
+    resolve(parse(*NAMED, "--pseudo_labels=p", "--stage=mstep"))
+
+
+def test_shards_to_judge_on_that_nobody_would_look_at(sample):
+    for more in ((), ("--stage=finetune",), ("--stage=em",)):
+        with pytest.raises(UserError, match=r"^--eval_data_pattern=x\*: without --train_data_pattern the built-in sample"):
+            resolve(parse("--model=AttentionModel", "--eval_data_pattern=x*", *more), sample=sample)
+    lines = without_effect(parse(*NAMED, "--stage=em", "--eval_data_pattern=x*"), None)
+    assert lines == ["--eval_data_pattern=x*: without effect, since --stage=em judges on the held-out rated shards."]
+
+
+@pytest.mark.parametrize(
+    "flags, line",
+    [
+        ("--fold=1", "--fold=1: without effect, since --folds is not given."),
+        ("--fold=1 --folds=3", None),
+        ("--best_metric=map", "--best_metric=map: without effect, since neither --folds nor --keep_best is given."),
+        ("--best_metric=map --keep_best --eval_data_pattern=x", None),
+        ("--warmup_fraction=0.1", "--warmup_fraction=0.1: without effect with --schedule=staircase."),
+        ("--warmup_fraction=0.1 --schedule=cosine", None),
+        ("--final_learning_rate_fraction=0.1", "--final_learning_rate_fraction=0.1: without effect with --schedule=staircase."),
+        ("--learning_rate_decay=0.5", None),
+        ("--learning_rate_decay=0.5 --schedule=cosine", "--learning_rate_decay=0.5: without effect with --schedule=cosine."),
+        (
+            "--learning_rate_decay_examples=9 --model=NeXtVladModel",
+            "--learning_rate_decay_examples=9.0: without effect with --schedule=triangular.",
+        ),
+        ("--context_checkpoint=c", "--context_checkpoint=c: without effect, since no encoder is in FrameLevelLogisticModel."),
+        ("--context_checkpoint=c --model=ContextAwareModel", None),
+    ],
+)
+def test_a_flag_that_does_nothing_in_a_run_is_said(flags, line):
+    given = parse(*NAMED, *flags.split())
+    assert without_effect(given, None, resolve(given).trainings) == ([] if line is None else [line])
+
+
 def test_a_method_of_fine_tuning_is_refused_in_a_named_stage_and_left_out_of_one_that_is_not(sample):
     run = resolve(parse("--model=AttentionModel", "--folds=3", "--teacher_scores=a,b"), sample=sample)
     assert [(stage.folds, stage.teacher_scores) for stage in run.stages] == [(0, ()), (3, ("a", "b"))]

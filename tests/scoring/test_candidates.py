@@ -148,6 +148,7 @@ def test_flags_of_inference_that_do_not_go_together():
         ({"video_scores": "x"}, "Give --segment_labels"),
         ({"video_scores": "x", "segment_labels": True}, "Give --scores_output"),
         ({"video_scores": "x", "segment_labels": True, "worker_index": 0, "num_workers": 2}, "by one worker"),
+        ({"video_scores": "x", "segment_labels": True, "scores_output": "y"}, "--video_scores=x proposes nothing without one of"),
     ]:
         with pytest.raises(UserError, match=message):
             check(given)

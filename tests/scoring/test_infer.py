@@ -436,6 +436,10 @@ def test_a_video_level_ensemble_on_video_level_records(runs, tmp_path):
         (["--nosegment_labels", "--worker_index=0", "--num_workers=2"], ["--worker_index", "--scores_output"]),
         (["--checkpoint=a,b"], ["--checkpoint=a,b", "2 values for 1"]),
         (["--scores_dtype=int8"], ["scores_dtype"]),
+        (["--scores_dtype=float16"], ["--scores_dtype=float16", "--scores_output"]),
+        (["--id_feature=video_id"], ["--id_feature=video_id", "has id"]),
+        (["--output_file=new/"], ["--output_file=new/: is a folder"]),
+        (["--output_file=."], ["--output_file=.: is a folder"]),
     ],
 )
 def test_flags_that_do_not_go_together(runs, pattern, tmp_path, more, parts, capsys):
@@ -444,6 +448,31 @@ def test_flags_that_do_not_go_together(runs, pattern, tmp_path, more, parts, cap
     for part in parts:
         assert part in line
     assert "a second" not in capsys.readouterr().out
+
+
+def test_a_bundle_has_one_model(runs, pattern, tmp_path):
+    for fold in range(2):
+        shutil.copytree(runs / "frame", tmp_path / "all" / f"fold_{fold}")
+    line = commands.run(
+        "inference",
+        f"--train_dir={tmp_path / 'all'}",
+        f"--input_data_pattern={pattern}",
+        f"--output_file={tmp_path / 'out.csv'}",
+        f"--output_model_tgz={tmp_path / 'm.tgz'}",
+    )
+    assert "--output_model_tgz packs one model" in line and "fold_0" in line and "\n" not in line
+    assert os.listdir(tmp_path) == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("segments", "flags"), [(True, ["--top_k=20"]), (False, ["--segment_max_pred=9"]), (True, ["--untar_model_dir=x"])]
+)
+def test_flags_of_the_starter_that_do_nothing_are_said(runs, pattern, tmp_path, capsys, segments, flags):
+    assert run(runs, pattern, tmp_path / "plain.csv", segments=segments) is None
+    assert "without effect" not in capsys.readouterr().out
+    assert run(runs, pattern, tmp_path / "out.csv", *flags, segments=segments) is None
+    assert f"{flags[0]}: without effect, since " in capsys.readouterr().out
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
 def test_outputs_that_cannot_be_written(runs, pattern, tmp_path, capsys):

@@ -5,6 +5,7 @@ import os
 from yt8m import flags
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.folders import cache_folder
 from yt8m.metrics.bootstrap import RESAMPLES
 from yt8m.readers.failures import errors_as_user_errors
@@ -74,6 +75,7 @@ def _evaluation(given, trained):
     if not pattern:
         print("No --eval_data_pattern: the card has no evaluation.")
         return None
+    origin.check_scored([(trained.config.backbone, trained.prefix)], pattern, "eval_data_pattern")
     name = name or ", ".join(os.path.basename(part.strip()) for part in pattern.split(","))
     _, judged = judge(trained, pattern, segments, given.get("batch_size", 128), given.get("resamples", RESAMPLES))
     return card.Evaluation(judged, name)

@@ -7,8 +7,9 @@ import numpy as np
 from yt8m.backend import check_backend
 from yt8m.comparisons import comparison, picture
 from yt8m.errors import UserError
+from yt8m.features import origin
 from yt8m.flags import values
-from yt8m.folders import short_names
+from yt8m.folders import named_folders, short_names
 from yt8m.metrics.bootstrap import RESAMPLES
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -37,7 +38,8 @@ def compare(
     """Says which of several runs is better on one evaluation set, by how much, of which classes; writes CSV files and a picture.
 
     Args:
-        train_dirs: folders of runs, or of yt8m export --formats=keras; the others are compared with the first.
+        train_dirs: folders of runs, or of yt8m export --formats=keras, a list or a text with commas; the others are compared with
+            the first.
         eval_data_pattern: rated shards; "": the built-in sample's held-out ones, where all were trained on it.
         output_dir: folder for comparison.csv, classes.csv and comparison.png; files of these names are replaced.
         whole_videos: judge by the labels of whole videos in place of rated segments.
@@ -55,9 +57,15 @@ def compare(
         UserError: fewer than two runs, runs of different classes, bad shards, or a folder that cannot be written.
     """
     check_backend("evaluation")
-    checks.positive({"resamples": resamples, "batch_size": batch_size}, "resamples", "batch_size")
-    checks.not_negative({"top_classes": top_classes}, "top_classes")
-    folders = [sources.folder_of_run({"train_dir": os.fspath(path)}) for path in train_dirs]
+    top_classes, resamples, batch_size = _counts(top_classes=top_classes, resamples=resamples, batch_size=batch_size)
+    eval_data_pattern, output_dir, vocabulary_file, per_class_output = _texts(
+        eval_data_pattern=eval_data_pattern,
+        output_dir=output_dir,
+        vocabulary_file=vocabulary_file,
+        per_class_output=per_class_output,
+    )
+    whole_videos = values.boolean("whole_videos", whole_videos)
+    folders = [sources.folder_of_run({"train_dir": path}) for path in _named(train_dirs)]
     names = _names(folders, names)
     first, runs = None, []
     for name, folder in zip(names, folders):
@@ -68,6 +76,7 @@ def compare(
             first = (name, trained.config, label_ids, class_names(trained.config, vocabulary_file))
         else:
             _check_same_classes(name, trained.config, label_ids, first, bool(eval_data_pattern), bool(vocabulary_file))
+        origin.check_scored([(trained.config.backbone, trained.prefix)], pattern, "eval_data_pattern")
         print(f"{name}: {trained.config.model} of {trained.prefix}", flush=True)
         pairs = scored_pairs(trained.model, trained.config, pattern, batch_size, not whole_videos)
         pairs = _by_label_id(pairs, trained.config, label_ids)
@@ -81,6 +90,30 @@ def compare(
     compared = comparison.Comparison(title, tuple(runs), tuple(first[2]), first[3])
     _write(compared, os.path.abspath(os.path.expanduser(output_dir)), per_class_output, top_classes)
     return compared
+
+
+def _counts(**given):
+    """The numbers that were given, in their order.
+
+    Raises:
+        UserError: one is no whole number, or out of its range.
+    """
+    given = {name: values.integer(name, value) for name, value in given.items()}
+    checks.positive(given, "resamples", "batch_size")
+    checks.not_negative(given, "top_classes")
+    return given.values()
+
+
+def _texts(**given):
+    """The texts that were given, in their order, a list as a text with commas, None as ""."""
+    return ("" if value is None else values.text(name, value) for name, value in given.items())
+
+
+def _named(train_dirs):
+    """The folders that are named, one or several, as texts."""
+    if isinstance(train_dirs, (str, os.PathLike)):
+        return named_folders(os.fspath(train_dirs))
+    return values.names("train_dirs", train_dirs)
 
 
 def _write(compared, folder, per_class_output, top_classes):

@@ -43,6 +43,8 @@ def evaluate(**given):
     check_backend("evaluation")
     given = flags.read(flags.EVAL, given)
     _check(given)
+    for name, reason in _without_effect(given).items():
+        print(f"--{name}={given[name]}: without effect, since {reason}.", flush=True)
     folder = sources.folder_of_run(given)
     run_once, last, metrics = given.get("run_once"), None, None
     while True:
@@ -75,9 +77,17 @@ def _check(given):
         raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
 
 
+def _without_effect(given):
+    """{flag: why} of the starter's flags that do nothing here."""
+    reasons = {"num_readers": "evaluation reads one batch at a time"}
+    if given.get("segment_labels"):
+        reasons["top_k"] = "of segments all rated ones count"
+    return {name: reason for name, reason in reasons.items() if name in given}
+
+
 def _evaluate_checkpoint(given, folder, trained):
     """Metrics of one checkpoint, printed and written."""
-    config = dataclasses.replace(trained.config, label_loss=given.get("label_loss") or trained.config.label_loss)
+    config = _with_loss(trained.config, given.get("label_loss"))
     sample = None if given.get("eval_data_pattern") else restore.sample_of(trained.config)
     segments, options = given.get("segment_labels", False), {"threshold": given.get("threshold", 0.5)}
     options["batch_size"] = given.get("batch_size", 128)
@@ -102,6 +112,13 @@ def _evaluate_checkpoint(given, folder, trained):
     if segments and sample:
         report.print_table({config.model: metrics["map"]}, sample)
     return metrics
+
+
+def _with_loss(config, name):
+    """The ModelConfig with another loss, which has its own options; None or "": as it is."""
+    if not name or name == config.label_loss:
+        return config
+    return dataclasses.replace(config, label_loss=name, loss_options={})
 
 
 @contextlib.contextmanager

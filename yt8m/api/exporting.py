@@ -11,6 +11,7 @@ from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.export import export
 from yt8m.export.formats import DEFAULT_FORMATS, FORMATS
+from yt8m.features import origin
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring.classes import columns_of, predicted_label_ids, scored_label_ids
@@ -43,6 +44,9 @@ def export_model(**given):
     trained = restore.newest(folder, given.get("checkpoint"), sources.expected(given))
     sample = restore.sample_of(trained.config)
     calibration = given.get("calibration_data_pattern") or (sample.rated_pattern if sample else "")
+    judged = given.get("eval_data_pattern") or (sample.held_out_pattern if sample else "")
+    for flag, pattern in (("calibration_data_pattern", calibration), ("eval_data_pattern", judged)):
+        origin.check_scored([(trained.config.backbone, trained.prefix)], pattern, flag)
     ids_file = given.get("segment_label_ids_file")
     label_ids = scored_label_ids([trained.config], ids_file) or predicted_label_ids(trained.config)
     options = export.ExportConfig(
@@ -51,7 +55,7 @@ def export_model(**given):
         label_ids=label_ids,
         columns=tuple(columns_of(trained.config, label_ids)),
         top_k=given.get("top_k", 20),
-        eval_data_pattern=given.get("eval_data_pattern") or (sample.held_out_pattern if sample else ""),
+        eval_data_pattern=judged,
         calibration_data_pattern=calibration,
         calibration_segments=given.get("calibration_segments", 300),
         batch_size=given.get("batch_size", 16),

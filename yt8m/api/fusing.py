@@ -52,6 +52,7 @@ def _check(given):
     if bool(given.get("fit_on")) == bool(given.get("fusion")):
         raise UserError("give one of --fit_on (rated shards) and --fusion (a file of --fusion_output).")
     checks.positive(given, "segment_max_pred")
+    checks.file(given, "output_file", "fusion_output", "report_output")
     if given.get("fusion_output") and not given.get("fit_on"):
         raise UserError("--fusion_output keeps what --fit_on finds. Give --fit_on, or leave it out.")
     if given.get("report_output") and not (given.get("fit_on") or given.get("eval_data_pattern")):

@@ -103,6 +103,7 @@ def _check(given):
         "vote_temperature",
     )  # fmt: skip
     checks.not_negative(given, "video_maximum", "rank_average")
+    checks.file(given, "output_file", "report_output")
     if given.get("rank_average", 0) > 1:
         raise UserError(f"--rank_average={given['rank_average']}: the share of the rank before must not be above 1.")
     if "method_options" in given:

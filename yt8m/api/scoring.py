@@ -39,10 +39,17 @@ def inference(**given):
     check_backend("inference")
     given = flags.read(flags.INFERENCE, given)
     check(given)
+    for name, reason in _without_effect(given).items():
+        print(f"--{name}={given[name]}: without effect, since {reason}.", flush=True)
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
     needed = not (given.get("merge_workers") and given.get("output_file"))
     folders = sources.folders_of_runs(given) if needed else []
+    if given.get("output_model_tgz") and len(folders) > 1:
+        raise UserError(
+            f"--output_model_tgz packs one model, and --train_dir={given.get('train_dir')} has one for each of {len(folders)} "
+            f"folds. Name one, such as {folders[0]}."
+        )
     output = os.path.expanduser(given["output_file"] if "output_file" in given else os.path.join(folders[0], "predictions.csv"))
     if given.get("merge_workers"):
         names = _names(given, None)
@@ -94,12 +101,33 @@ def check(given):
         raise UserError("--video_scores proposes the segments that are ranked, by one worker. Give --segment_labels, no workers.")
     if proposed and (not given.get("scores_output") or given.get("output_file") == ""):
         raise UserError("--video_scores ranks what is in a store into a CSV. Give --scores_output and an --output_file as well.")
+    if proposed and not any(given.get(flag.name) for flag in FILTERS.flags):
+        raise UserError(
+            f"--video_scores={given['video_scores']} proposes nothing without one of "
+            f"{', '.join(f'--{flag.name}' for flag in FILTERS.flags)}. Give one, or leave it out."
+        )
+    if given.get("scores_dtype") and not given.get("scores_output"):
+        raise UserError(
+            f"--scores_dtype={given['scores_dtype']} is of --scores_output, which is not given. Give both or neither."
+        )
+    checks.file(given, "output_file", "output_model_tgz")
     if given.get("names") and (given.get("output_file") == "" or "worker_index" in given):
         raise UserError("--names goes with the --output_file of one worker, or with --merge_workers. Leave it out.")
     if given.get("vocabulary_file") and not given.get("names"):
         raise UserError(f"--vocabulary_file={given['vocabulary_file']} is for --names, which is not given. Give both or neither.")
     if merge and given.get("output_file") == "":
         raise UserError("--merge_workers with an empty --output_file: name the workers' output file.")
+
+
+def _without_effect(given):
+    """{flag: why} of flags that do nothing, but that the starter's users may always give."""
+    if given.get("segment_labels"):
+        reasons = {"top_k": "--segment_labels writes segments: --segment_max_pred of each class"}
+    else:
+        reasons = {"segment_max_pred": "--segment_labels is not given"}
+    if not given.get("input_model_tgz"):
+        reasons["untar_model_dir"] = "--input_model_tgz is not given"
+    return {name: reason for name, reason in reasons.items() if name in given}
 
 
 def restored(given, folders):

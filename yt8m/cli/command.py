@@ -52,6 +52,9 @@ class FlagCommand:
             rest = values([program, *packaged_flagfiles(arguments)])[1:]
         except absl_flags.Error as error:
             raise UserError(str(error)) from error
+        except UnicodeDecodeError as error:
+            named = " ".join(filter(_is_flagfile, arguments)) or "--flagfile"
+            raise UserError(f"{named}: no text ({error}). Name a file with a flag a line.") from error
         if rest:
             raise UserError(f"{rest[0]}: not a flag. Flags start with --; see --help.")
         return table.read(self.groups, {name: values[name].value for name in known})

@@ -20,10 +20,15 @@ from yt8m.scoring import submission
 
 MEASURES = {"mean": Probabilities, "geometric": LogProbabilities, "rank": Ranks, "hyperbolic": HyperbolicRanks}
 OF_RANKS = ("rank", "hyperbolic")
+PATHS = ("output_file", "scores_output", "weights", "weights_output", "report_output")
+NOT_GIVEN = {"fit_prior": 30.0, "max_pred": 100_000, "id_feature": "id"}  # what the command line has then
 
 
 def run(args):
     """Checks what `yt8m ensemble` was given and makes the ensemble of stores or of lists; args: its options."""
+    args.members = [os.path.expanduser(path) for path in args.members]
+    for name in PATHS:
+        setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     stores = _are_stores(args.members)
     args.method = args.method or ("mean" if stores else "rank")
     _check(args, stores)
@@ -237,7 +242,16 @@ def _check(args, stores):
     for flag, needed in (("weights_output", "fit_on"), ("report_output", "eval_data_pattern")):
         if getattr(args, flag) and not getattr(args, needed):
             raise UserError(f"--{flag} needs --{needed}.")
+    for flag, needed in (
+        ("fit_prior", ("fit_on",)),
+        ("id_feature", ("fit_on", "eval_data_pattern")),
+        ("max_pred", ("output_file",) if stores else ("output_file", "eval_data_pattern")),
+    ):
+        if getattr(args, flag) != NOT_GIVEN[flag] and not any(getattr(args, name) for name in needed):
+            raise UserError(f"--{flag}={getattr(args, flag)} needs {' or '.join(f'--{name}' for name in needed)}.")
     if not (args.output_file or args.scores_output or args.weights_output or args.eval_data_pattern):
         raise UserError("nothing to make. Give --output_file, --scores_output, --weights_output or --eval_data_pattern.")
+    if args.output_file and (args.output_file.endswith(os.sep) or os.path.isdir(args.output_file)):
+        raise UserError(f"--output_file={args.output_file}: is a folder. Name a file.")
     if args.output_file and os.path.realpath(args.output_file) in map(os.path.realpath, args.members):
         raise UserError(f"--output_file={args.output_file} is a member of the ensemble. Name another file.")

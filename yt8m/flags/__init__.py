@@ -1,7 +1,6 @@
 """What can be said to each command, and to the function of that name in Python: tables of flags. No command line in here."""
 
 from yt8m.flags import averaging, candidates, card, fusion, model, output, reranking, scoring, timeline
-from yt8m.flags.data import FEATURES as DATA_FEATURES
 from yt8m.flags.data import data
 from yt8m.flags.features import FEATURES
 from yt8m.flags.methods import METHODS
@@ -35,7 +34,16 @@ TRAIN = (
     *METHODS,
     output.TRAINING,
 )
-EVAL = (data("eval_data_pattern"), scoring.EVALUATION, output.TRAINED)
+EVAL = (
+    data(
+        "eval_data_pattern",
+        without=("segment_label_ids_file",),
+        num_readers="The starter's; without effect: evaluation reads one batch at a time.",
+        batch_size="Rows a batch: videos, or with --segment_labels segments. Default: 128.",
+    ),
+    scoring.EVALUATION,
+    output.TRAINED,
+)
 INFERENCE = (
     data("input_data_pattern"),
     scoring.INFERENCE,
@@ -47,7 +55,7 @@ INFERENCE = (
     output.TRAINED,
 )
 TIMELINE = (
-    data("input_data_pattern", features=tuple(flag for flag in DATA_FEATURES if flag.name != "segment_labels")),
+    data("input_data_pattern", without=("segment_labels",), batch_size="Videos a batch. Default: 16."),
     timeline.VIDEOS,
     timeline.MODEL,
     timeline.INTERVALS,
@@ -57,7 +65,11 @@ TIMELINE = (
     output.TRAINED,
 )
 SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)
-EXPORT = (data("eval_data_pattern"), scoring.EXPORT, output.TRAINED)
+EXPORT = (
+    data("eval_data_pattern", without=("segment_labels", "num_readers"), batch_size="Videos a batch. Default: 16."),
+    scoring.EXPORT,
+    output.TRAINED,
+)
 CARD = (card.CARD, card.JUDGING, output.TRAINED)
 FUSE = (fusion.SCORES, fusion.FITTING, fusion.OUTPUT, candidates.FILTERS)
 RERANK = (

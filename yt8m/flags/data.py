@@ -1,5 +1,7 @@
 """Flags that name the data and say how a record is read."""
 
+import dataclasses
+
 from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
@@ -31,8 +33,8 @@ FEATURES = (
         "File, or https address, with the label ids of the segment classes. Default: those that the model was trained with; the "
         "sample's own; the 1,000 of YouTube-8M where --num_classes is its 3862; else all classes.",
     ),
-    Flag("id_feature", str, "Name of a record's id in its context. Default: id."),
-    Flag("num_readers", int, "Batches that are read and decoded at the same time. Default: 2."),
+    Flag("id_feature", str, "Name of a record's id in its context. Default: id; a trained model's own."),
+    Flag("num_readers", int, "Batches that are read and decoded at the same time. Default: 2; training on a CPU: always 1."),
     Flag(
         "batch_size",
         int,
@@ -48,6 +50,15 @@ VOCABULARY = Flag(
 )
 
 
-def data(*patterns, features=FEATURES):
-    """The group of a command that reads shards: the patterns that it takes, and how records are read."""
-    return Group("Data", (*(Flag(name, str, PATTERNS[name]) for name in patterns), *features))
+def data(*patterns, features=FEATURES, without=(), **meanings):
+    """The group of a command that reads shards.
+
+    Args:
+        *patterns: names of the patterns that it takes.
+        features: Flags that say how records are read.
+        without: names of those of them that the command has no use for.
+        **meanings: of those that mean another thing in it than in training and inference.
+    """
+    kept = (flag for flag in features if flag.name not in without)
+    meant = (dataclasses.replace(flag, meaning=meanings.get(flag.name, flag.meaning)) for flag in kept)
+    return Group("Data", (*(Flag(name, str, PATTERNS[name]) for name in patterns), *meant))

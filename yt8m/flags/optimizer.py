@@ -59,7 +59,11 @@ OPTIMIZER = Group(
             "it; 0: none. Default: 0.",
         ),
         Flag("learning_rate_decay", float, "Factor applied every learning_rate_decay_examples. Default: by recipe."),
-        Flag("learning_rate_decay_examples", float, "Examples between two decays. Default: 4000000."),
+        Flag(
+            "learning_rate_decay_examples",
+            float,
+            "Examples between two decays. Default: by recipe, 4000000; 1000000 for the models of paper 003.",
+        ),
         Flag("clip_gradient_norm", float, "Norm to clip gradients to; 0: never. Default: by recipe, 1."),
         Flag(
             "clip",

@@ -15,8 +15,8 @@ MODEL = Group(
             "Folder of a SavedModel with MediaPipe's signature (rgb_and_audio, num_frames -> predictions), in place of a "
             "--train_dir.",
         ),
-        Flag("vocabulary", str, "CSV with the columns Index and Name: what classes are called. Default: the sample's, if the "
-             "model was trained on it; else vocabulary.csv beside the shards, where there is one."),
+        Flag("vocabulary", str, "CSV with the columns Index and Name: what classes are called. Default: the names that the model "
+             "was trained with; else vocabulary.csv beside the shards, where there is one."),
         Flag("vocabulary_file", str, "Another name of --vocabulary.", same_as="vocabulary"),
     ),
 )  # fmt: skip

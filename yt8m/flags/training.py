@@ -15,7 +15,7 @@ TRAINING = Group(
             "Default: finetune with --segment_labels, else pretrain; both, one after the other, on the built-in sample.",
             (*STAGES, "em"),
         ),
-        Flag("init_checkpoint", str, "Start from these weights: a train_dir or a checkpoint in one."),
+        Flag("init_checkpoint", str, "Start from these weights, in the first stage: a train_dir or a checkpoint in one."),
         *(
             Flag(
                 f"{part}_checkpoint",

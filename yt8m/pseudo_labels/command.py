@@ -5,6 +5,7 @@ See docs/methods/pseudo_labels.md.
 """
 
 import dataclasses
+import os
 
 from yt8m import commands
 from yt8m.errors import UserError
@@ -20,6 +21,8 @@ from yt8m.readers.spec import WholeVideos
 
 def run(options):
     """Makes the sidecars that `yt8m pseudo-labels` was asked for; options: its options."""
+    for name in ("scores", "submission_file", "output_dir"):
+        setattr(options, name, getattr(options, name) and os.path.expanduser(getattr(options, name)))
     selection = Selection(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Selection)})
     files = match_files(options.data_pattern)
     sidecars.check_destination(options.output_dir, files)

@@ -1,28 +1,49 @@
 """Values out of range, refused by the name of their flag."""
 
+import math
+import os
+
 from yt8m.errors import UserError
+
+SEEDS = 2**32 - 2**16  # below what numpy takes, with room for what is added for each host
 
 
 def positive(given, *names):
-    """Refuses counts below 1 and rates that are not above 0.
+    """Refuses counts below 1, and rates that are not above 0 or not finite.
 
     Raises:
         UserError: names the flag and its value.
     """
     for name in names:
-        if name in given and given[name] <= 0:
-            raise UserError(f"--{name}={given[name]}: must be above 0.")
+        if name in given and not 0 < given[name] < math.inf:
+            raise UserError(f"--{name}={given[name]}: must be above 0{_finite(given[name])}.")
 
 
 def not_negative(given, *names):
-    """Refuses values below 0.
+    """Refuses values below 0, and those that are not finite.
 
     Raises:
         UserError: names the flag and its value.
     """
     for name in names:
-        if name in given and given[name] < 0:
-            raise UserError(f"--{name}={given[name]}: must not be below 0.")
+        if name in given and not 0 <= given[name] < math.inf:
+            raise UserError(f"--{name}={given[name]}: must not be below 0{_finite(given[name])}.")
+
+
+def _finite(value):
+    return "" if math.isfinite(value) else ", and a finite number"
+
+
+def file(given, *names):
+    """Refuses a folder where a file is to be written.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    for name in names:
+        path = os.path.expanduser(given.get(name) or "")
+        if path.endswith(os.sep) or os.path.isdir(path):
+            raise UserError(f"--{name}={given[name]}: is a folder. Name a file.")
 
 
 def training(given):
@@ -68,3 +89,5 @@ def training(given):
             raise UserError(f"--{name}={given[name]}: must be between 0 and 1.")
     if given.get("ema_momentum", 0) >= 1:
         raise UserError(f"--ema_momentum={given['ema_momentum']}: must be below 1, e.g. 0.999.")
+    if not 0 <= given.get("seed", 0) < SEEDS:
+        raise UserError(f"--seed={given['seed']}: must be from 0 to {SEEDS - 1}.")

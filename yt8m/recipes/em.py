@@ -67,6 +67,7 @@ def plan(given, train_dir, model, sample, segment_label_ids=None):
                 folder,
                 rated if stage == "finetune" else videos,
                 segment_label_ids=segment_label_ids,
+                first=name == "F" and not stages,
                 recipe=entry.recipe,
             )
             run = dataclasses.replace(run, folds=folds if stage == "finetune" else 0, start_new_model=False)

@@ -1,13 +1,14 @@
 """From the flags that were given to the configs of a whole training."""
 
 import dataclasses
+import itertools
 
 from yt8m import config as configs
 from yt8m import losses
 from yt8m.errors import UserError
 from yt8m.recipes import em, sources
 from yt8m.recipes.model import model_config
-from yt8m.recipes.stages import names, patterns, stage_config
+from yt8m.recipes.stages import check, names, patterns, stage_config
 from yt8m.stages.em import Plan
 from yt8m.stages.objective import fits, loss_of
 from yt8m.training import callbacks
@@ -29,6 +30,14 @@ class Run:
     stages: tuple
     plan: Plan | None = None
 
+    @property
+    def trainings(self):
+        """(name of the model, TrainConfig) of every stage."""
+        if self.plan is None:
+            return tuple((self.model.model, stage) for stage in self.stages)
+        candidates = (self.plan.initial, *itertools.chain(*self.plan.candidates))
+        return tuple((candidate.model.model, stage) for candidate in candidates for stage in candidate.stages)
+
 
 def resolve(given, base=None, sample=None):
     """The Run that the flags ask for. Nothing is trained or written.
@@ -42,6 +51,7 @@ def resolve(given, base=None, sample=None):
         UserError: a value out of range, flags that do not go together, or another model than base's.
     """
     callbacks.check(given.get("callbacks", ()))
+    check(given, sample)
     folder, segment_ids = sources.folder_of_training(given), sources.segment_label_ids(given, sample, base)
     model = model_config(given, base, sample, segment_ids if given.get("segment_classes_only") else None)
     configs.check_model_config(model)

@@ -202,6 +202,7 @@ def expected(given):
         "feature_names": names,
         "feature_sizes": sizes,
         "frame_features": given.get("frame_features"),
+        "id_feature": given.get("id_feature"),
     }
     return {field: value for field, value in named.items() if value is not None}
 

@@ -4,8 +4,10 @@ import dataclasses
 import os
 
 from yt8m import config as configs
+from yt8m import registry
 from yt8m.errors import UserError
 from yt8m.flags.methods import AUGMENTATION
+from yt8m.flags.values import text
 from yt8m.recipes import checks, defaults
 from yt8m.training.data import takes_whole_videos
 
@@ -13,7 +15,21 @@ _FIELDS = {field.name for field in dataclasses.fields(configs.TrainConfig)}
 # flag -> its value in the other stages
 PRETRAIN_ONLY = {"class_balanced_sampling": 0.0}
 FINETUNE_ONLY = {"start_time_weight": 0.0, "pseudo_data_pattern": "", "unrated_as_negatives": 0.0, "keep_optimizer": False}
-NEEDS = {"distillation_weight": "teacher_scores", "pseudo_share": "pseudo_labels"}  # flag -> what it does nothing without
+EM_ONLY = ("rated_data_pattern", "em_models", "em_iterations", "em_threshold")
+OF_PSEUDO_LABELS = ("mstep", "finetune")  # stages that take them
+# flag -> what it does nothing without, one of these
+NEEDS = {
+    "distillation_weight": ("teacher_scores",),
+    "pseudo_share": ("pseudo_labels",),
+    "fold": ("folds",),
+    "best_metric": ("folds", "keep_best"),
+}
+# flag -> the schedules that it says something of
+SCHEDULES = {
+    **dict.fromkeys(("warmup_fraction", "final_learning_rate_fraction"), ("triangular", "cosine")),
+    **dict.fromkeys(("learning_rate_decay", "learning_rate_decay_examples"), ("staircase",)),
+}
+OF_ENCODERS = ("context_checkpoint", "segment_checkpoint")
 
 
 def names(given, sample):
@@ -25,28 +41,92 @@ def names(given, sample):
     return ["pretrain", "finetune"] if sample else ["pretrain"]
 
 
-def without_effect(given, sample):
+def check(given, sample):
+    """Refuses flags that would change what is trained, and that no stage of the command hears.
+
+    Those of EM stand in its flag file beside --stage=em: where another stage is named they are said (without_effect).
+
+    Args:
+        given: {flag: value}.
+        sample: the built-in Sample, or None with named data.
+
+    Raises:
+        UserError: names the flag.
+    """
+    asked = names(given, sample)
+    unheard = [(name, "em") for name in EM_ONLY if given.get(name) and not given.get("stage")]
+    if given.get("pseudo_labels") and not set(OF_PSEUDO_LABELS) & set(asked):
+        unheard.append(("pseudo_labels", " or --stage=".join(OF_PSEUDO_LABELS)))
+    for name, stage in unheard:
+        raise UserError(
+            f"--{name}={text(name, given[name])}: is for --stage={stage}, not --stage={asked[-1]}. Leave it out, or give "
+            "that stage."
+        )
+    if sample and given.get("eval_data_pattern"):
+        raise UserError(
+            f"--eval_data_pattern={given['eval_data_pattern']}: without --train_data_pattern the built-in sample is trained on, "
+            "and judged on its own held-out shards. Name shards to train on, or leave it out."
+        )
+
+
+def without_effect(given, sample, trainings=()):
     """Lines about flags that do nothing in a command, since it does not run their stage or lacks another flag.
 
     A recipe's flag file has the flags of all its stages, and none that names a folder of the user's.
+
+    Args:
+        given: {flag: value}.
+        sample: the built-in Sample, or None with named data.
+        trainings: (name of the model, TrainConfig) of each stage that the command runs.
     """
     asked = names(given, sample)
-    if given.get("stage") == "em":
-        return []  # it has all stages
-    alone = [
-        f"--{name}={given[name]}: without effect, since --{other} is not given."
-        for name, other in NEEDS.items()
-        if name in given and not given.get(other)
+    lines = _beside_the_run(given, trainings)
+    if given.get("stage") == "em":  # it has all stages
+        if given.get("eval_data_pattern"):
+            what = "--stage=em judges on the held-out rated shards"
+            lines.append(f"--eval_data_pattern={given['eval_data_pattern']}: without effect, since {what}.")
+        return lines
+    lines += [
+        f"--{name}={given[name]}: without effect, since {_not_given(others)}."
+        for name, others in NEEDS.items()
+        if name in given and not any(given.get(other) for other in others)
     ]
-    if given.get("stage"):
-        return alone  # flags of another stage are refused (methods)
+    if given.get("stage"):  # flags of others than em are refused (methods)
+        return lines + [
+            f"--{name}={text(name, given[name])}: is for --stage=em, without effect in this {asked[-1]}."
+            for name in EM_ONLY
+            if given.get(name)
+        ]
     flags = {**dict.fromkeys(PRETRAIN_ONLY, "pretrain"), **dict.fromkeys(FINETUNE_ONLY, "finetune")}
     flags["augment_drop_segments"] = "pretrain"
-    return alone + [
+    return lines + [
         f"--{name}={given[name]}: is for --stage={stage}, without effect in this {asked[-1]}."
         for name, stage in flags.items()
         if given.get(name) and stage not in asked
     ]
+
+
+def _not_given(names):
+    """That none of these flags is given."""
+    return f"--{names[0]} is not given" if len(names) == 1 else f"neither --{' nor --'.join(names)} is given"
+
+
+def _beside_the_run(given, trainings):
+    """Lines about flags of other schedules and of other models than those of a run."""
+    schedules = sorted({stage.schedule for _, stage in trainings})
+    lines = [
+        f"--{name}={given[name]}: without effect with --schedule={' and '.join(schedules)}."
+        for name, of in SCHEDULES.items()
+        if name in given and schedules and not set(of) & set(schedules)
+    ]
+    models = sorted({name for name, _ in trainings})
+    if models and not any(registry.get("model", name).HAS_ENCODERS for name in models):
+        lines += [
+            f"--{name}={given[name]}: without effect, since no encoder is in {', '.join(models)}."
+            for name in OF_ENCODERS
+            if given.get(name)
+        ]
+    return lines
 
 
 def patterns(given, stage, sample, model):
@@ -78,7 +158,8 @@ def stage_config(
         model: name of the model.
         sample: the built-in Sample, or None with named data.
         train_dir, data_pattern, eval_data_pattern, segment_label_ids: fields of TrainConfig.
-        first: it is the command's first stage; only this one starts a new model with --start_new_model.
+        first: it is the command's first stage, the only one that starts a new model with --start_new_model, and that starts from
+            --init_checkpoint.
         recipe: as defaults.recipe's name.
 
     Raises:
@@ -103,6 +184,7 @@ def stage_config(
         segment_label_ids=segment_label_ids,
         only_segment_class_videos=given.get("segment_classes_only", False) and stage == "pretrain",
         start_new_model=given.get("start_new_model", False) and first,
+        init_checkpoint=given.get("init_checkpoint", "") if first else "",
         augmentation=augmentation(given, stage),
     )
     values.update(methods(given, stage, values, sample))

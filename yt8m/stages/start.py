@@ -1,12 +1,13 @@
 """What a stage starts from. The first of these that is there:
 
 1. a checkpoint of this stage in the train_dir: the stage goes on from it, with its optimizer and its place in the data;
-2. `--init_checkpoint`: the weights alone, and steps count from 0;
+2. `--init_checkpoint`: the weights alone, and steps count from 0; in a command of several stages it is the first one's;
 3. a checkpoint of an earlier stage in the train_dir, the best where that stage kept it: the weights, and steps count on;
 4. scratch: the weights as `--seed` initialises them.
 
-`--start_new_model` empties the train_dir before that. A train_dir that is at a later stage is refused. With `--keep_optimizer`
-2 and 3 bring the optimizer's slots and its count of steps along.
+`--start_new_model` empties the train_dir before that; it is refused where that holds what the stage starts from or learns from. A
+train_dir that is at a later stage is refused. With `--keep_optimizer` 2 and 3 bring the optimizer's slots and its count of steps
+along.
 """
 
 import dataclasses
@@ -26,6 +27,8 @@ from yt8m.training.restore import build
 from yt8m.training.schedules import make_schedule
 
 THIS_STAGE, INIT_CHECKPOINT, EARLIER_STAGE, SCRATCH = "this stage", "--init_checkpoint", "an earlier stage", "scratch"
+# Fields of TrainConfig that name a checkpoint or a folder which a stage takes.
+TAKEN = ("init_checkpoint", "context_checkpoint", "segment_checkpoint", "pseudo_labels", "teacher_scores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +65,33 @@ def starting_point(stage):
 
 
 def prepare_folder(stage):
-    """Readies the train_dir for a stage that can begin: empties it if that is to start anew, removes what killed runs left."""
-    if stage.start_new_model and hosts.is_chief():
-        cleaning.remove_run(stage.train_dir)
+    """Readies the train_dir for a stage that can begin: empties it if that is to start anew, removes what killed runs left.
+
+    Raises:
+        UserError: it would be emptied of what the stage starts from or learns from.
+    """
+    if stage.start_new_model:
+        check_removal(stage.train_dir, [stage])
+        if hosts.is_chief():
+            cleaning.remove_run(stage.train_dir)
     hosts.wait()
     if not hosts.several():  # of which another may be writing just now
         cleaning.remove_leftovers(stage.train_dir)
+
+
+def check_removal(train_dir, stages):
+    """Refuses to empty a train_dir of what stages start from or learn from.
+
+    Args:
+        train_dir: folder.
+        stages: TrainConfigs.
+
+    Raises:
+        UserError: names the flag.
+    """
+    given = [(name, getattr(stage, name)) for stage in stages for name in TAKEN]
+    parts = [(name, part) for name, paths in given for part in ((paths,) if isinstance(paths, str) else paths)]
+    cleaning.check_removal(train_dir, [(name, part) for name, part in parts if part])
 
 
 def whereabouts(stage):

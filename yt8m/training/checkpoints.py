@@ -2,6 +2,7 @@
 
 import glob
 import json
+import math
 import os
 import re
 
@@ -147,8 +148,10 @@ class Checkpoints:
             copy_file(flags, folder)
 
     def best(self):
-        """What keep_best last noted in this stage, or None."""
+        """What keep_best last noted in this stage, or None; of an earlier version that kept a checkpoint by nan, nothing is."""
         best = read_best(self.train_dir)
+        if best and math.isnan(best["value"]):
+            return None
         prefix = best and os.path.join(self.train_dir, BEST, best["checkpoint"])
         earlier = best and whole.fault(prefix) is None and position(prefix)[1] != config.STAGES[int(self.stage.numpy())]
         return None if earlier else best
@@ -177,7 +180,7 @@ def chosen(train_dir):
     """Prefix of the checkpoint that stands for a run: the best of its stage where that keeps it, else its newest; or None.
 
     Where the best is not whole, it says so and the newest whole one stands for the run. The best of an earlier stage than the
-    newest's is what that one started from.
+    newest's is what that one started from, and one that was kept by nan is none.
 
     Raises:
         UserError: best.json is damaged, or there are checkpoints, but none is whole.
@@ -188,7 +191,7 @@ def chosen(train_dir):
     prefix = os.path.join(train_dir, BEST, best["checkpoint"])
     reason = whole.fault(prefix)
     if reason is None:
-        return _of_later_stage(train_dir, prefix) or prefix
+        return (latest(train_dir) if math.isnan(best["value"]) else _of_later_stage(train_dir, prefix)) or prefix
     newest = latest(train_dir)
     if newest is None:
         raise UserError(f"{prefix}: not whole ({reason}). Copy it there again, or name another run.")
@@ -217,7 +220,7 @@ def find(path, flag="--init_checkpoint"):
     Raises:
         UserError: there is none, or it is not whole.
     """
-    local = hub.local_folder(path, flag)
+    local = hub.local_folder(os.fspath(path), flag)
     prefix = local.removesuffix(".index")
     if os.path.isdir(local):
         prefix = chosen(local) or keras_files.keras_file_in(local)
