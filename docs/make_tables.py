@@ -339,6 +339,7 @@ TABLES = {
     "video_level_plain": (DOCS / "results.md", functools.partial(video_level_table, "video_level_plain")),
     "montage": (DOCS / "results.md", montage_table),
     "montage_sequences": (DOCS / "results.md", functools.partial(montage_table, "montage_sequences")),
+    "montage_cnn": (DOCS / "results.md", functools.partial(montage_table, "montage_cnn")),
     "montage time": (DOCS / "results.md", montage_time_table),
     "montage facts": (DOCS / "results.md", montage_facts_table),
     "montage attention": (DOCS / "results.md", montage_attention_table),
