@@ -166,7 +166,8 @@ def test_a_run_is_not_deleted_that_the_new_one_starts_from(shards, trained, tmp_
     """Nor where EM's folder is emptied, whose first model is in a folder of its own."""
     process = tmp_path / "process"
     shutil.copytree(trained, process / "initial")
-    em = ("--stage=em", f"--rated_data_pattern={shards['frame']}", "--folds=2")
+    rated = write_frame_shards(tmp_path, [[make_video(f"v{n}", 12, labels=[n], ratings=[(0, n, 1.0)])] for n in range(2)])
+    em = ("--stage=em", f"--rated_data_pattern={rated}", "--folds=2")
     for folder, start, more in ((trained, trained, ()), (process, process / "initial", em)):
         before = sorted(folder.rglob("*"))
         line = train(shards["frame"], folder, f"--init_checkpoint={start}", "--start_new_model", *more)

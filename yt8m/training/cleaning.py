@@ -12,7 +12,7 @@ from yt8m.training.checkpoints import BEST
 from yt8m.training.whole import NAME, STATE, remove_unfinished
 
 _MARKS = (f"{NAME}-*", "em.json", config.TRAIN_FILE, config.MODEL_FILE)  # a folder with none of these has no run
-_ENCODERS = ("context", "segment")
+_RUNS = ("context", "segment", "initial")  # runs in a run: encoders, EM's first model
 # Files and folders of a run, as globs.
 _OF_RUN = (
     STATE,
@@ -22,9 +22,8 @@ _OF_RUN = (
     BEST,
     "eval",
     "pictures",
-    *_ENCODERS,
+    *_RUNS,
     "export",
-    "initial",
     "iteration-*",
     "em",
     "em_report.json",
@@ -40,7 +39,7 @@ def paths_of_run(train_dir):
     Nothing of a folder that has no run.
     """
     folder = glob.escape(train_dir)
-    parts = (folder, *(os.path.join(folder, name) for name in _ENCODERS))
+    parts = (folder, *(os.path.join(folder, name) for name in _RUNS))
     if not any(glob.glob(os.path.join(part, name)) for part in parts for name in _MARKS):
         return []
     return [path for name in _OF_RUN for path in glob.glob(os.path.join(folder, name))]
