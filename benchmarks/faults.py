@@ -31,7 +31,7 @@ import report
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 TINY = {"feature_names": "rgb,audio", "feature_sizes": "16,8", "num_classes": 7}
-UNFINISHED = (".part", ".partial", ".tmp", "_temp")
+UNFINISHED = (".part", ".partial", ".earlier", ".tmp", "_temp")
 KILLS, RECORDS, SHARDS, STATES = 100, 10_000, 300, 100
 FLAGS = [f"--{name}={value}" for name, value in TINY.items()]
 TRAINED = ["--model=FrameLevelLogisticModel", "--max_steps=40", "--save_steps=5", "--batch_size=4", *FLAGS]
