@@ -31,7 +31,7 @@ from yt8m.errors import UserError
         (["--fit_on=x", "--weights=1,1,1"], "Leave one of them out"),
         (["--weights_output=x"], "--weights_output needs --fit_on"),
         (["--report_output=x"], "--report_output needs --eval_data_pattern"),
-        (["--fit_prior=10"], "--fit_prior=10.0 needs --fit_on"),
+        (["--fit_prior=30"], "--fit_prior=30.0 needs --fit_on"),
         (["--id_feature=video_id"], "--id_feature=video_id needs --fit_on or --eval_data_pattern"),
         (["--output_file=", "--scores_output=x", "--max_pred=9"], "--max_pred=9 needs --output_file"),
         (["--output_file=new/"], "--output_file=new/: is a folder"),

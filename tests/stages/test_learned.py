@@ -84,6 +84,9 @@ def test_records_of_before_say_it_by_their_fields(world, tmp_path):
     record["stages"]["finetune"]["fields"]["init_checkpoint"] = "/gone/run"
     (run / configs.TRAIN_FILE).write_text(json.dumps(record))
     assert found(tmp_path, "half", shards(world)) == ([1, 3], False)
+    del record["stages"]["finetune"]["files"]["data_pattern"], record["stages"]["finetune"]["fields"]["init_checkpoint"]
+    (run / configs.TRAIN_FILE).write_text(json.dumps(record))
+    assert found(tmp_path, "half", shards(world)) == ([], False), "the files are gone, and nothing tells which they were"
     (run / configs.TRAIN_FILE).unlink()
     assert found(tmp_path, "half", shards(world)) == ([], False)
 

@@ -22,13 +22,13 @@ def arguments():
     add("--half_rank", type=float, help="w0 of --method=hyperbolic: the rank, from 0, that gets half a point. Default: 6.06.")
     add("--weights", help="One a member (1,2,1), or a .json file of --weights_output. Default: all the same.")
     add("--fit_on", help="Rated shards whose segments the members scored: weights for each class are fitted on them.")
-    add("--fit_prior", type=float, default=30.0, help="Ratings that pull a class's weights to equal ones. Default: 30.")
+    add("--fit_prior", type=float, help="Ratings that pull a class's weights to equal ones. Default: 30.")
     add("--weights_output", help="JSON file for the fitted weights.")
     add("--eval_data_pattern", help="Rated shards on which each member, the ensemble, and it without each member are compared.")
     add("--report_output", help="JSON file for that comparison.")
     add("--segment_label_ids_file", help="File or URL of the label ids to take. Default: all that the first member has.")
-    add("--max_pred", type=int, default=100_000, help="Segments a class to write. Default: 100000.")
-    add("--id_feature", default="id", help="Name of a record's id in the rated shards. Default: id.")
+    add("--max_pred", type=int, help="Segments a class to write. Default: 100000.")
+    add("--id_feature", help="Name of a record's id in the rated shards. Default: id.")
     return parser
 
 

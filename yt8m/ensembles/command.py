@@ -21,7 +21,7 @@ from yt8m.scoring import submission
 MEASURES = {"mean": Probabilities, "geometric": LogProbabilities, "rank": Ranks, "hyperbolic": HyperbolicRanks}
 OF_RANKS = ("rank", "hyperbolic")
 PATHS = ("output_file", "scores_output", "weights", "weights_output", "report_output")
-NOT_GIVEN = {"fit_prior": 30.0, "max_pred": 100_000, "id_feature": "id"}  # what the command line has then
+DEFAULTS = {"fit_prior": 30.0, "max_pred": 100_000, "id_feature": "id"}
 
 
 def run(args):
@@ -32,6 +32,8 @@ def run(args):
     stores = _are_stores(args.members)
     args.method = args.method or ("mean" if stores else "rank")
     _check(args, stores)
+    for name, value in DEFAULTS.items():
+        setattr(args, name, value if getattr(args, name) is None else getattr(args, name))
     ids = labels.read_label_ids(args.segment_label_ids_file) if args.segment_label_ids_file else None
     (of_stores if stores else of_lists)(args, ids)
 
@@ -223,9 +225,9 @@ def _check(args, stores):
         raise UserError(f"--half_rank={args.half_rank:g} is of --method=hyperbolic. Give that method, or leave it out.")
     if args.half_rank is not None and not 0 < args.half_rank < math.inf:
         raise UserError(f"--half_rank={args.half_rank:g}: use a rank above 0.")
-    if args.max_pred < 1:
+    if args.max_pred is not None and args.max_pred < 1:
         raise UserError(f"--max_pred={args.max_pred}: use 1 or more.")
-    if not 0 <= args.fit_prior < math.inf:
+    if args.fit_prior is not None and not 0 <= args.fit_prior < math.inf:
         raise UserError(f"--fit_prior={args.fit_prior}: use a number of ratings from 0 up.")
     if not stores and args.method not in OF_RANKS:
         raise UserError(f"--method={args.method} needs scores, which submission files do not hold. Use --method=rank.")
@@ -247,7 +249,7 @@ def _check(args, stores):
         ("id_feature", ("fit_on", "eval_data_pattern")),
         ("max_pred", ("output_file",) if stores else ("output_file", "eval_data_pattern")),
     ):
-        if getattr(args, flag) != NOT_GIVEN[flag] and not any(getattr(args, name) for name in needed):
+        if getattr(args, flag) is not None and not any(getattr(args, name) for name in needed):
             raise UserError(f"--{flag}={getattr(args, flag)} needs {' or '.join(f'--{name}' for name in needed)}.")
     if not (args.output_file or args.scores_output or args.weights_output or args.eval_data_pattern):
         raise UserError("nothing to make. Give --output_file, --scores_output, --weights_output or --eval_data_pattern.")

@@ -131,14 +131,14 @@ def _of_fields(stage, fields, facts=None, paths=()):
 
 
 def _of_pattern(pattern, folds, fold, facts, paths):
-    """Learned of a pattern's files but those of a fold, if they have these facts."""
+    """Learned of a pattern's files but those of a fold, if they are there and have these facts."""
     try:
         files = match_files(pattern, "train_data_pattern")
     except UserError:
         files = []
-    if facts and record.facts(files) != facts:
+    if not files or (facts and record.facts(files) != facts):
         files = sorted(paths)
-        if record.facts(files) != facts:
+        if not facts or record.facts(files) != facts:
             return Learned(whole=False)
     return Learned(frozenset(_file(path) for number, path in enumerate(files) if not folds or number % folds != fold))
 

@@ -74,12 +74,17 @@ def run_stage(stage, model_config, spec, callbacks):
         finished = loop.run(model, optimizer, steps, iterator, checkpoints, length, hooks)
     hooks.writer.close()
     if not finished:
-        by, step = stopping.NAMES[stopping.stopped_by()], int(checkpoints.stage_step.numpy())
-        print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
+        say_stopped(int(checkpoints.stage_step.numpy()))
         return None
     if keeps_best(stage):
         judge_what_is_saved(checkpoints, actions)  # the data's end, where the run was killed before it was judged
     return as_kept(stage, model, optimizer)
+
+
+def say_stopped(step):
+    """Says which signal stopped the stage, and at which step."""
+    by = stopping.NAMES[stopping.stopped_by()]
+    print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
 
 
 def callbacks_of(stage, start, length):
