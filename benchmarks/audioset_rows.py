@@ -78,6 +78,7 @@ ROWS = {
     "student": Row(
         {"hyperparameters": SMALL, "distillation_weight": 0.8}, teachers=MEMBERS, baseline="student alone", goal="above"
     ),
+    "audioset_branches": Row(recipe="audioset_branches", baseline="audioset", goal="above"),
     "audioset_deep": Row(recipe="audioset_deep", baseline="audioset"),
     "audioset_wide": Row(recipe="audioset_wide", baseline="audioset"),
     "MultiAttentionModel, trained as the recipe": other("MultiAttentionModel", "MultiAttentionModel", **ALL_FRAMES),

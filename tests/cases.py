@@ -233,6 +233,7 @@ MODELS = [
     ModelCase("MultiAttentionModel", {**_ATTENTION, "num_sets": 2, "attention": "sparsemax", "noise": 0}),
     ModelCase("MultiLevelAttentionModel", {**_LEVELS, "num_sets": 2, "frame_layers": 2, "frame_dropout": 0.1}),
     ModelCase("MultiLevelAttentionModel", {**_LEVELS, "num_sets": 0, "frame_layers": 0, "clip_layers": 1, "normalize": True}),
+    ModelCase("MultiLevelAttentionModel", {**_LEVELS, "num_branches": 2}),
     ModelCase("NeXtVladModel", _NEXTVLAD),
     ModelCase("NeXtVladModel", {**_NEXTVLAD, "fusion": "early", "assignment_norm": "none", "normalize": False, "alpha": 1.0}),
     ModelCase(

@@ -14,6 +14,12 @@ os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def pytest_collection_finish():
+    """What the modules' imports left, half a million objects, is looked through in no later collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """A cache folder and a state folder of the tests' own: they neither use nor fill the user's."""

@@ -70,7 +70,7 @@ RECIPES |= {
     if title.startswith("000/001 ") and name != "student"
 }
 PROCESSES = {"004 Algorithm 1": "em"}  # of several models
-AUDIOSET = ("audioset", "audioset_deep", "audioset_wide")
+AUDIOSET = ("audioset", "audioset_branches", "audioset_deep", "audioset_wide")
 # Other places of the challenge of 2019.
 BEYOND = ("soft_dbof", "soft_dbof_segments", "dbof_five_frames", "bert_mean", "softmax_mlp", "mixture_nextvlad")
 MEASURED = (*AUDIOSET, "video_level", "video_level_branches")  # no paper's: chosen on real data, docs/results.md

@@ -147,14 +147,7 @@ class MlpModel(VideoModel):
     def graph(self):
         features = keras.Input((sum(self.feature_sizes),), dtype="float32", name="features")
         x = self.normalized(features)
-        names = [f"branch_{n}_" for n in range(1, self.num_branches + 1)] if self.num_branches > 1 else [""]
-        hidden = [self.branch(x, name) for name in names]
-        predictions = [self.head(f"{name}head")(of_branch) for name, of_branch in zip(names, hidden)]
-        if self.num_branches == 1:
-            return Graph({"features": features}, predictions[0], hidden[0])
-        of_branches = ops.stack(predictions, axis=1)  # [B, N, C]
-        beside = {"branch_predictions": of_branches}
-        return Graph({"features": features}, ops.mean(of_branches, axis=1), ops.concatenate(hidden, axis=-1), beside=beside)
+        return self.graph_of_branches({"features": features}, lambda name: self.branch(x, name))
 
     def branch(self, x, name):
         """The last hidden layer of a branch, [B, H]; its layers' names begin with `name`."""

@@ -36,6 +36,7 @@ COUNTS = [
     ("MultiAttentionModel", 1000, {}, 9_187_936),
     ("MultiAttentionModel", 1000, LOGISTIC, 4_088_936),
     ("MultiLevelAttentionModel", 527, {"feature_sizes": (128,)}, _LEVELS),
+    ("MultiLevelAttentionModel", 527, {"feature_sizes": (128,), "num_branches": 3}, 3 * _LEVELS),
     ("FrameLevelLogisticModel", 3862, {}, 1153 * 3862),
     ("LogisticModel", 3862, {}, 1153 * 3862),
     ("MoeModel", 3862, {}, 1152 * 3 * 3862 + 1153 * 2 * 3862),

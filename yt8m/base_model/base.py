@@ -3,11 +3,11 @@
 import inspect
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from yt8m.base_model.checks import check_sizes
 from yt8m.base_model.heads import head_class, head_policy
-from yt8m.base_model.parts import Part
+from yt8m.base_model.parts import Graph, Part
 from yt8m.errors import UserError
 from yt8m.readers.spec import RatedSegments
 from yt8m.segments import windows_of
@@ -133,6 +133,25 @@ class BaseModel(keras.Model):
         """The classifier that video_level_classifier_model and head_options stand for."""
         layer = head_class(self.video_level_classifier_model)
         return layer(self.num_classes, name=name, dtype=head_policy(), **(self.head_options or {}))
+
+    def graph_of_branches(self, inputs, branch):
+        """The Graph of num_branches networks side by side, which share the inputs; the prediction is the mean of theirs.
+
+        With more than one a loss gets `branch_predictions` float32 [B, N, C].
+
+        Args:
+            inputs: dict of keras.Input.
+            branch: function of what the names of a branch's layers begin with ("" where it is the only one) that gives what its
+                head sees, [B, E].
+        """
+        names = [f"branch_{n}_" for n in range(1, self.num_branches + 1)] if self.num_branches > 1 else [""]
+        seen = [branch(name) for name in names]
+        predictions = [self.head(f"{name}head")(x) for name, x in zip(names, seen)]
+        if self.num_branches == 1:
+            return Graph(inputs, predictions[0], seen[0])
+        of_branches = ops.stack(predictions, axis=1)  # [B, N, C]
+        beside = {"branch_predictions": of_branches}
+        return Graph(inputs, ops.mean(of_branches, axis=1), ops.concatenate(seen, axis=-1), beside=beside)
 
     def get_config(self):
         arguments = {name: getattr(self, self._attribute(name)) for name in constructor_arguments(type(self))}

@@ -19,7 +19,7 @@ class BranchCrossEntropyLoss:
     Args:
         epsilon: as in CrossEntropyLoss.
 
-    Call: as CrossEntropyLoss, and branch_predictions [B, N, C], as MlpModel with several branches gives them in training ->
+    Call: as CrossEntropyLoss, and branch_predictions [B, N, C], as a model with several branches gives them in training ->
         float32 [B]; without them, in evaluation, the cross entropy of the predictions.
     Source: ours; an ensemble of networks that differ by their first weights and dropout, Lakshminarayanan et al. 2017.
     """
