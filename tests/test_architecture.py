@@ -1,6 +1,7 @@
 """Imports point one way (CONTRIBUTING.md, "The house")."""
 
 import ast
+import graphlib
 import pathlib
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -51,6 +52,21 @@ def imported(path):
             yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("yt8m."))
 
 
+def files_imported(path):
+    """Files of yt8m that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "yt8m":
+            yield from (file_of(f"{node.module}.{name.name}") or file_of(node.module) for name in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (file_of(name.name) for name in node.names if name.name.split(".")[0] == "yt8m")
+
+
+def file_of(module):
+    """The file of a module or a package by its dotted name, or None where there is none."""
+    place = ROOT.joinpath(*module.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()), None)
+
+
 def modules(path):
     """Top-level names of the packages that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -72,6 +88,14 @@ def test_imports_point_one_way():
                 wrong.append(f"{path.relative_to(ROOT)} imports yt8m.{other}")
     assert not wrong
     assert seen > 50 and len(DOORS) >= 7
+
+
+def test_no_file_needs_itself():
+    """Without the package's own __init__.py, whose names are loaded when they are used."""
+    own = PACKAGE / "__init__.py"
+    graph = {path: set(files_imported(path)) - {own} for path in PACKAGE.rglob("*.py") if path != own}
+    assert sum(map(len, graph.values())) > 500
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the files of a circle
 
 
 def test_every_room_has_a_floor():

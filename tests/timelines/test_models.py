@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import yt8m
+from tests.testing import make_video, write_frame_shards
 from tests.timelines.runs import CLASSES, build
 from yt8m.errors import UserError
 from yt8m.export import signatures
@@ -118,6 +120,26 @@ def test_a_saved_model_with_mediapipes_signature(exported, stride):
         np.testing.assert_allclose(scorer.scores(frames_of(length), stride), ours.scores(frames_of(length), stride), atol=1e-5)
     some = SavedModelScorer(folder, ("rgb", "audio"), (16, 8), label_ids=(6, 2))
     np.testing.assert_allclose(some.scores(frames_of(9), 5), ours.scores(frames_of(9), 5)[:, [6, 2]], atol=1e-5)
+
+
+def test_a_saved_model_and_records_with_another_name_of_the_id(exported, tmp_path):
+    pattern = write_frame_shards(tmp_path, [[make_video("own", 12)]], id_feature="video_id")
+    given = {"saved_model": exported[2], "input_data_pattern": pattern, "feature_sizes": [16, 8], "formats": "json"}
+    yt8m.timeline(**given, id_feature="video_id", output_dir=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["own.timeline.json"]
+
+
+@pytest.mark.parametrize(
+    "given, line",
+    [
+        ({"frame_features": False}, "--noframe_features: a --saved_model takes frames"),
+        ({"feature_names": ["a", "b", "c"]}, "--feature_names=a,b,c, --feature_sizes=1024,128: give one size a name"),
+        ({"id_feature": "video_id"}, "cannot be loaded"),  # nothing that is wrong with it
+    ],
+)
+def test_what_is_said_of_the_records_of_a_saved_model(given, line, tmp_path):
+    with pytest.raises(UserError, match=line):
+        yt8m.timeline(saved_model=str(tmp_path), input_data_pattern="none*", **given)
 
 
 def test_saved_models_that_do_not_do(exported, tmp_path):

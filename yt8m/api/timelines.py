@@ -112,10 +112,15 @@ def _runs(given):
 def _saved_model(given):
     """The same of a SavedModel, which has no ModelConfig."""
     folder = os.path.expanduser(given["saved_model"])
+    if given.get("frame_features") is False:
+        raise UserError("--noframe_features: a --saved_model takes frames. Leave it out, and name frame-level shards.")
     names, sizes = sources.names_and_sizes(given)
+    names, sizes = names or ("rgb", "audio"), sizes or (1024, 128)
+    if len(names) != len(sizes):
+        raise UserError(f"--feature_names={','.join(names)}, --feature_sizes={','.join(map(str, sizes))}: give one size a name.")
     file = given.get("segment_label_ids_file")
-    features = (names or ("rgb", "audio"), sizes or (1024, 128))
-    scorer = models.SavedModelScorer(folder, *features, labels.read_label_ids(file) if file else None)
+    label_ids = labels.read_label_ids(file) if file else None
+    scorer = models.SavedModelScorer(folder, names, sizes, label_ids, given.get("id_feature") or "id")
     return scorer, None, {"name": models.model_name(folder), "train_dir": folder, "step": None}, ""
 
 

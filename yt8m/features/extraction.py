@@ -9,11 +9,11 @@ import os
 import numpy as np
 
 from yt8m.features.ahead import made_ahead
+from yt8m.features.batching import BATCH
 from yt8m.features.decode import Decoder, Unusable, picture
 from yt8m.features.seconds import Pictures, Waveform
 from yt8m.segments import quantise
 
-BATCH = 32  # pictures, or seconds of sound
 VERSION = 1  # of the extraction: another number makes all parts anew
 RAW = "rgb_float32"  # feature of unwhitened values: the bytes of float32
 POLICIES = {"missing_audio": ("silence", "skip", "error"), "missing_video": ("error", "black", "skip")}

@@ -6,9 +6,9 @@ It is not keras.applications' InceptionV3, which has other weights and pools oth
 import numpy as np
 import tensorflow as tf
 
+from yt8m.features.batching import in_batches
 from yt8m.features.frozen_graphs import load
 from yt8m.features.matrices import VIDEO_NETWORK, damaged
-from yt8m.features.networks import in_batches
 
 INPUT, OUTPUT = "ResizeBilinear:0", "pool_3:0"
 SIDE = 299

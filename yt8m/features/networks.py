@@ -8,11 +8,10 @@ import tensorflow as tf
 from yt8m.errors import UserError
 from yt8m.features import sketch
 from yt8m.features.backbones import Backbone
+from yt8m.features.batching import in_batches
 from yt8m.features.log_mel import PATCH
 from yt8m.features.weights import AUDIO_PARTS, check_folder, part, verify
 from yt8m.segments import quantise
-
-BATCH = 32  # pictures, or seconds of sound, that a network is given at once
 
 
 class ImageNetwork(Backbone):
@@ -68,11 +67,6 @@ def resized(frame, height, width):
     """A picture, RGB uint8 [H, W, 3], in another size: bilinear with antialiasing, whatever its proportions: uint8."""
     values = tf.image.resize(frame, (height, width), antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8).numpy()
-
-
-def in_batches(run, values):
-    """run(of at most 32 of the values) -> arrays, one behind another."""
-    return np.concatenate([run(values[first : first + BATCH]) for first in range(0, len(values), BATCH)])
 
 
 def pooled(outputs, count, backbone):

@@ -11,10 +11,10 @@ from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.features.extraction import Facts
 from yt8m.files import write_text
+from yt8m.readers.framing import AFTER, BEFORE
 from yt8m.readers.records import Video, decode_video, encode_video, write_shard
 
 FOLDER = "parts"
-_BEFORE, _AFTER = 12, 4  # bytes of a TFRecord file around its only record
 _FACTS = {
     "duration": jsonfiles.Number(),
     "frames": jsonfiles.Integer(1),
@@ -64,7 +64,7 @@ def frames(folder, id_):
     """
     entry, path = _entry(folder, id_), _path(folder, id_, "tfrecord")
     with open(path, "rb") as file:
-        record = file.read()[_BEFORE:-_AFTER]
+        record = file.read()[BEFORE:-AFTER]
     if not entry or hashlib.sha256(record).hexdigest() != entry["sha256"]:
         raise UserError(f"{path}: damaged. Delete it, and the same command makes it anew.")
     return decode_video(record, tuple(entry["sizes"]), tuple(entry["sizes"].values())).frames

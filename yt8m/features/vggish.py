@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras import layers
 
 from yt8m.features import frozen_graphs
+from yt8m.features.batching import in_batches
 from yt8m.features.log_mel import BANDS, FRAMES, log_mel
 from yt8m.features.matrices import AUDIO, audio_projection, damaged
-from yt8m.features.networks import in_batches
 from yt8m.features.weights import AUDIO_PARTS, needed
 
 # The bytes of a second of silence: what 2,106 of 220,270 AudioSet frames hold, and, dequantised, the mean_audio of 350 of 23,091

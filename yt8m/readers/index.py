@@ -13,9 +13,8 @@ from yt8m.arrays import read_array
 from yt8m.errors import UserError
 from yt8m.files import replacing
 from yt8m.folders import cache_folder
+from yt8m.readers.framing import AFTER, BEFORE, changed, unreadable
 from yt8m.readers.recent import RecentlyUsed
-
-BEFORE, AFTER = 12, 4  # bytes of length + its CRC before a record's data, of the data's CRC behind it
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,13 +198,3 @@ def _save(cached, lengths):
     """Best effort: without a writable cache folder the shard is indexed again next time."""
     with contextlib.suppress(UserError, OSError), replacing(cached) as file:
         np.save(file, lengths)
-
-
-def changed(path):
-    """The UserError of a shard that has not the rows any more that were counted in it."""
-    return UserError(f"shard {path} changed while it was read. Run the command again.")
-
-
-def unreadable(path, reason):
-    """The UserError of a shard that cannot be read, and why."""
-    return UserError(f"cannot read shard {path}: {reason}. Check the path and its permissions.")

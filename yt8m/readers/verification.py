@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from yt8m.errors import UserError
-from yt8m.readers.index import AFTER, BEFORE, unreadable
+from yt8m.readers.framing import AFTER, BEFORE, unreadable
 
 
 def verified_lengths(path, file_length):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from yt8m.readers.index import changed, open_shard
+from yt8m.readers.framing import changed
+from yt8m.readers.index import open_shard
 from yt8m.readers.layouts import FLOATS, FRAMES, strides_at
 from yt8m.readers.memory import aligned_empty, aligned_zeros
 from yt8m.readers.parts import elements_of, parts_of

@@ -7,7 +7,8 @@ import numpy as np
 
 from yt8m.readers import pairs, records
 from yt8m.readers.failures import naming_record
-from yt8m.readers.index import changed, open_shard
+from yt8m.readers.framing import changed
+from yt8m.readers.index import open_shard
 from yt8m.readers.kept import Kept
 from yt8m.readers.layouts import FRAMES, strides_at
 from yt8m.readers.memory import aligned_empty, aligned_zeros

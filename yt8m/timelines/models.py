@@ -112,12 +112,13 @@ class SavedModelScorer(VideoScorer):
         folder: of the SavedModel.
         feature_names, feature_sizes: of the records; the sizes sum up to D.
         label_ids: the classes that are scored, which are its columns; None: all.
+        id_feature: name of a record's id.
 
     Raises:
         UserError: no SavedModel, no such signature, another D, or a class that it has not.
     """
 
-    def __init__(self, folder, feature_names=("rgb", "audio"), feature_sizes=(1024, 128), label_ids=None):
+    def __init__(self, folder, feature_names=("rgb", "audio"), feature_sizes=(1024, 128), label_ids=None, id_feature="id"):
         flag = f"--saved_model={folder}"
         try:
             self._model = tf.saved_model.load(folder)  # kept: its variables live as long as it does
@@ -130,7 +131,8 @@ class SavedModelScorer(VideoScorer):
         if wanted not in (None, self.frame_size):
             sizes = ",".join(map(str, feature_sizes))
             raise UserError(f"{flag}: takes {wanted} values a frame, not those of --feature_sizes={sizes}. Name its sizes.")
-        self._config = ModelConfig("SavedModel", feature_names=tuple(feature_names), feature_sizes=tuple(feature_sizes))
+        features = {"feature_names": tuple(feature_names), "feature_sizes": tuple(feature_sizes), "id_feature": id_feature}
+        self._config = ModelConfig("SavedModel", **features)
         count = self._predict(np.zeros((1, 5, self.frame_size), np.float32), np.array([5])).shape[-1]
         self.label_ids = tuple(range(count) if label_ids is None else label_ids)
         if max(self.label_ids, default=0) >= count:
