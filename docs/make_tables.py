@@ -333,6 +333,7 @@ TABLES = {
     "methods": (DOCS / "results.md", methods_table),
     "audioset": (DOCS / "results.md", audioset_table),
     "audioset_epochs": (DOCS / "results.md", functools.partial(audioset_table, "audioset_epochs")),
+    "audioset_branches": (DOCS / "results.md", functools.partial(audioset_table, "audioset_branches")),
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "starter": (DOCS / "results.md", starter_table),
     "video_level": (DOCS / "results.md", video_level_table),
