@@ -140,6 +140,11 @@ def read(folder):
     return Made(str(folder), folder.name, manifest["num_classes"], tuple(manifest["segment_classes"]), **paths)
 
 
+def settings_of(made):
+    """{name: value}: the montages.Settings that Made montages were made from."""
+    return json.loads((Path(made.folder) / MANIFEST).read_text(encoding="utf-8"))["settings"]
+
+
 def build(folder, place, world, description, names):
     """Writes all files; the manifest is the last.
 

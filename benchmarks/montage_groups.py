@@ -7,6 +7,7 @@ from montage_rows import (
     CONSTANT,
     DISTILLATION_WEIGHT,
     EM_THRESHOLD,
+    EVERY_SEGMENT,
     FOLDS,
     KEPT_CHECKPOINTS,
     LONGER,
@@ -103,6 +104,19 @@ def joint(runs):
     encoders = dict.fromkeys(("context_checkpoint", "segment_checkpoint"), start)
     runs.train("NetVLAD, joint", "joint", checkpoints=encoders, max_steps=LONGER)
     yield "NetVLAD, joint", "NetVLAD, context-ignoring", "above (003)"
+
+
+def every_segment(runs):
+    """The context group with every segment of the rated montages rated, twenty times as many ratings of the same montages."""
+    start, rated = pretrained("gated DBoF"), {**EVERY_SEGMENT, "data_pattern": runs.every_segment}
+    agnostic, aware = "context-agnostic, every segment rated", "context-aware, every segment rated"
+    runs.train(start, "gated DBoF", "pretrain")
+    runs.train(agnostic, "gated DBoF", start=start, **rated)
+    encoders = dict.fromkeys(("context_checkpoint", "segment_checkpoint"), start)
+    runs.train(aware, "context-aware", checkpoints=encoders, **rated)
+    runs.mean("agnostic + aware, every segment rated", [agnostic, aware])
+    yield aware, agnostic, "above (002)"
+    yield "agnostic + aware, every segment rated", agnostic, "above (002)"
 
 
 def sequences(runs):
@@ -243,6 +257,7 @@ GROUPS = {
     "sets": sets,
     "precision": precision,
     "sequences": sequences,
+    "every_segment": every_segment,
     "beyond": beyond,
     "mixtures": mixtures,
     "bert": bert,

@@ -11,6 +11,7 @@ import time
 import keras
 import montage_files
 import montage_measures
+import montage_ratings
 import montage_rows
 import numpy as np
 import report
@@ -100,6 +101,11 @@ class Runs:
     def path(self, name):
         """Folder of a run."""
         return os.path.join(self.folder, slug(name))
+
+    @property
+    def every_segment(self):
+        """Pattern of the rated montages with every segment rated."""
+        return montage_ratings.ensure_every_segment_rated(self.made)
 
     # ------------------------------------------------------------ training
 

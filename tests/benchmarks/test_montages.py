@@ -17,6 +17,7 @@ import montage
 import montage_attention
 import montage_files
 import montage_measures
+import montage_ratings
 import montage_rows
 import montage_statistics
 import montages
@@ -113,6 +114,27 @@ def test_test_shards_tell_neither_labels_nor_ratings(made):
     rated = [decode_context(record) for record in records(made.test_ratings_pattern)]
     assert [video.id for video in rated] == [video.id for video in videos]
     assert all(len(video.segments.labels) == 5 for video in rated)
+
+
+def test_every_whole_segment_rated_as_the_truth_has_it(data, tmp_path):
+    never_wrong = dataclasses.replace(TINY, rater_error=0.0)
+    made = montage_files.ensure_montages(tmp_path, data, never_wrong)
+    pattern = montage_ratings.ensure_every_segment_rated(made)
+    truth, columns = made.truth(), {label: column for column, label in enumerate(made.segment_classes)}
+    pairs = list(zip(records(made.rated_pattern), records(pattern), strict=True))
+    assert len(pairs) == TINY.num_rated_videos
+    for five, every in pairs:
+        five, every = (decode_video(record, ("rgb", "audio"), (1024, 128)) for record in (five, every))
+        np.testing.assert_array_equal(every.frames["rgb"], five.frames["rgb"])
+        count = len(five.frames["rgb"]) // 5
+        rated = {(start, label): score for start, label, score in zip(*_ratings(every))}
+        assert set(rated) == {(5 * row, label) for row in range(count) for label in five.segments.labels.tolist()}
+        assert all(rated[start, label] == truth[five.id]["there"][start // 5, columns[label]] for start, label in rated)
+        assert all(rated[start, label] == score for start, label, score in zip(*_ratings(five)))
+
+
+def _ratings(video):
+    return (array.tolist() for array in (video.segments.start_times, video.segments.labels, video.segments.scores))
 
 
 def test_made_montages_are_found_again(made, data, capsys):
