@@ -331,6 +331,9 @@ def _number(value, spread=None, sign="", places=3):
 TABLES = {
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
+    "methods_losses": (DOCS / "results.md", functools.partial(methods_table, "methods_losses")),
+    "methods_distillation": (DOCS / "results.md", functools.partial(methods_table, "methods_distillation")),
+    "methods_em": (DOCS / "results.md", functools.partial(methods_table, "methods_em")),
     "audioset": (DOCS / "results.md", audioset_table),
     "audioset_epochs": (DOCS / "results.md", functools.partial(audioset_table, "audioset_epochs")),
     "audioset_branches": (DOCS / "results.md", functools.partial(audioset_table, "audioset_branches")),
@@ -340,6 +343,7 @@ TABLES = {
     "video_level_plain": (DOCS / "results.md", functools.partial(video_level_table, "video_level_plain")),
     "montage": (DOCS / "results.md", montage_table),
     "montage_sequences": (DOCS / "results.md", functools.partial(montage_table, "montage_sequences")),
+    "montage_every": (DOCS / "results.md", functools.partial(montage_table, "montage_every")),
     "montage_cnn": (DOCS / "results.md", functools.partial(montage_table, "montage_cnn")),
     "montage time": (DOCS / "results.md", montage_time_table),
     "montage facts": (DOCS / "results.md", montage_facts_table),
