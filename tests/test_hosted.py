@@ -44,4 +44,4 @@ def test_the_workflow():
     install, build = (step["run"] for step in jobs["docs"]["steps"][-2:])
     (wanted,) = re.findall(r'"docs": \[(.*)\]', setup)
     assert install == f"python -m pip install {wanted.replace(', ', ' ')}"
-    assert build == "mkdocs build --strict" and "mkdocs build -q --strict" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert build == "mkdocs build --strict" and "mkdocs build --strict" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

@@ -28,8 +28,20 @@ _PUBLIC = {
     "write_videos": "yt8m.api",
     "UserError": "yt8m.errors",
 }
-_MODULES = ("layers", "losses", "metrics", "models", "readers", "registry", "scoring", "stages", "training")
-_PLAIN = ("Timeline", "UserError", "metrics", "registry")  # without Keras
+_MODULES = (
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "readers",
+    "recipes",
+    "registry",
+    "scoring",
+    "segments",
+    "stages",
+    "training",
+)
+_PLAIN = ("Timeline", "UserError", "metrics", "registry", "segments")  # without Keras
 _OF_MODELS = ("build_model", "layers", "losses", "model_names", "models")  # without TensorFlow, where Keras has another backend
 
 __all__ = [*_PUBLIC, *_MODULES]

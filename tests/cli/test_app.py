@@ -106,6 +106,19 @@ def test_help_and_flag_errors_come_within_a_second(arguments, words):
     assert 0 < min(seconds) < 1
 
 
+@pytest.mark.parametrize("arguments", ["train --help", "--help", "beam --help"])
+def test_help_that_is_not_read_to_its_end(arguments):
+    """As `| head -1` does it, but that the reader is gone before the first line."""
+    code = f"import sys; sys.stdin.read(); from yt8m.cli.app import main; main({arguments.split()})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    )
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == b"" and process.wait() == 0
+    process.stderr.close()
+
+
 def test_import_of_the_package_takes_a_tenth_of_a_second():
     code = "import time; start = time.process_time(); import yt8m; print(time.process_time() - start)"
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT) for _ in range(3)]

@@ -100,6 +100,7 @@ def test_bad_input_is_a_line(tmp_path):
     assert "--max_frames=0" in failure(f"--input_videos={clip}", "--max_frames=0", out)
     assert "--missing_audio=loud" in failure(f"--input_videos={clip}", "--missing_audio=loud", out)
     assert "--backbone=resnet" in failure(f"--input_videos={clip}", "--backbone=resnet", out)
+    assert "--nodemo" in failure("--nodemo", out)
     assert "do not go together" in failure("--demo", f"--input_videos={clip}", out)
     assert "do not go together" in failure("--from_mediapipe=x.pb", f"--input_videos={clip}", out)
     assert str(clip) in failure(f"--input_videos={clip}", f"--output_dir={clip}/out")

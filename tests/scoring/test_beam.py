@@ -1,5 +1,6 @@
 """The Beam pipeline against inference.py, on Beam's local runner."""
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -96,6 +97,11 @@ def test_an_ensemble_and_a_file_that_is_elsewhere(shards, runs, ids, tmp_path):
     assert commands.run("inference", "--segment_labels", f"--output_file={tmp_path / 'one.csv'}", *common) is None
     assert run("--output_file=ram://folder/beam.csv", *common) is None
     assert tf.io.gfile.GFile("ram://folder/beam.csv").read() == (tmp_path / "one.csv").read_text()
+    for fold, folder in enumerate(runs):
+        shutil.copytree(folder, tmp_path / "all_folds" / f"fold_{fold}")
+    folds = (f"--train_dir={tmp_path / 'all_folds'}", *common[1:])  # as --all_folds leaves them
+    assert run(f"--output_file={tmp_path / 'folds.csv'}", *folds) is None
+    assert (tmp_path / "folds.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
 @needs_beam

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import pathlib
 import re
+import shutil
 import types
 
 import numpy as np
@@ -70,6 +72,19 @@ def test_again_the_same_bytes(written, run, shards, tmp_path):
     assert yt8m.timeline(**given, output_dir=tmp_path / "again", batch_size=2) == str(tmp_path / "again")
     for path in written.rglob("*.*"):
         assert (tmp_path / "again" / path.relative_to(written)).read_bytes() == path.read_bytes()
+
+
+def test_a_model_of_each_fold(run, shards, tmp_path):
+    """A run of --all_folds counts as its folds with commas; the timelines go to its own folder."""
+    for fold in range(2):
+        shutil.copytree(run, tmp_path / "bag" / f"fold_{fold}")
+    given = {"input_data_pattern": shards, "max_videos": 1, "formats": "json"}
+    folder = yt8m.timeline(train_dir=tmp_path / "bag", **given)
+    assert folder.startswith(f"{tmp_path / 'bag'}/") and "fold_" not in folder
+    named = f"{tmp_path / 'bag' / 'fold_0'},{tmp_path / 'bag' / 'fold_1'}"
+    yt8m.timeline(train_dir=named, output_dir=tmp_path / "named", **given)
+    (written,) = pathlib.Path(folder).glob("*.timeline.json")
+    assert written.read_bytes() == (tmp_path / "named" / written.name).read_bytes()
 
 
 def test_some_videos_and_some_formats(run, shards, tmp_path):

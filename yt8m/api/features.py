@@ -32,7 +32,9 @@ def extract_features(**given):
     if mediapipe:
         _check_alone(given, f"--from_mediapipe={mediapipe}", ("input_videos", "demo", "backbone", "weights_dir", "whitening"))
         given |= {"input_videos": mediapipe, "from_mediapipe": True}
-    is_demo = given.pop("demo", False) or not given.get("input_videos")
+    is_demo = given.pop("demo", not given.get("input_videos"))
+    if not (is_demo or given.get("input_videos")):
+        raise UserError("--nodemo, and --input_videos is not given. Name a folder, a file, a glob or a CSV file.")
     if is_demo:
         _add_demo(given)
     if not given.get("output_dir"):

@@ -96,7 +96,7 @@ def _runs(given):
     """(RunScorer, ModelConfig, what the JSON says of the model, folder for timelines) of trained runs or a bundle."""
     if given.get("input_model_tgz"):
         given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
-    folders = named_folders(sources.folder_of_run(given))
+    named, folders = named_folders(sources.folder_of_run(given)), sources.folders_of_runs(given)
     given["train_dir"] = ",".join(folders)
     first, members = restored(given, folders)
     label_ids = scored_label_ids([member.config for member in members], given.get("segment_label_ids_file"))
@@ -105,7 +105,7 @@ def _runs(given):
         "train_dir": ",".join(folders),
         "step": first.step if len(members) == 1 else None,
     }
-    where = "" if given.get("input_model_tgz") else folders[0]
+    where = "" if given.get("input_model_tgz") else named[0]
     return models.RunScorer(members, label_ids), first.config, described, where
 
 

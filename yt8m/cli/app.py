@@ -28,11 +28,9 @@ def main(argv=None):
     """The entry point `yt8m COMMAND ...`; argv: arguments without the program; None: the process's."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not arguments or arguments[0] in HELP:
-        print(overview())
-        sys.exit(0)
+        show(overview())
     if arguments[0] == "--version":
-        print(f"yt8m {yt8m.__version__}")
-        sys.exit(0)
+        show(f"yt8m {yt8m.__version__}")
     if arguments[0] not in COMMANDS:
         sys.exit(f"yt8m: error: {arguments[0]}: unknown command. Use one of {', '.join(COMMANDS)}.")
     run(arguments[0], arguments[1:], f"yt8m {arguments[0]}")
@@ -55,8 +53,7 @@ def run(name, arguments=None, program=None):
     command = importlib.import_module(f"yt8m.cli.{COMMANDS[name]}").COMMAND
     if HELP & set(arguments):
         shown = f"python {program}" if program.endswith(".py") else program
-        print(command.help(shown).replace(f"yt8m {name}", shown))
-        sys.exit(0)
+        show(command.help(shown).replace(f"yt8m {name}", shown))
     try:
         with called_as(typed), ended_by_sigterm():
             status = command.run(arguments, program)
@@ -73,6 +70,15 @@ def run(name, arguments=None, program=None):
         sys.exit(one_line(program, line))
     if status:
         sys.exit(status)
+
+
+def show(text):
+    """Prints a text and ends the process; a reader that has read enough (`| head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more when it ends
+    sys.exit(0)
 
 
 class Terminated(BaseException):

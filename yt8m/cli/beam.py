@@ -16,7 +16,6 @@ import tempfile
 
 from yt8m.cli.command import ArgumentCommand, Arguments
 from yt8m.errors import UserError
-from yt8m.folders import named_folders
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 LEAST = {"segment_max_pred": 1, "batch_size": 1, "segment_shifts": 0, "skip_head_segments": 0, "skip_tail_segments": 0}
@@ -26,12 +25,13 @@ def main(options, beam_options):
     """Checks the arguments and runs the pipeline; beam_options: the arguments that are not this command's."""
     if importlib.util.find_spec("apache_beam") is None:
         raise UserError("Apache Beam is not installed. Run: pip install yt8m[beam]")
+    from yt8m.recipes import sources
     from yt8m.scoring import beam_pipeline
 
     for name, least in LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}={getattr(options, name)}: must be {least} or more.")
-    train_dirs = tuple(named_folders(options.train_dir))
+    train_dirs = tuple(sources.folders_of_runs({"train_dir": options.train_dir}))
     ensemble = beam_pipeline.Ensemble(
         train_dirs,
         _weights(options.weights, len(train_dirs)),

@@ -64,7 +64,16 @@ TIMELINE = (
     scoring.ENSEMBLE,
     output.TRAINED,
 )
-SEGMENT_EVAL = (data("eval_data_pattern", features=()), scoring.SUBMISSION, output.TRAINED)
+SEGMENT_EVAL = (
+    data(
+        "eval_data_pattern",
+        features=(),
+        eval_data_pattern="Rated shards: a glob or a comma-separated list. Not given: those of the built-in sample's test "
+        "videos, if the model was trained on the sample.",
+    ),
+    scoring.SUBMISSION,
+    output.TRAINED,
+)
 EXPORT = (
     data("eval_data_pattern", without=("segment_labels", "num_readers"), batch_size="Videos a batch. Default: 16."),
     scoring.EXPORT,

@@ -57,8 +57,8 @@ def data(*patterns, features=FEATURES, without=(), **meanings):
         *patterns: names of the patterns that it takes.
         features: Flags that say how records are read.
         without: names of those of them that the command has no use for.
-        **meanings: of those that mean another thing in it than in training and inference.
+        **meanings: of those, and of patterns, that mean another thing in it than in training and inference.
     """
     kept = (flag for flag in features if flag.name not in without)
     meant = (dataclasses.replace(flag, meaning=meanings.get(flag.name, flag.meaning)) for flag in kept)
-    return Group("Data", (*(Flag(name, str, PATTERNS[name]) for name in patterns), *meant))
+    return Group("Data", (*(Flag(name, str, meanings.get(name, PATTERNS[name])) for name in patterns), *meant))

@@ -12,7 +12,11 @@ FEATURES = (
                 "A folder, which is searched with all that is in it, a file, a glob, or a CSV file: lines of path,labels as in "
                 "the starter, or columns video, labels, id, split; several labels with ; between them.",
             ),
-            Flag("demo", bool, "Makes clips to try it with, with labels and ratings, and extracts their features."),
+            Flag(
+                "demo",
+                bool,
+                "Makes clips to try it with, with labels and ratings, and extracts their features. Default: if nothing is named.",
+            ),
             Flag("from_mediapipe", str, "Instead of --input_videos: what MediaPipe's YouTube-8M graph wrote, features.pb."),
             Flag("id_from", str, "What a video is called: its file's name, or with 8 digits of its path.", ("stem", "path")),
             Flag("segments_csv", str, "Own ratings of 5-second segments: columns video, start, label, score (0 or 1)."),
@@ -42,7 +46,11 @@ FEATURES = (
                 "What turns pictures and sound into numbers: sketch, yt8m, keras:NAME, keras_hub:PRESET or onnx:FILE, see "
                 "docs/backbones.md. Default: sketch, which needs no weights, knows no things, and is for trying the path.",
             ),
-            Flag("weights_dir", str, "Folder with the weights of the backbone. Nothing is downloaded."),
+            Flag(
+                "weights_dir",
+                str,
+                "Folder with the weights of the backbone. Nothing is downloaded but what keras: and keras_hub: lack.",
+            ),
             Flag("whitening", str, "Whitening of an earlier extraction (its whitening.npz) for a backbone that needs one."),
             Flag("num_workers", int, "Processes that share the files. Default: 1."),
         ),

@@ -8,7 +8,11 @@ MODEL = Group(
     "Model",
     (
         Flag("model", str, "Model to train; an unknown name lists the known ones. Default: LogisticModel."),
-        Flag("num_classes", int, "Label ids in the records are below this. Default: 3862, or the sample's."),
+        Flag(
+            "num_classes",
+            int,
+            "Label ids in the records are below this. Default: as many as --vocabulary_file names; else 3862, or the sample's.",
+        ),
         Flag(
             "hyperparameters",
             values.assignments,
@@ -31,8 +35,9 @@ MODEL = Group(
         Flag(
             "precision",
             str,
-            "Arithmetic. auto: mixed_bfloat16 on a GPU, and for the larger models of frames on a CPU that multiplies bfloat16 at "
-            "least 1.5 times as fast as float32; else float32. Default: a trained model's own; else auto.",
+            "Arithmetic. auto: mixed_bfloat16 on a GPU, and for models of frames whose steps were measured to gain by it on a "
+            "CPU that multiplies bfloat16 at least 1.5 times as fast as float32; else float32. Default: a trained model's own; "
+            "else auto.",
             ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
         ),
     ),
