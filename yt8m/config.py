@@ -7,6 +7,7 @@ import os
 from yt8m import jsonfiles
 from yt8m.errors import UserError
 from yt8m.files import write_text
+from yt8m.folders import folder_of_fold
 
 MODEL_FILE, TRAIN_FILE = "model_flags.json", "train_flags.json"
 STAGES = ("pretrain", "mstep", "finetune")  # in their order; checkpoints keep the place in it
@@ -251,6 +252,9 @@ def read_model_config(train_dir):
     try:
         values = jsonfiles.read(path, None, "Copy it there again, or name the --train_dir of a run of train.py")
     except FileNotFoundError:
+        first = folder_of_fold(train_dir, 0)
+        if os.path.exists(os.path.join(first, MODEL_FILE)):
+            raise UserError(f"--train_dir={train_dir} has a model for each fold. Name one of them, such as {first}.") from None
         raise UserError(f"--train_dir={train_dir}: no {MODEL_FILE} there. Name the --train_dir of a run of train.py.") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error}). Name the --train_dir of a run of train.py.") from error

@@ -31,6 +31,11 @@ def named_folders(text):
     return [whole] if os.path.isdir(whole) else [os.path.expanduser(part.strip()) for part in text.split(",")]
 
 
+def folder_of_fold(folder, fold):
+    """Where --all_folds trains the model of a fold."""
+    return os.path.join(os.path.expanduser(folder), f"fold_{fold}")
+
+
 def short_names(paths):
     """Names of folders or files for a table: the last part of their paths where that tells them apart."""
     short = [os.path.basename(os.path.normpath(path)) for path in paths]

@@ -97,6 +97,13 @@ def test_a_model_a_fold_and_their_mean(shards, tmp_path, capsys):
         files = {"output_file": tmp_path / f"{name}.csv", "segment_labels": True, "input_data_pattern": shards}
         yt8m.inference(train_dir=run, **files)
     assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    for command, named in [
+        (yt8m.evaluate, {"train_dir": folder}),
+        (yt8m.load, {"path": folder}),
+        (yt8m.average_checkpoints, {"train_dir": folder, "output_dir": tmp_path / "mean"}),
+    ]:
+        with pytest.raises(UserError, match=r"bag has a model for each fold. Name one of them, such as .*fold_0"):
+            command(**named)
     for flags, message in [
         ({"folds": 2, "fold": 1}, "--fold=1 is one fold"),
         ({"folds": 1}, "give --folds=2 or more"),

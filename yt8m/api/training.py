@@ -10,6 +10,7 @@ from yt8m import config as configs
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import from_files
+from yt8m.folders import folder_of_fold
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import precision, resolve, sources, stages
 from yt8m.stages import by_name, em, report
@@ -75,7 +76,7 @@ def _train_folds(given, watching):
         raise UserError(f"--all_folds: {what}. Leave one of them out.")
     for fold in range(folds):
         print(f"Fold {fold} of {folds}:", flush=True)
-        result = _train({**given, "fold": fold, "train_dir": sources.folder_of_fold(folder, fold)}, watching)
+        result = _train({**given, "fold": fold, "train_dir": folder_of_fold(folder, fold)}, watching)
         if not result.stopped and fold < folds - 1 and stopping.stops_after(f"fold {fold}"):
             result = dataclasses.replace(result, model=None, signal=stopping.stopped_by())
         if result.stopped:

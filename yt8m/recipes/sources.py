@@ -6,7 +6,7 @@ from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.files import write_text
-from yt8m.folders import named_folders, state_folder
+from yt8m.folders import folder_of_fold, named_folders, state_folder
 from yt8m.readers import labels
 from yt8m.sample.sample import ensure_sample
 from yt8m.training import checkpoints, hub
@@ -53,11 +53,6 @@ def folder_of_run(given):
             "--train_dir is not given and there is no earlier run. Run `python train.py --model=MultiAttentionModel` "
             "first, or name a --train_dir."
         ) from None
-
-
-def folder_of_fold(folder, fold):
-    """Where --all_folds trains the model of a fold."""
-    return os.path.join(os.path.expanduser(folder), f"fold_{fold}")
 
 
 def folders_of_runs(given):

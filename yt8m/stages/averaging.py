@@ -40,6 +40,7 @@ def average(train_dir, output_dir, data_pattern="", prefixes=(), newest=None, ba
     """
     if ckpt.latest(output_dir) is not None or os.path.realpath(output_dir) == os.path.realpath(train_dir):
         raise UserError(f"--output_dir={output_dir} has a run already. Name another folder, or delete it.")
+    config = configs.read_model_config(train_dir)
     prefixes = [ckpt.find(path, "--checkpoints")[0] for path in prefixes] or whole.of_latest_stage(train_dir)
     prefixes = prefixes[-newest:] if newest else prefixes
     if len(prefixes) < 2:
@@ -50,7 +51,6 @@ def average(train_dir, output_dir, data_pattern="", prefixes=(), newest=None, ba
     if len({stage for _, stage, _ in positions}) > 1 or positions[0][1] not in ROWS:
         stages = ", ".join(sorted({stage for _, stage, _ in positions}))
         raise UserError(f"--checkpoints: they are of {stages}. Name checkpoints of one stage, {' or '.join(ROWS)}.")
-    config = configs.read_model_config(train_dir)
     stage = _stage(train_dir, positions[0][1], data_pattern, batch_size)
     model = restore.build(config)
     weight_average.load_mean(model, prefixes)
