@@ -6,6 +6,7 @@ A group is a function of montage_runs.Runs that yields (row, compared with, goal
 from montage_rows import (
     CONSTANT,
     DISTILLATION_WEIGHT,
+    EM_SURER,
     EM_THRESHOLD,
     EVERY_SEGMENT,
     FOLDS,
@@ -74,9 +75,22 @@ def ensemble(runs):
 def expectation_maximisation(runs):
     """NeXtVLAD without and with one and two iterations of EM, with both priors (paper 004)."""
     runs.expectation_maximisation("NeXtVLAD", EM_THRESHOLD)
+    yield from iterations_of_em("NeXtVLAD")
+
+
+def surer_expectation_maximisation(runs):
+    """The same with the paper's threshold and a longer M-step."""
+    threshold, steps = EM_SURER
+    name = f"NeXtVLAD, threshold {threshold}"
+    runs.expectation_maximisation("NeXtVLAD", threshold, name, max_steps=steps)
+    yield from iterations_of_em(name)
+
+
+def iterations_of_em(name):
+    """The comparisons of the rows of EM: each iteration with the one before, for both priors."""
     for prior in ("prior", "no prior"):
-        yield f"NeXtVLAD, EM 1, {prior}", "NeXtVLAD, EM 0", "above (004)"
-        yield f"NeXtVLAD, EM 2, {prior}", f"NeXtVLAD, EM 1, {prior}", "not below (004)"
+        yield f"{name}, EM 1, {prior}", f"{name}, EM 0", "above (004)"
+        yield f"{name}, EM 2, {prior}", f"{name}, EM 1, {prior}", "not below (004)"
 
 
 def heads(runs):
@@ -248,6 +262,7 @@ GROUPS = {
     "context": context,
     "ensemble": ensemble,
     "em": expectation_maximisation,
+    "em_surer": surer_expectation_maximisation,
     "heads": heads,
     "baselines": baselines,
     "joint": joint,

@@ -105,6 +105,7 @@ OVERLAP_PENALTIES = (0.1, 1.0)  # beside 0
 BEST_STUDENT = ("multi-attention", {"max_steps": 1000})
 TAUGHT_SHARDS = 8
 EM_THRESHOLD = 0.5
+EM_SURER = (0.9, 1200)  # paper 004's threshold, and steps of the M-step, three times as many as in STAGES
 START_TIME_WEIGHT = 0.1
 DISTILLATION_WEIGHT = 0.8
 # Averages of weights, at a rate that stays: the mean of the last checkpoints, and the running one.

@@ -331,17 +331,29 @@ class Runs:
             infer.rank_segments(infer.Scorer([infer.Member(model, model_config, name=name)]),
                                 infer.Job(pattern, scores_output=folder, batch_size=_BATCH))  # fmt: skip
 
-    def expectation_maximisation(self, key, threshold, iterations=2):
-        """EM with one model throughout; a row for F, and for F1 and F2 of each iteration."""
-        name, shards = f"EM, {key}", len(glob.glob(self.made.rated_pattern))
-        rows = [f"{key}, EM 0", *(f"{key}, EM {i}, {prior}" for i in range(1, iterations + 1) for prior in ("prior", "no prior"))]
+    def expectation_maximisation(self, key, threshold, called=None, iterations=2, **mstep):
+        """EM with one model throughout; a row for F, and for F1 and F2 of each iteration.
+
+        Args:
+            key: of the model.
+            threshold: of the E-step.
+            called: what the rows' names begin with; None: the key.
+            iterations: of E-step and M-step.
+            **mstep: what the M-step has instead of its recipe's.
+        """
+        called = called or key
+        name, shards = f"EM, {called}", len(glob.glob(self.made.rated_pattern))
+        rows = [
+            f"{called}, EM 0",
+            *(f"{called}, EM {i}, {prior}" for i in range(1, iterations + 1) for prior in ("prior", "no prior")),
+        ]
         if all(row in self.rows for row in rows):
             return rows
 
         def candidate(candidate_name, folder, labels):
             folder = os.path.relpath(folder, self.folder)
             stages = [
-                ("mstep", {"pseudo_labels": labels}) if labels else ("pretrain", {}),
+                ("mstep", {"pseudo_labels": labels, **mstep}) if labels else ("pretrain", {}),
                 ("finetune", {"save_steps": 100, "folds": shards}),
             ]
             stages = tuple(
