@@ -338,6 +338,7 @@ TABLES = {
     "methods_em": (DOCS / "results.md", functools.partial(methods_table, "methods_em")),
     "audioset": (DOCS / "results.md", audioset_table),
     "audioset_epochs": (DOCS / "results.md", functools.partial(audioset_table, "audioset_epochs")),
+    "audioset_parts": (DOCS / "results.md", functools.partial(audioset_table, "audioset_parts")),
     "audioset_branches": (DOCS / "results.md", functools.partial(audioset_table, "audioset_branches")),
     "audioset_published": (DOCS / "results.md", published_audioset_table),
     "starter": (DOCS / "results.md", starter_table),
