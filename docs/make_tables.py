@@ -346,6 +346,7 @@ TABLES = {
     "video_level_plain": (DOCS / "results.md", functools.partial(video_level_table, "video_level_plain")),
     "montage": (DOCS / "results.md", montage_table),
     "montage_sequences": (DOCS / "results.md", functools.partial(montage_table, "montage_sequences")),
+    "montage_em": (DOCS / "results.md", functools.partial(montage_table, "montage_em")),
     "montage_every": (DOCS / "results.md", functools.partial(montage_table, "montage_every")),
     "montage_cnn": (DOCS / "results.md", functools.partial(montage_table, "montage_cnn")),
     "montage time": (DOCS / "results.md", montage_time_table),
