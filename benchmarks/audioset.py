@@ -128,6 +128,12 @@ class Bench:
             trained = yt8m.train(recipe=row.recipe, **given)
         if trained.stopped:
             raise SystemExit(f"{place / 'run'}: stopped and saved; the same command goes on from there.")
+        if row.checkpoints:
+            shutil.rmtree(place / "run" / "averaged", ignore_errors=True)
+            with report.quiet():
+                trained = yt8m.average_checkpoints(
+                    train_dir=str(place / "run"), output_dir=str(place / "run" / "averaged"), num_checkpoints=row.checkpoints
+                )
         predict = make_predict(trained.model)
         scores = np.concatenate([predict(batch) for batch in clips(trained.config, fold.judged)])
         np.save(self.folder / f"labels-{fold.name}-{fold.scores}", labels_of(trained.config, fold.judged))

@@ -15,6 +15,7 @@ class Row:
         baseline: row that it is compared with, fold by fold.
         goal: "above" or "not below" it, by more than two standard errors; "": nothing was aimed at.
         other_seed: added to the run's seed.
+        checkpoints: judged is the mean of the weights of the newest so many, as `yt8m average` makes it; 0: the last alone.
     """
 
     flags: dict = dataclasses.field(default_factory=dict)
@@ -24,6 +25,7 @@ class Row:
     baseline: str = ""
     goal: str = ""
     other_seed: int = 0
+    checkpoints: int = 0
 
 
 def other(model, baseline="", goal="", rate=0.001, **hyperparameters):
@@ -110,13 +112,17 @@ CANDIDATES = tuple(ROWS)[tuple(ROWS).index("twice the epochs") :]  # of what is 
 # (Dustbins and unrated negatives need ratings.)
 SHORT, BASE = {"num_epochs": 8}, "8 epochs"
 CONSTANT = {**SHORT, "schedule": "staircase", "ema_momentum": 0.0}
-BAGS, BRANCHES = 4, 3
+BAGS, BRANCHES, CHECKPOINTS = 4, 3, 8
+KEPT = {"keep_checkpoints": CHECKPOINTS, "save_steps": 40}  # of some 600 steps the last 280
 _BAGS = {f"{BASE}, fold {fold} of {BAGS} left out": Row({**SHORT, "folds": BAGS, "fold": fold}) for fold in range(BAGS)}
 CARRIED = {
     BASE: Row(SHORT),
     f"{BASE}, constant rate": Row(CONSTANT, baseline=BASE),
     f"{BASE}, constant rate, running average": Row(
         {**CONSTANT, "ema_momentum": 0.995}, baseline=f"{BASE}, constant rate", goal="above"
+    ),
+    f"{BASE}, constant rate, mean of checkpoints": Row(
+        {**CONSTANT, **KEPT}, baseline=f"{BASE}, constant rate", goal="above", checkpoints=CHECKPOINTS
     ),
     f"{BASE}, without a running average": Row({**SHORT, "ema_momentum": 0.0}, baseline=BASE),
     **_BAGS,

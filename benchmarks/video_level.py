@@ -44,11 +44,13 @@ class Row:
         flags: of `yt8m train`, over the recipe's.
         baseline: row that it is compared with, seed by seed; "": none.
         recipe: name of the flag file; "": none.
+        checkpoints: judged is the mean of the weights of the newest so many, as `yt8m average` makes it; 0: the last alone.
     """
 
     flags: dict = dataclasses.field(default_factory=dict)
     baseline: str = ""
     recipe: str = "video_level"
+    checkpoints: int = 0
 
 
 def plain(model, baseline="", rate=0.01, **hyperparameters):
@@ -80,11 +82,13 @@ ROWS = {
 }
 PLAINLY = tuple(name for name in ROWS if name.endswith("plain"))
 # What the systems beyond the papers gain on montages, here: averages of weights, and of models that each leave a fold out.
-BAGS, CONSTANT = 4, {"schedule": "staircase"}
+BAGS, CHECKPOINTS, CONSTANT = 4, 8, {"schedule": "staircase"}
+KEPT = {"keep_checkpoints": CHECKPOINTS, "save_steps": 40}  # of some 630 steps the last 280
 CARRIED = {
     "recipe, running average": ablation(ema_momentum=0.99),
     "recipe, constant rate": ablation(**CONSTANT),
     "recipe, constant rate, running average": Row({**CONSTANT, "ema_momentum": 0.99}, "recipe, constant rate"),
+    "recipe, constant rate, mean of checkpoints": Row({**CONSTANT, **KEPT}, "recipe, constant rate", checkpoints=CHECKPOINTS),
     f"recipe, mean of {BAGS} folds": ablation(folds=BAGS, all_folds=True),
 }
 ROWS |= CARRIED
@@ -112,6 +116,11 @@ def train_and_judge(name, seed, train, judged, folder, shorter):
     given = {**flags_of(ROWS[name]), **shorter, "seed": seed, "train_data_pattern": train, "train_dir": folder, "log_steps": 100}
     with contextlib.redirect_stdout(sys.stderr):
         trained = yt8m.train(**given)
+        if ROWS[name].checkpoints:
+            averaged = os.path.join(folder, "averaged")
+            shutil.rmtree(averaged, ignore_errors=True)
+            yt8m.average_checkpoints(train_dir=folder, output_dir=averaged, num_checkpoints=ROWS[name].checkpoints)
+            folder = averaged
         measures = judge(folder, judged)
     return {
         **{measure: float(measures[measure]) for measure in MEASURES},
