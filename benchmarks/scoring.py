@@ -8,6 +8,9 @@ product scores them, a heap a class keeps the best. That of a context-aware mode
 frames beside each segment's, so that the context is encoded once a segment; it is timed on some of the segments. This ratio is
 bounded by the segments of a video (47 of 234 frames) and by (context + window) / window, in the time that these take.
 
+Multi-attention's rows say as well what share of the CPU time its products would take at the rate of one large product in the same
+process and type (train_step.py's).
+
 Windows of 11 frames a segment overlap, and moved ones (--segment_shifts) do so more: what a network makes of each frame by itself
 is made once. The alternative is the same model asked window by window. These rows and the context's are of CPU
 time, of both cores together, which the JSON has of the others, too: work beside hardly changes it.
@@ -22,6 +25,7 @@ import keras
 import numpy as np
 import report
 import tensorflow as tf
+import train_step
 from reader import write_shards
 from topn import Heaps
 
@@ -78,6 +82,7 @@ def inference_rows(pattern, folder, repeats):
                 rates[name].append(segments / (time.perf_counter() - start))
                 cpu_rates[name].append(segments / (time.process_time() - started))
     check_alike(folder / "FrameLevelLogisticModel.csv", folder / "plain.csv")
+    products = products_a_segment(scorers["MultiAttentionModel"][0])
     rows = []
     for name in scorers:
         ratio = statistics.median(a / b for a, b in zip(rates[name], rates["plain"]))
@@ -88,7 +93,18 @@ def inference_rows(pattern, folder, repeats):
         against = ("logistic: tf.io + matmul + heaps", statistics.median(rates["plain"]), ratio)
         rows.append(report.row(f"{name}, TFRecords to CSV", rate, "segments/s", *against, **goal))
         rows[-1] |= cpu_facts(cpu_rates[name], cpu_rates["plain"])
+        if name.startswith("MultiAttentionModel"):
+            rate, cpu_rate = train_step.matrix_rate("mixed_bfloat16" if name.endswith("bfloat16") else "float32")
+            rows[-1] |= {"operations": products, "rate": rate, "cpu_rate_of_a_product": cpu_rate}
+            rows[-1]["share"] = products * rows[-1]["cpu_rate"] / cpu_rate
     return rows
+
+
+def products_a_segment(model, segments=100):
+    """Multiplications and additions in the products of one segment's scores."""
+    frames = np.random.default_rng(0).integers(0, 256, (segments, 5, 1152), np.uint8)
+    batch = {"frames": frames, "num_frames": np.full(segments, 5, np.int32)}
+    return train_step.products_of(lambda: model(batch, training=False)) / segments
 
 
 def cpu_facts(ours, theirs):

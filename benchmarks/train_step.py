@@ -161,16 +161,31 @@ def matrix_rate(precision, repeats=6):
 
 
 def operations(model, batch):
-    """Multiplications and additions in the products of a step, forwards and backwards, from an eager one.
+    """Multiplications and additions in the products of a step, forwards and backwards, from an eager one."""
+    import tensorflow as tf
+
+    from yt8m import losses
+    from yt8m.training.objectives import Objective
+
+    variables = [variable.value for variable in model.trainable_variables]
+
+    def step():
+        with tf.GradientTape() as tape:
+            outcome = Objective(losses.CrossEntropyLoss())(model, {name: tf.constant(values) for name, values in batch.items()})
+            loss = tf.add_n([tf.reduce_mean(term) for term in outcome.terms])
+        tape.gradient(loss, variables)
+
+    return products_of(step)
+
+
+def products_of(call):
+    """Multiplications and additions in the products of what is called eagerly.
 
     A product with a vector is a sum, which reads every value for one multiplication: it does not count.
     """
     import numpy as np
     import tensorflow as tf
     from tensorflow.python.framework import op_callbacks
-
-    from yt8m import losses
-    from yt8m.training.objectives import Objective
 
     total = 0
 
@@ -189,13 +204,9 @@ def operations(model, batch):
             _, kernel, image = _convolution(op_type, inputs, outputs)
             total += 2 * int(np.prod(image[:-1])) * int(np.prod(kernel))
 
-    variables = [variable.value for variable in model.trainable_variables]
     op_callbacks.add_op_callback(count)
     try:
-        with tf.GradientTape() as tape:
-            outcome = Objective(losses.CrossEntropyLoss())(model, {name: tf.constant(values) for name, values in batch.items()})
-            loss = tf.add_n([tf.reduce_mean(term) for term in outcome.terms])
-        tape.gradient(loss, variables)
+        call()
     finally:
         op_callbacks.remove_op_callback(count)
     return total

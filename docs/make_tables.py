@@ -234,9 +234,11 @@ def recurrent_table():
 
 def scoring_table():
     """The rows of docs/results/scoring.json in Markdown: segments a CPU second."""
-    rows = [("", "segments a CPU second", "beside", "its", "ratio"), ["---"] * 5]
+    rows = [("", "segments a CPU second", "share of the matrix rate", "beside", "its", "ratio"), ["---"] * 6]
     for row in _log("scoring")["rows"]:
-        values = f"{row['cpu_rate']:,.0f}", row["baseline"], f"{row['baseline_cpu_rate']:,.0f}", f"{row['cpu_ratio']:.1f} x"
+        share = f"{row['share']:.0%}" if "share" in row else ""
+        beside = row["baseline"], f"{row['baseline_cpu_rate']:,.0f}", f"{row['cpu_ratio']:.1f} x"
+        values = f"{row['cpu_rate']:,.0f}", share, *beside
         rows.append((row["name"], *values))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
