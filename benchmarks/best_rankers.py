@@ -22,6 +22,10 @@ FEW_TREES = {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16}
 # Part of best.py -> (row, flags of `yt8m rerank`).
 ROWS = {
     "negatives": ("best ensemble, --method=attention, with unrated negatives", {"method": "attention"}),
+    "as_given": (  # the recipe as it stands; a rated pair that is no candidate is below all that are
+        "best ensemble, 10,000 candidates a class, as configs/ensemble_best.flags",
+        {"candidates": 10_000},
+    ),
     "class_trees": (
         "best ensemble, --method=class_trees",
         {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0},

@@ -17,6 +17,7 @@ in another part. The score of a video is the mean over its segments of the pre-t
 """
 
 import collections
+import dataclasses
 import json
 import os
 
@@ -134,6 +135,7 @@ class Base:
 
     def __init__(self, parts, scores, videos, near):
         self.parts, self.near, self.logits, self.terms, self.features = parts, near, {}, {}, {}
+        self.all_terms = {}
         for name, part in parts.items():
             x, v = montage_measures.logits(scores[name]), montage_measures.logits(videos[name])
             firsts = np.array([part.first[id] for id in part.ids])
@@ -143,6 +145,7 @@ class Base:
             of_videos = np.add.reduceat(v, firsts, axis=0) / counts[:, None].astype(np.float32)
             pairs = part.rows, part.columns
             terms = fusion.terms_of(x, firsts, linked, of_videos)
+            self.all_terms[name] = terms
             self.terms[name] = fusion.Terms(*(np.broadcast_to(of, x.shape)[pairs] for of in terms))
             of_segments = score_features.of_segments(x, firsts, linked)[pairs]
             video_features = np.repeat(score_features.of_videos(of_videos), counts, axis=0)[pairs]
@@ -156,17 +159,30 @@ class Base:
         return metrics["class_average_precisions"]
 
     def variants(self, name):
-        """{row: precisions}: the base, and each of what is fitted on the held-out part; and the logits [n] with references."""
-        held_out = self.parts["held_out"]
+        """What is fitted on the held-out part, beside the base.
+
+        Returns:
+            {row: precisions}; the logits [n] with references; {row: facts}: the numbers that smoothing and fusion were fitted to,
+            and MAP of the full lists, of all segments of the test part, before and after.
+        """
+        held_out, test = self.parts["held_out"], self.parts["test"]
         fused, _ = fusion.fit(self.terms["held_out"], held_out.labels)
         found = {name: self.precisions(self.logits["test"])}
         found[f"{name}, smoothing and fusion"] = self.precisions(fused.logits(self.terms["test"]))
+        of_all = self.all_terms["test"]
+        facts = {
+            name: {"map_all": test.map_of_all(of_all.smoothed(0.0))},
+            f"{name}, smoothing and fusion": {
+                "map_all": test.map_of_all(fused.logits(of_all)),
+                "fitted": dataclasses.asdict(fused),
+            },
+        }
         ranked = {}
         for method, said in (("logistic", "references"), ("trees", "references, trees")):
             rank = rankers.fit(method, self.features["held_out"], held_out.labels, held_out.columns)
             ranked[method] = rank(self.features["test"])
             found[f"{name}, {said}"] = self.precisions(ranked[method])
-        return found, ranked["logistic"]
+        return found, ranked["logistic"], facts
 
 
 def hyperbolic(of_members):
@@ -230,7 +246,7 @@ def located(made, seed):
 
 
 def of_seed(runs, near, near_all):
-    """{row: precisions}, {row: its base} and the members of the ensembles, of a seed."""
+    """{row: precisions}, {row: its base}, the members of the ensembles and {row: facts}, of a seed."""
     parts, found = {"held_out": runs.held_out, "test": runs.test}, {}
     known = {name: runs.scores(name) for name in (*SINGLES, *PAPERS) if name in runs.rows}
     videos = {}
@@ -244,10 +260,10 @@ def of_seed(runs, near, near_all):
         return {part: np.mean([of[name][part] for name in members], axis=0) for part in parts}
 
     known[ALL], videos[ALL] = mean(known), mean(videos)
-    bases, with_references = {}, {}
+    bases, with_references, facts = {}, {}, {}
     for name in known:
-        variants, with_references[name] = Base(parts, known[name], videos[name], near).variants(name)
-        found, bases = found | variants, bases | dict.fromkeys(list(variants)[1:], name)
+        variants, with_references[name], of_base = Base(parts, known[name], videos[name], near).variants(name)
+        found, bases, facts = found | variants, bases | dict.fromkeys(list(variants)[1:], name), facts | of_base
     base, test = Base(parts, known[ALL], videos[ALL], near), (runs.test.rows, runs.test.columns)
     geometric = np.mean([np.log(np.clip(known[name]["test"], 1e-7, 1)) for name in members], axis=0)
     found["all kinds, geometric"] = base.precisions(geometric[test])
@@ -258,14 +274,15 @@ def of_seed(runs, near, near_all):
         found,
         {**bases, "all kinds, geometric": ALL, "all kinds, ranks": ALL, BEST: "ensemble of three, mean", RECIPE: BEST},
         members,
+        facts,
     )
 
 
-def table(values, bases):
+def table(values, bases, facts):
     """Rows of report.show.
 
     Args:
-        values: {row: [precisions of each seed]}; bases: {row: what it is compared with}.
+        values: {row: [precisions of each seed]}; bases: {row: what it is compared with}; facts: {row: [facts of each seed]}.
     """
     rows, maps = [], {name: [float(np.nanmean(of_seed)) for of_seed in of] for name, of in values.items()}
 
@@ -277,6 +294,9 @@ def table(values, bases):
         line = report.row(name, float(np.mean(of)), said, base, theirs, None, goal, report.reached(goal, gains), report.error(of))
         more = dict(gain=float(np.mean(gains)), gain_spread=report.error(gains)) if base else {}
         more |= {"worse": report.share_below(values[row], values[base])} if base else {}
+        if row in facts:
+            more["map_all"] = float(np.mean([of_seed["map_all"] for of_seed in facts[row]]))
+            more |= {"fitted": [of_seed["fitted"] for of_seed in facts[row]]} if "fitted" in facts[row][0] else {}
         rows.append({**line, **more, "seeds": of})
 
     for name in values:
@@ -292,15 +312,17 @@ def main():
     options = parser.parse_args()
     made, version = montage_runs.newest(options.work)
     near, near_all = (similarities(options.work, made, everything) for everything in (False, True))
-    values, members, bases = collections.defaultdict(list), [], {}
+    values, facts, members, bases = collections.defaultdict(list), collections.defaultdict(list), [], {}
     for runs in montage_runs.of_seeds(options):
-        found, bases, members = of_seed(runs, near, near_all)
+        found, bases, members, of_rows = of_seed(runs, near, near_all)
+        for name, value in of_rows.items():
+            facts[name].append(value)
         for name, value in found.items():
             values[name].append(value)
     complete = {name: of for name, of in values.items() if len(of) == options.seeds}
     print(f"Members of '{ALL}', of the last seed: {', '.join(members)}.")
     title = f"Beyond the papers, montages' test part, {options.seeds} seeds, scores of {version}"
-    report.show(title, table(complete, bases), options.json)
+    report.show(title, table(complete, bases, facts), options.json)
     if options.json:
         with open(options.json, encoding="utf-8") as file:
             written = json.load(file)

@@ -273,7 +273,9 @@ def distillation(runs):
              teacher_scores=tuple(folders), distillation_weight=0.8, data_pattern=pattern, max_steps=steps)  # fmt: skip
     parameters = restore.build(runs.model(ATTENTION, STUDENT)).count_params()
     print(f"The student has {parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB float32.", flush=True)
+    runs.run("student alone, as many steps", ATTENTION, start="student, pre-trained", hyperparameters=STUDENT, max_steps=steps)
     yield "student of the ensemble", "student alone", "above"
+    yield "student of the ensemble", "student alone, as many steps", "above"
     yield "student of the ensemble", "ensemble", f"{KEPT:.0%} with {parameters * 4 / 1e6:.0f} MB"
 
 

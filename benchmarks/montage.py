@@ -61,12 +61,16 @@ def rows_of(records, comparisons, seeds):
             row = report.row(name, statistics.mean(ours), "MAP", spread=report.error(ours))
         of_seeds = [records[name, seed] for seed in seeds]
         measures = {measure: statistics.mean(values(name, measure)) for measure in MEASURES}
-        for what in ("localization", "attention"):
+        for what in ("localization", "attention", "attention_by_segment"):
             if what in of_seeds[0]:
                 measures[what] = {key: statistics.mean(of[what][key] for of in of_seeds) for key in of_seeds[0][what]}
         for what in ("parameters", "seconds", "cpu_seconds", "sets_alive", "num_labels", "precision"):
             if of_seeds[0].get(what) is not None:
                 measures[what] = statistics.mean(of[what] for of in of_seeds)
+        if of_seeds[0].get("set_shares"):  # of the set that wins most, the second, and so on
+            measures["set_shares"] = [
+                statistics.mean(of_sets) for of_sets in zip(*(sorted(of["set_shares"], reverse=True) for of in of_seeds))
+            ]
         rows.append({**row, **more, "group": of_seeds[0]["group"], "seeds": ours, "measures": measures})
         shown.add(name)
 

@@ -12,6 +12,7 @@ from montage_rows import (
     FOLDS,
     KEPT_CHECKPOINTS,
     LONGER,
+    OF_SEGMENT_CLASSES,
     OVERLAP_PENALTIES,
     RUNNING_AVERAGE,
     RUNS_OF_FRAMES,
@@ -249,6 +250,14 @@ def beyond(runs):
         yield f"{key}, mean of checkpoints", f"{key}, running average", ""
 
 
+def segment_classes(runs):
+    """The second place's loss over the segment classes alone, as it is there, beside the cross entropy over these."""
+    for key in OF_SEGMENT_CLASSES:
+        both_stages(runs, key)
+        runs.train(f"{key}, second place's loss", key, start=pretrained(key), loss="second place's")
+        yield f"{key}, second place's loss", key, ""
+
+
 def bert(runs):
     """The ninth place's encoder of a few frames, pre-trained on runs of five (BERTMean)."""
     both_stages(runs, "logistic", "gated DBoF", "BERTMean")
@@ -274,6 +283,7 @@ GROUPS = {
     "sequences": sequences,
     "every_segment": every_segment,
     "beyond": beyond,
+    "segment_classes": segment_classes,
     "mixtures": mixtures,
     "bert": bert,
 }

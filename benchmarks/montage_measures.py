@@ -142,6 +142,13 @@ def of_segments(part, scores):
     return found
 
 
+def over_segments(weights):
+    """Weights of seconds, float [T], each replaced by the mean over its segment of 5 seconds, as wide as segments' scores are."""
+    starts = np.arange(0, len(weights), SEGMENT_SIZE)
+    counts = np.diff(np.append(starts, len(weights)))
+    return np.repeat(np.add.reduceat(weights, starts) / counts, counts)
+
+
 def localization_of(held_out, test, held_out_scores, test_scores):
     """Localisation of classes in montages.
 

@@ -85,7 +85,10 @@ LOSSES = {
         {"positive_weight": 1.0, "negative_weight": 1.0, "unrated_weight": 1.0, "mined_per": "segment"},
     ),
 }
-SEGMENT_CLASSES = ("softmax MLP",)  # whose columns are the segment classes alone
+# The same models of the segment classes alone, as the second place's loss has it.
+OF_SEGMENT_CLASSES = {f"{key}, segment classes": MODELS[key] for key in ("attention", "soft DBoF")}
+MODELS |= OF_SEGMENT_CLASSES
+SEGMENT_CLASSES = ("softmax MLP", *OF_SEGMENT_CLASSES)  # whose columns are the segment classes alone
 # What a model's recipe has instead of STAGES. The Transformers, at full width, see an eighth of the videos: 300 frames at once.
 _SLOW = {"base_learning_rate": 2.5e-4}
 RECIPES = {

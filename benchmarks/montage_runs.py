@@ -268,7 +268,13 @@ class Runs:
     def attention(self, model, model_config):
         """Where the winning sets look in whole montages, and how often each set wins on rated segments."""
         where = [self._attention_of(model, part) for part in (self.held_out, self.test)]
-        return {"attention": montage_measures.localization_of(self.held_out, self.test, *where), **self._wins(model)}
+        by_segment = [{pair: montage_measures.over_segments(weights_) for pair, weights_ in of.items()} for of in where]
+        parts = self.held_out, self.test
+        return {
+            "attention": montage_measures.localization_of(*parts, *where),
+            "attention_by_segment": montage_measures.localization_of(*parts, *by_segment),
+            **self._wins(model),
+        }
 
     def _attention_of(self, model, part):
         """{(id, column): float [T]}: the weights of the set that says most of a class, mean over the features, its greatest 1."""

@@ -96,7 +96,10 @@ def error(values):
 
 
 def reached(goal, gains):
-    """Whether gains are above 0, or "not below" it, by more than two standard errors; None: no goal, or a single gain."""
+    """Whether gains are above 0 by more than two standard errors; None: no goal, or a single gain.
+
+    A goal that begins with "not" ("not below") is reached unless they are below 0 by as much: no difference at all reaches it.
+    """
     if not goal or len(gains) < 2:
         return None
     gain, margin = statistics.mean(gains), 2 * error(gains)
@@ -136,8 +139,8 @@ def show(title, rows, path=None):
 
 
 def write(rows, path):
-    """Writes the rows, and what they were measured on, as JSON (whole or not at all)."""
-    write_text(path, json.dumps({"machine": machine(), "rows": rows}, indent=1))
+    """Writes the rows, what they were measured on and with which version of the code, as JSON (whole or not at all)."""
+    write_text(path, json.dumps({"machine": machine(), "code": version_of_code(), "rows": rows}, indent=1))
 
 
 def machine():
