@@ -15,6 +15,7 @@ import best_rankers
 import cut_lists
 import montage_groups
 import montage_runs
+import numpy as np
 import report
 
 from yt8m import api
@@ -37,26 +38,29 @@ def video_scores(runs):
 
 
 def of_seed(runs):
-    """{base: {row: MAP@N}} of a seed, "" the base's own lists."""
+    """{base: {row: precisions of its lists of N}} of a seed, "" the base's own lists."""
     truth, videos, found = runs.test.there, video_scores(runs), {}
     for base in BASES:
-        found[base] = cut_lists.maps(open_store(best_rankers.stores(runs, base)[1]), truth, videos)
-        print(
-            f"seed {runs.seed} | {base}: " + ", ".join(f"{name} {value:.4f}" for name, value in found[base].items()), flush=True
-        )
+        found[base] = cut_lists.precisions(open_store(best_rankers.stores(runs, base)[1]), truth, videos)
+        told = ", ".join(f"{name} {np.nanmean(of_classes):.4f}" for name, of_classes in found[base].items())
+        print(f"seed {runs.seed} | {base}: {told}", flush=True)
     return found
 
 
 def table(seeds):
-    """Rows of report.show of the seeds' {base: {row: MAP@N}}, each beside its base's own lists."""
+    """Rows of report.show of the seeds' {base: {row: precisions}}, each beside its base's own lists."""
     rows = []
     for base, of_base in seeds[0].items():
-        theirs = [found[base][""] for found in seeds]
+        their_precisions = [found[base][""] for found in seeds]
+        theirs = [float(np.nanmean(of_classes)) for of_classes in their_precisions]
         for name in of_base:
-            ours = [found[base][name] for found in seeds]
-            rows.append(
-                best.row(f"{base}, {name}", ours, base, theirs, "above", beats(ours, theirs)) if name else best.row(base, ours)
-            )
+            precisions = [found[base][name] for found in seeds]
+            ours = [float(np.nanmean(of_classes)) for of_classes in precisions]
+            if not name:
+                rows.append(best.row(base, ours))
+                continue
+            row = best.row(f"{base}, {name}", ours, base, theirs, "above", beats(ours, theirs))
+            rows.append({**row, "worse": report.share_below(precisions, their_precisions)})
     return rows
 
 

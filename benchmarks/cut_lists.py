@@ -26,8 +26,8 @@ def rules_of(places):
     }
 
 
-def map_of_lists(store, truth, places, proposed=None):
-    """MAP@places of the lists of a store of segments.
+def precisions_of_lists(store, truth, places, proposed=None):
+    """Average precision of each class's list, cut at some places, of a store of segments: float [K], nan without positives.
 
     Args:
         store: ScoreStore of the test segments, in the order of the truth's rows.
@@ -45,19 +45,19 @@ def map_of_lists(store, truth, places, proposed=None):
     for there, chosen in zip(truth.T, ranking.names()):
         hits = np.flatnonzero(there[rows.get_indexer(chosen)]) + 1
         of_classes.append(average_precision_from_ranks(hits, np.count_nonzero(there)))
-    return float(np.nanmean(of_classes))
+    return np.array(of_classes)
 
 
-def maps(store, truth, videos):
-    """{row: MAP@N} of a store of segments, "" its own lists, of the rules beside it.
+def precisions(store, truth, videos):
+    """{row: precisions of its lists of N} of a store of segments, "" its own lists, of the rules beside it.
 
     Args:
-        store, truth: as map_of_lists.
+        store, truth: as precisions_of_lists.
         videos: folder of the scores of whole videos.
     """
     places = len(truth) // SEGMENTS_A_PLACE
-    found = {"": map_of_lists(store, truth, places)}
+    found = {"": precisions_of_lists(store, truth, places)}
     for name, (rules, filled) in rules_of(places).items():
         proposed = ProposedVideos(rules, videos, videos if filled else "")
-        found[name] = map_of_lists(store, truth, places, proposed)
+        found[name] = precisions_of_lists(store, truth, places, proposed)
     return found

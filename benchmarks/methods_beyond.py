@@ -189,8 +189,9 @@ def candidates(runs):
     folders = {**{stores.name: stores.folder("test", "segments") for stores in members}, MEAN: runs.path(MEAN)}
     for name, folder in folders.items():
         store, base = open_store(folder), f"{name}, all segments"
-        for rules, value in cut_lists.maps(store, truth_of(store, runs.sample), videos).items():
-            runs.maps[f"{base}, {rules}" if rules else base] = value
-            print(f"seed {runs.seed} | {base}, {rules or 'as they are'}: {value:.4f}", flush=True)
+        for rules, of_classes in cut_lists.precisions(store, truth_of(store, runs.sample), videos).items():
+            row = f"{base}, {rules}" if rules else base
+            runs.maps[row], runs.precisions[row] = float(np.nanmean(of_classes)), of_classes
+            print(f"seed {runs.seed} | {base}, {rules or 'as they are'}: {runs.maps[row]:.4f}", flush=True)
             if rules:
                 yield f"{base}, {rules}", base, "above"

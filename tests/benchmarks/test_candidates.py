@@ -30,21 +30,28 @@ def stores(tmp_path):
 
 def test_what_a_list_has_no_place_for_is_missed(stores):
     whole = np.mean([(1 / 2 + 2 / 4) / 2, 1 / 2])  # class 3: rows 0 1 2 3, class 8: rows 3 2 1 0
-    assert cut_lists.map_of_lists(stores[0], TRUTH, 4) == pytest.approx(whole)
-    assert cut_lists.map_of_lists(stores[0], TRUTH, 2) == pytest.approx(np.mean([(1 / 2) / 2, 1 / 2]))
+    assert cut_lists.precisions_of_lists(stores[0], TRUTH, 4).mean() == pytest.approx(whole)
+    assert cut_lists.precisions_of_lists(stores[0], TRUTH, 2) == pytest.approx([(1 / 2) / 2, 1 / 2])
 
 
 def test_other_videos_segments_are_missed_unless_the_lists_are_filled(stores):
     def judged(fill):
         proposed = ProposedVideos(CandidateRules(videos=1), stores[1], stores[1] if fill else "")
-        return cut_lists.map_of_lists(stores[0], TRUTH, 4, proposed)
+        return cut_lists.precisions_of_lists(stores[0], TRUTH, 4, proposed)
 
-    assert judged(fill=False) == pytest.approx(np.mean([(1 / 2) / 2, 0]))  # class 3: rows 2 3; class 8: rows 1 0
-    assert judged(fill=True) == pytest.approx(np.mean([(1 / 2 + 2 / 4) / 2, 1 / 3]))  # then 0 1; then 2 3
+    assert judged(fill=False) == pytest.approx([(1 / 2) / 2, 0])  # class 3: rows 2 3; class 8: rows 1 0
+    assert judged(fill=True) == pytest.approx([(1 / 2 + 2 / 4) / 2, 1 / 3])  # then 0 1; then 2 3
 
 
 def test_a_row_of_each_base_beside_its_own_lists():
-    seeds = [{"attention": {"": 0.4 + 0.01 * seed, "some": 0.5 + 0.01 * seed, "other": 0.4}} for seed in (1, 2, 3)]
+    def classes(value):
+        return np.array([value + 0.3, np.nan, value - 0.3])
+
+    seeds = [
+        {"attention": {"": classes(0.4 + 0.01 * seed), "some": classes(0.5 + 0.01 * seed), "other": np.array([0.8, np.nan, 0.0])}}
+        for seed in (1, 2, 3)
+    ]
     base, some, other = candidates.table(seeds)
     assert base["name"] == "attention" and some["gain"] == pytest.approx(0.1) and some["met"]
     assert other["baseline"] == "attention" and other["gain"] == pytest.approx(-0.02) and not other["met"]
+    assert some["worse"] == 0 and other["worse"] == pytest.approx(0.5)
