@@ -161,6 +161,25 @@ def test_rated_frames_are_the_targets():
     assert weights.sum() == pytest.approx(1) and len(np.unique(weights)) == 2
 
 
+@pytest.mark.filterwarnings("ignore:Even though")
+def test_targets_of_frames_that_nobody_rated_change_nothing(tmp_path, uncompiled, monkeypatch):
+    rated = RatedVideos(rated_shards(tmp_path, num_videos=2), "references", FEATURES, LABELS)
+    targets_of, said = localizer._targets, []
+    for turned in (lambda weights: weights < 0, lambda weights: weights == 0, lambda weights: weights > 0):
+
+        def other_targets(*given, turned=turned):
+            targets, weights = targets_of(*given)
+            return np.where(turned(weights)[:, :, None], 1 - targets, targets), weights
+
+        monkeypatch.setattr(localizer, "_targets", other_targets)
+        localizer.keras.utils.set_random_seed(1)
+        model = localizer.localizer(3, SIZE, units=2, embedding=3)
+        localizer._train(model, rated, rated.videos, {**rankers.OPTIONS["localizer"], "epochs": 1}, 1, "")
+        said.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
+    np.testing.assert_array_equal(said[0], said[1])
+    assert np.abs(said[0] - said[2]).max() > 1e-4
+
+
 def test_padding_and_other_rows_change_nothing(model):
     one = asked("a", 12, (0, 5), (1, 2))
     expected = localizer._segment_scores(model, [one])[0]

@@ -1,5 +1,8 @@
 """Class-conditional attention: it starts at its base, sees nothing of the own video's ratings, and learns what is planted."""
 
+import itertools
+
+import keras
 import numpy as np
 import pytest
 
@@ -138,29 +141,189 @@ def test_no_epoch_is_kept_that_is_worse_than_the_start():
 
 def test_negatives_are_learned_and_the_base_does_not_know_them():
     """Unrated pairs look as others do, but for a feature of which the ratings tell nothing."""
-    learn = Planted(400, np.arange(14), 1)
+    learn = Planted(400, np.arange(4), 1)
     rated = np.arange(400) < 200
     learn.labels[~rated] = 0
     learn.features[:, 1] = np.where(rated, 1, -1) + 0.1 * learn.features[:, 1]
-    options = {**SMALL, "epochs": 10, "batch_size": 64, "num_models": 1, "learning_rate": 0.01, "negative_weight": 1.0}
-    rank = pair_model.fit(learn.features, learn.labels, learn.classes, learn.videos, learn.pairs, 16, rated, **options)
+    options = {**SMALL, "epochs": 10, "batch_size": 64, "num_models": 1, "learning_rate": 0.01, "dropout": 0.1}
+    rank = learn.fitted(rated=rated, negative_weight=1.0, **options)
     alone = rankers.fit("logistic", learn.features[rated], learn.labels[rated], learn.classes[rated])
     np.testing.assert_array_equal(rank.base(learn.features), alone(learn.features))
     more = rank(learn.features, learn.pairs) - rank.base(learn.features)
     assert more[~rated].mean() < more[rated].mean() - 0.5
 
 
-def test_epochs_are_judged_by_rated_pairs_alone(monkeypatch):
-    learn, judged = Planted(60, (0, 1), 1), []
-    monkeypatch.setattr(pair_model, "_train", lambda model, data, learned, held_out, *rest: judged.append((learned, held_out)))
-    rated = np.arange(60) % 3 > 0
+def test_a_step_is_that_of_the_weighted_mean_of_the_rows(inputs):
+    """By hand: at the start a network is its base, so that the last layer's gradients are those of a line."""
+    pairs, features, base = (of if isinstance(of, Pairs) else of[:4] for of in inputs)
+    rows, targets = pair_model._inputs(pairs.some(np.arange(4)), features, base), np.array([1, 0, 1, 1], np.float32)
+    rows = {**rows, "windows": rows["windows"][rows["places"]], "counts": rows["counts"][rows["places"]], "places": np.arange(4)}
+    for weights in ([4, 0, 0, 0], [0, 0, 0, 4], [1, 0.25, 2, 0.5]):
+        model = pair_model.pair_model(3, SIZE, FEATURES, **SMALL)
+        model.compile(keras.optimizers.SGD(0.1))
+        model.train_on_batch(rows, targets, sample_weight=np.array(weights, np.float32))
+        wrong = np.array(weights) * (1 / (1 + np.exp(-base)) - targets) / 4
+        found = [model.get_layer("base_weight").kernel.numpy().item(), model.get_layer("more").bias.numpy().item()]
+        np.testing.assert_allclose(found, [1 - 0.1 * wrong @ base, -0.1 * wrong.sum()], rtol=1e-5)
+
+
+def test_targets_of_rows_that_weigh_nothing_change_nothing():
+    learn, rated = Planted(200, np.arange(6), 1), np.arange(200) % 4 > 0
+    options = {**SMALL, "epochs": 3, "batch_size": 40, "num_models": 1, "learning_rate": 0.01, "negative_weight": 0.0}
+    said = []
+    for target in (0, 1):
+        learn.labels[~rated] = target
+        rank = learn.fitted(rated=rated, **options)
+        said.append(rank(learn.features, learn.pairs) - rank.base(learn.features))
+    np.testing.assert_allclose(*said, atol=1e-5)
+    assert np.abs(said[0]).max() > 0.01
+
+
+def test_the_pairwise_term_by_hand():
+    model = pair_model.pair_model(3, SIZE, FEATURES, **SMALL, pairwise_weight=0.2)
+    x, y = np.array([0.3, -1, 2, 0.5, 1.5, -2], np.float32), np.array([1, 0, 0, 1, 1, 1], np.float32)
+    classes, weights = np.array([0, 0, 0, 0, 1, 2]), np.array([1, 0.25, 1, 2, 1, 1], np.float32)
+    terms = [
+        np.log1p(np.exp(x[j] - x[i]))
+        for i, j in itertools.product(range(6), repeat=2)
+        if y[i] > y[j] and classes[i] == classes[j]
+    ]
+    assert len(terms) == 4
+    cross_entropy = np.mean(weights * (np.logaddexp(0, x) - y * x))
+
+    def loss(classes):
+        return float(
+            model.compute_loss({"classes": keras.ops.convert_to_tensor(classes)}, y, keras.ops.convert_to_tensor(x), weights)
+        )
+
+    assert loss(classes) == pytest.approx(cross_entropy + 0.2 * np.mean(terms), rel=1e-5)
+    assert loss(np.arange(6)) == pytest.approx(cross_entropy, rel=1e-5)  # no two rows of a class
+    model.pairwise_weight = 0.0
+    assert loss(classes) == pytest.approx(cross_entropy, rel=1e-5)
+
+
+def test_rows_of_a_class_stand_together_and_each_comes_once():
+    classes = np.repeat([2, 0, 1], [50, 30, 3])
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(83)[:80]
+    order = pair_model.side_by_side(rows, classes, 8, rng)
+    assert sorted(order) == sorted(rows) and order.tolist() != rows.tolist()
+    runs = [len(list(group)) for _, group in itertools.groupby(classes[order])]
+    assert len(runs) <= sum(-(-np.count_nonzero(classes[rows] == c) // 8) for c in range(3))
+    assert pair_model.side_by_side(rows, classes, 8, rng).tolist() != order.tolist()
+
+
+class Told:
+    """Stands for a network that says what its base says; what it is trained with is kept."""
+
+    def __init__(self):
+        self.batches = []
+
+    def __call__(self, inputs, training):
+        return inputs["base"]
+
+    def train_on_batch(self, inputs, targets, sample_weight):
+        self.batches.append((inputs["classes"], targets, sample_weight))
+
+    def compile(self, optimizer):
+        pass
+
+    def get_weights(self):
+        return []
+
+    def set_weights(self, weights):
+        pass
+
+
+@pytest.mark.parametrize("pairwise_weight", [0.0, 0.2])
+def test_with_the_pairwise_term_a_batch_has_several_rows_of_few_classes(pairwise_weight):
+    learn, told = Planted(400, np.arange(14), 1), Told()
+    options = {"epochs": 2, "batch_size": 32, "rows_per_class": 8, "pairwise_weight": pairwise_weight}
+    data = learn.features, learn.labels, np.arange(400.0), np.zeros(400), learn.pairs
+    pair_model._train(told, data, np.arange(40, 400), np.arange(40), rankers.options_of("attention", options), 1)
+    assert [len(classes) for classes, *_ in told.batches] == [32] * 22
+    for classes, targets, weights in told.batches:
+        rows = weights.astype(int)  # each row weighs its number
+        np.testing.assert_array_equal(classes, learn.classes[rows])
+        np.testing.assert_array_equal(targets, learn.labels[rows])
+    assert all(
+        len(np.unique(np.concatenate([weights for *_, weights in told.batches[of]]))) == 352 for of in (slice(11), slice(11, 22))
+    )
+    counts = [len(np.unique(classes)) for classes, *_ in told.batches]
+    assert np.mean(counts) < 7 if pairwise_weight else np.mean(counts) > 9
+
+
+def test_the_network_has_the_weight_of_the_pairwise_term(monkeypatch):
+    seen = []
+    monkeypatch.setattr(pair_model, "_train", lambda model, *rest: seen.append(model.pairwise_weight))
+    for options in ({}, {"pairwise_weight": 0.2}):
+        Planted(60, (0, 1), 1).fitted(**SMALL, num_models=1, **options)
+    assert seen == [0.0, 0.2]
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """What networks are trained with: (features, targets, weights, base, pairs), rows to learn, rows to judge by; none is."""
+    seen = []
+    monkeypatch.setattr(pair_model, "_train", lambda model, data, learned, judged, *rest: seen.append((data, learned, judged)))
+    return seen
+
+
+def test_epochs_are_judged_by_rated_pairs_alone(untrained):
+    learn, rated = Planted(60, (0, 1), 1), np.arange(60) % 3 > 0
     learn.fitted(rated=rated, num_models=1, **SMALL)
-    ((learned, held_out),) = judged
-    assert rated[held_out].all() and not rated[learned].all() and len(held_out)
-    assert not set(learn.videos[learned]) & set(learn.videos[held_out])
+    ((_, learned, judged),) = untrained
+    assert rated[judged].all() and not rated[learned].all() and len(judged)
+    assert not set(learn.videos[learned]) & set(learn.videos[judged])
+
+
+def test_the_base_that_networks_begin_with_knows_no_rating_of_the_own_video(untrained):
+    """And that of the ranker knows all."""
+    learn, rated = Planted(120, np.arange(4), 1), np.arange(120) % 4 < 3
+    bases = []
+    for turned in (False, True):
+        mine = learn.videos == learn.videos[0]
+        learn.labels[mine & rated] = (learn.labels[mine & rated] > 0) != turned
+        bases.append(learn.fitted(rated=rated, num_models=1, **SMALL).base(learn.features))
+    first, second = (data[3] for data, *_ in untrained)
+    np.testing.assert_array_equal(first[mine], second[mine])
+    parts = pair_model.parts_of(learn.videos, rated, 5)
+    assert (first != second)[parts != parts[0]].all() and (bases[0] != bases[1]).any()
+    for part in range(5):
+        rows, others = parts == part, rated & (parts != part)
+        alone = rankers.fit("logistic", learn.features[others], learn.labels[others], learn.classes[others])
+        np.testing.assert_array_equal(second[rows], alone(learn.features[rows]))
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_however_few_videos_some_are_learned_and_some_are_judged(untrained, count):
+    for seed in range(2):
+        learn = Planted(4 * count, (0, 1), seed)
+        learn.labels[:8] = np.tile([0, 1], 4)
+        rated = learn.videos != learn.videos[-1] if count > 2 else np.ones(4 * count, bool)
+        learn.fitted(rated=rated, num_models=1, **SMALL)
+        _, learned, judged = untrained.pop()
+        assert rated[learned].any() and rated[judged].all() and len(judged)
+        assert not set(learn.videos[learned]) & set(learn.videos[judged])
+
+
+def test_where_the_others_have_ratings_of_one_kind_their_odds_are_the_base(untrained):
+    learn = Planted(8, (0, 1), 1)
+    learn.labels[:] = np.arange(8) < 4  # of two videos one has what is there, the other what is not
+    learn.fitted(num_models=1, **SMALL)
+    np.testing.assert_allclose(untrained[0][0][3], np.repeat([-np.log(5), np.log(5)], 4), rtol=1e-6)
+
+
+def test_one_video_is_too_few():
+    with pytest.raises(UserError, match="--method=attention: all 3 ratings of --fit_on are of one video") as error:
+        Planted(8, (0, 1), 1).fitted(rated=np.arange(8) < 3)
+    assert "\n" not in str(error.value)
 
 
 def test_options_are_checked():
+    assert rankers.options_of("attention", {"pairwise_weight": 0.2})["rows_per_class"] == 8
+    with pytest.raises(UserError, match="rows_per_class=1: must be at least 2"):
+        rankers.options_of("attention", {"rows_per_class": 1})
     assert rankers.options_of("attention", {"heads": 2})["width"] == 128
     with pytest.raises(UserError, match="--method_options=depth: --method=attention has width"):
         rankers.options_of("attention", {"depth": 2})

@@ -340,6 +340,29 @@ def test_one_pass_equals_the_mean_of_stores(runs, pattern, tmp_path, members, we
         assert own == len(found) if "frame" not in [name for name, weight in zip(names, weights) if weight] else own < len(found)
 
 
+@pytest.mark.parametrize("kind", ["segments", "videos"])
+def test_the_mean_of_logits(runs, pattern, tmp_path, kind):
+    """Also of segments that one of the models does not reach; a store says so, and a model alone is as ever."""
+    trained = [restore.newest(str(runs / name)) for name in ("frame", "short")]
+    members = [Member(run.model, run.config, weight) for run, weight in zip(trained, (3, 1))]
+
+    def stored(name, members, of_logits=True):
+        scorer = Scorer(members, kind, (2, 3, 5), of_logits=of_logits)
+        job = scan.Job(pattern, scores_output=tmp_path / name, scores_dtype="float16")
+        (infer.rank_segments if kind == "segments" else infer.rank_classes)(scorer, job)
+        return flat(tmp_path / name), open_store(tmp_path / name).config.run
+
+    (frame, alone), (short, _) = (stored(name, [member]) for name, member in zip(("frame", "short"), members))
+    plain, as_ever = stored("plain", members[:1], of_logits=False)
+    assert as_ever == alone and all((plain[row] == scores).all() for row, scores in frame.items())
+    found, made_by = stored("both", members)
+    assert made_by["mean_of"] == "logits" and set(found) == set(frame) >= set(short)
+    for row, scores in found.items():
+        parts = [(weight, np.clip(of[row], 1e-7, 1 - 1e-7)) for weight, of in ((3, frame), (1, short)) if row in of]
+        logits = sum(weight * np.log(p / (1 - p)) for weight, p in parts) / sum(weight for weight, _ in parts)
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=2e-3)
+
+
 def test_ensembles_that_cannot_be(runs, pattern, tmp_path):
     def line(model, *more, segments=True):
         text = run(runs, pattern, tmp_path / "out.csv", *more, model=model, segments=segments)

@@ -13,14 +13,15 @@ from yt8m.flags.values import check_like
 METHODS = ("logistic", "trees", "attention", "class_trees", "localizer")
 # Of each method its options: the inverse of the L2 of a logistic regression; of boosted trees how many, how deep, at which rate;
 # of the networks of pair_model their sizes, the frames that they see beside a segment, their training, the parts of the videos,
-# one of which says which epoch is best, the negatives of each rated segment that nobody has rated, what these weigh, and how many
-# networks are averaged. Of class_trees: the ratings that a class with trees of its own has at least, frames beside a segment,
-# related classes, the share of the other videos that give a negative, at most how many for each rating, since all are kept in
-# memory, what one weighs, the trees (bins of a column, XGBoost has 256, but a class has few rows, and each takes time; min_leaf:
-# XGBoost's least sum of hessians is 1, of at most 1/4 a row; l2: its lambda), the share of videos that a fit is judged on, how
-# many trees without gain end it, how many fits are averaged, and the exponent of the video's score. Of the localisers, whose
-# score is a feature more for the regression: their sizes, their training (second_rate, third_rate: of the learning rate, in the
-# second and the last third of the epochs), the parts of the videos, and the regression's strength.
+# one of which says which epoch is best, the negatives of each rated segment that nobody has rated, what these weigh, what the
+# loss of pairs of a class weighs, the rows of a class that are then together in a batch, and how many networks are averaged. Of
+# class_trees: the ratings that a class with trees of its own has at least, frames beside a segment, related classes, the share of
+# the other videos that give a negative, at most how many for each rating, since all are kept in memory, what one weighs, the
+# trees (bins of a column, XGBoost has 256, but a class has few rows, and each takes time; min_leaf: XGBoost's least sum of
+# hessians is 1, of at most 1/4 a row; l2: its lambda), the share of videos that a fit is judged on, how many trees without gain
+# end it, how many fits are averaged, and the exponent of the video's score. Of the localisers, whose score is a feature more for
+# the regression: their sizes, their training (second_rate, third_rate: of the learning rate, in the second and the last third of
+# the epochs), the parts of the videos, and the regression's strength.
 OPTIONS = {
     "logistic": {"strength": 1.0},
     "trees": {"depth": 3, "num_trees": 300, "learning_rate": 0.05, "seed": 1},
@@ -39,6 +40,8 @@ OPTIONS = {
         "parts": 5,
         "negatives": 2,
         "negative_weight": 0.25,
+        "pairwise_weight": 0.0,
+        "rows_per_class": 8,
         "num_models": 3,
         "seed": 1,
     },
@@ -76,8 +79,8 @@ OPTIONS = {
         "seed": 1,
     },
 }
-MAY_BE_ZERO = ("negatives", "negative_weight", "related", "l2", "video_exponent")
-LEAST = {"parts": 2, "bins": 2}  # the smallest values of some; of the others all above 0 will do
+MAY_BE_ZERO = ("negatives", "negative_weight", "pairwise_weight", "related", "l2", "video_exponent")
+LEAST = {"parts": 2, "bins": 2, "rows_per_class": 2}  # the smallest values of some; of the others all above 0 will do
 MOST = {"max_features": 1.0, "held_out": 0.9, "bins": 255}  # the largest
 WEIGHT_BOUNDS = 0.5, 2.0
 

@@ -23,7 +23,8 @@ class ScoreJob:
     """What is scored, and how.
 
     Attributes:
-        members: {folder as the user named it: its runs' folders}; several runs are a member, their mean (of --all_folds).
+        members: {folder as the user named it: its runs' folders}; several runs (of --all_folds) are a member: the mean of their
+            logits.
         fit_on: rated shards; of them those are scored that each member, or one of its runs, has not learned.
         fit_on_named: whether the user names them for this; otherwise the runs must tell what they have learned.
         data_pattern: the shards to rank.
@@ -147,12 +148,11 @@ def _fit_store(job, groups, label_ids, folder):
 
 
 def _score(job, folders, label_ids, pattern, flag, output):
-    """Writes the store of the mean of some runs' scores of the segments of some shards."""
+    """Writes the store of some runs' scores of the segments of some shards: of several the probability of their mean logit."""
     keras.utils.clear_session()
     trained = [restore.newest(folder) for folder in folders]
     names = [os.path.relpath(run.prefix, os.path.dirname(os.path.abspath(folder))) for folder, run in zip(folders, trained)]
     origin.check_scored([(run.config.backbone, name) for run, name in zip(trained, names)], pattern, flag)
-    scorer = infer.Scorer(
-        [infer.Member(run.model, run.config, name=name) for run, name in zip(trained, names)], label_ids=label_ids
-    )
+    members = [infer.Member(run.model, run.config, name=name) for run, name in zip(trained, names)]
+    scorer = infer.Scorer(members, label_ids=label_ids, of_logits=True)
     infer.rank_segments(scorer, infer.Job(pattern, "", job.batch_size, output, job.dtype, num_readers=job.num_readers))

@@ -1,4 +1,4 @@
-"""Models that score together: every batch is read once, each model predicts, their probabilities are averaged."""
+"""Models that score together: every batch is read once, each model predicts, their probabilities or logits are averaged."""
 
 import dataclasses
 import hashlib
@@ -15,6 +15,8 @@ from yt8m.scoring.classes import columns_of, common_label_ids, predicted_label_i
 from yt8m.segments import SEGMENT_SIZE, mean_features, segments_of
 from yt8m.training.data import frame_spec, video_spec
 from yt8m.training.predict import make_predict, scores_at
+
+LEAST_PROBABILITY = np.float32(1e-7)  # what a lower one, or one less below 1, is taken for in a mean of logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Member:
 
 
 class Scorer:
-    """The weighted mean of the members' probabilities for the rows of a batch.
+    """The weighted mean of the members' probabilities, or that of their logits as a probability, for the rows of a batch.
 
     A member scores a row exactly as it does alone: its own classes' columns, its own segment_expansion, and of a video no more
     than its own max_frames. A segment beyond a member's max_frames is scored by the others.
@@ -47,6 +49,7 @@ class Scorer:
         shifts: as in predict.scores_at.
         skip_head, skip_tail: segments at the beginning and the end of a video that are not scored. Paper 002: the first 6 and
             the last 2 are never rated.
+        of_logits: whether the mean is that of logits; of a single member it is its probability, too.
 
     Attributes:
         label_ids: of the columns of the scores, a tuple.
@@ -56,12 +59,13 @@ class Scorer:
             does not score such rows.
     """
 
-    def __init__(self, members, kind="segments", label_ids=None, shifts=0, skip_head=0, skip_tail=0):
+    def __init__(self, members, kind="segments", label_ids=None, shifts=0, skip_head=0, skip_tail=0, of_logits=False):
         self.kind, self.shifts, self.skip_head, self.skip_tail = kind, shifts, skip_head, skip_tail
         weights = [member.weight for member in members]
         if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
             raise UserError(f"--weights={','.join(f'{w:g}' for w in weights)}: each must be 0 or more, and one of them above 0.")
         self._members = [dataclasses.replace(member, weight=member.weight / sum(weights)) for member in members]
+        self._of_logits = of_logits and np.count_nonzero(weights) > 1
         _check_features(self._members, kind)
         if kind == "videos":
             for member in members:
@@ -132,7 +136,8 @@ class Scorer:
             for member in self._members
         ]
         skipped = {"skip_head_segments": self.skip_head, "skip_tail_segments": self.skip_tail}
-        return {"members": members, "segment_shifts": self.shifts, **skipped}
+        mean = {"mean_of": "logits"} if self._of_logits else {}
+        return {"members": members, "segment_shifts": self.shifts, **skipped, **mean}
 
     def _asked(self):
         """(member, its Predict, its columns) of those that count."""
@@ -151,16 +156,27 @@ class Scorer:
             scores = scores_at(member.model, predict, *shown, **options)[:, columns]
             if len(self._asked()) == 1 and len(seen) == len(rows):
                 return scores
-            total[seen] += np.float32(member.weight) * scores
+            total[seen] += np.float32(member.weight) * self._term(scores)
             weights[seen] += np.float32(member.weight)
-        return total / weights[:, None]
+        return self._probabilities(total / weights[:, None])
 
     def _of_videos(self, batch):
         """float32 [B, C] of whole videos."""
         total = 0
         for member, predict, columns in self._asked():
-            total = total + np.float32(member.weight) * predict(_shown(member, batch))[:, columns]
-        return total
+            total = total + np.float32(member.weight) * self._term(predict(_shown(member, batch))[:, columns])
+        return self._probabilities(total)
+
+    def _term(self, scores):
+        """What of a member's probabilities is averaged."""
+        if not self._of_logits:
+            return scores
+        p = np.clip(scores, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        return np.log(p) - np.log1p(-p)
+
+    def _probabilities(self, mean):
+        """The probabilities of a mean of `_term`s."""
+        return 1 / (1 + np.exp(-mean)) if self._of_logits else mean
 
 
 def _way_of_videos(config, kind):
