@@ -4,8 +4,8 @@ Frame level (synthetic full-size videos of rgb and audio, 234 frames on average,
 reading the bytes, TFRecordDataset without parsing, a pipeline that parses to float32 as the starter code does, one that parses
 to uint8, and ours. Short records (AudioSet's, 10 frames of 128 bytes; video level, 1,152 floats): a pipeline that parses batches,
 and ours. Segments of 5 frames and 3 on both sides: rows a second of rated ones and of an M-step, with 1, 2 and 4 --num_readers,
-and in 1 and 2 processes, beside rows cut from whole records. Ours shuffles all rows, checks every CRC once (not timed: the first
-pass fills the index) and can go on from any step.
+and in 1 and 2 processes of one reader, beside rows cut from whole records. Ours shuffles all rows, checks every CRC once (not
+timed: the first pass fills the index) and can go on from any step.
 
   PYTHONPATH=$PWD python benchmarks/reader.py --json docs/results/reader.json
 """
@@ -196,22 +196,28 @@ def segment_rate(spec, rows, readers, begin=lambda: None):
 
 
 def rate_of_processes(pattern, pseudo_labels, rows, count):
-    """(rows of an M-step a second of all together, 0) of several processes at once, one reader each, as a run's hosts are."""
+    """The same of an M-step's rows, of several processes together, one reader each, as a run's hosts are.
+
+    They begin at once and the last to end counts for all. Each reads all rows once before, as the process of the other sides has
+    in their first turns: what a process does but once (tables of the shards, pages of the files) is not timed.
+    """
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(count) as pool:
         arguments = [(folder, number, count, pattern, pseudo_labels, rows) for number in range(count)]
-        rates = list(pool.map(lambda of: report.in_a_process("reader", "rate_beside_others", *of), arguments))
-    return sum(rates), 0.0
+        pairs = list(pool.map(lambda of: report.in_a_process("reader", "rate_beside_others", *of), arguments))
+    return count * min(rate for rate, _ in pairs), statistics.mean(cpu for _, cpu in pairs)
 
 
 def rate_beside_others(folder, number, count, pattern, pseudo_labels, rows):
-    """The rate of one of several processes, which begin at once: when each has left its name in the folder."""
+    """segment_rate of one of several processes, which begin at once: when each has left its name in the folder."""
+    spec = mstep_of(pattern, pseudo_labels)
+    segment_rate(spec, batches.count_examples(spec), 1)
 
     def wait():
         pathlib.Path(folder, str(number)).touch()
         while len(os.listdir(folder)) < count:
             time.sleep(0.01)
 
-    return segment_rate(mstep_of(pattern, pseudo_labels), rows, 1, wait)[0]
+    return segment_rate(spec, rows, 1, wait)
 
 
 def mstep_of(pattern, pseudo_labels):
@@ -308,7 +314,8 @@ def main():
         pattern, pseudo_labels = write_shards(folder, 320 if options.quick else 1600)
         rows = frame_level(f"{options.data}/*.tfrecord" if options.data else pattern, options.repeats)
         rows += short_records(*write_short(folder, 4000 if options.quick else 20_000), options.repeats)
-        rows += segments(pattern, pseudo_labels, 40_000 if options.quick else 200_000, max(options.repeats // 2, 1))
+        repeats = min(options.repeats, 2) if options.quick else options.repeats
+        rows += segments(pattern, pseudo_labels, 40_000 if options.quick else 200_000, repeats)
     report.show("Reading shards (medians; ratio: the median of the turns')", rows, options.json)
 
 

@@ -14,6 +14,7 @@ import os
 import tempfile
 
 import report
+import train_step
 
 KINDS = {
     "products": "MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv2DBackpropInput Conv2DBackpropFilter FusedMatMul",
@@ -22,7 +23,7 @@ KINDS = {
     "copies": "Cast ConcatV2 Split SplitV GatherV2 Transpose Slice StridedSlice StridedSliceGrad Pack Unpack Tile Pad PadV2 "
     "Reshape BroadcastTo ReadVariableOp Fill ZerosLike",
 }
-MODELS = ("MultiAttentionModel", "GatedDbofModel", "NetVladModel", "NeXtVladModel")
+MODELS = ("MultiAttentionModel", "GatedDbofModel", "NetVladModel", "NeXtVladModel", "MoeModel", *train_step.OTHERS)
 STEPS = 3
 
 
@@ -33,17 +34,17 @@ def kind_of(operation):
 
 
 def profile(name, precision):
-    """Traces some steps of a model; returns milliseconds a step by operation, and what train_step.measure gives of the rate."""
+    """Traces some steps of one of train_step.LABELS.
+
+    Returns:
+        dict: `milliseconds` a step by operation, the matrix `rate`, and in float32 the `operations` of the products.
+    """
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     import keras
     import tensorflow as tf
-    import train_step
-
-    from yt8m import models
 
     keras.config.set_dtype_policy(precision)
-    batch = train_step.make_batch(models.model_class(name))
-    model = models.build_model(name, train_step.CLASSES, **train_step.SETTINGS[name])
+    model, batch = train_step.model_and_batch(name)
     step = train_step.training_step(model)
     batches, one = iter(tf.data.Dataset.from_tensors(batch).repeat()), tf.constant(1)
     step(batches, one)

@@ -7,8 +7,13 @@ for a multiplication and an addition, counted in an eager step), and the rate of
 4,096, in the precision's type, the fastest of some before and after the steps. The share is what the products would take at
 that rate of the step's CPU time: other work on the machine makes a step take longer, but hardly its CPU time. Goals: NeXtVLAD
 (paper 002) and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD,
-gated DBoF, Transformer and multi-attention. JointContextModel is measured with 64 clusters a side; at the paper's 256 it has
-0.9 G weights. The optimizer's update of all weights is timed by itself as well: it is part of the step and has no product in it.
+gated DBoF, Transformer and multi-attention. The optimizer's update of all weights is timed by itself as well: it is part of the
+step and has no product in it.
+
+Smaller than published are JointContextModel, with 64 clusters a side (at the paper's 256 it has 0.9 G weights), and MixtureModel,
+with hidden layers of 1,024 (at its source's 2,048 it has 0.25 G). MoeModel has a second row, of 128 videos and all 3,862 classes,
+where it has 22 M weights.
+
 --quick leaves models out. --keras_recurrence measures each recurrent model a second time, right after, with Keras' own LSTM and
 GRU in place of ours. --precisions=float32 leaves bfloat16 out, which is slow on a machine without such products.
 --xla measures each step compiled with XLA as well, beside that without.
@@ -20,6 +25,7 @@ import time
 import report
 
 BATCH, FRAMES, CLASSES = 32, 150, 1000
+SEGMENT = 11  # frames of a rated segment with its neighbours
 SETTINGS = {
     "FrameLevelLogisticModel": {},
     "AttentionModel": {},
@@ -40,7 +46,14 @@ SETTINGS = {
     "MoeModel": {},
     "MlpModel": {},
     "SharedGateMoeModel": {},
+    "BertModel": {},
+    "MixtureModel": {"hidden_size": 1024},
+    "MultiLevelAttentionModel": {},
+    "SoftDbofModel": {"sampling": "none"},  # as configs/soft_dbof.flags pre-trains it
+    "SoftmaxMlpModel": {},
 }
+OTHERS = {"MoeModel, 128 videos, 3,862 classes": ("MoeModel", 128, 3862)}  # label -> (a model of SETTINGS, videos, classes)
+LABELS = (*SETTINGS, *OTHERS)
 QUICK = ("MultiAttentionModel", "NeXtVladModel", "GatedDbofModel", "TransformerModel", "NetVladModel", "MoeModel")
 UNDER_2_GB = ("NetVladModel", "NeXtVladModel")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -51,20 +64,22 @@ RECURRENT = ("CnnLstmModel", "LstmModel", "GruModel", "BiGruModel")
 
 
 def measure(name, steps, precision="float32", xla=False, keras_recurrence=False):
-    """Trains a model for some steps, perhaps with Keras' own recurrent layers; returns its figures."""
+    """Trains one of LABELS for some steps, perhaps with Keras' own recurrent layers; returns its figures.
+
+    name: None: what importing takes.
+    """
     import keras
     import numpy as np
     import tensorflow as tf
 
-    from yt8m import models
+    from yt8m import models  # noqa: F401  the package, whose memory counts
 
     figures = {}
     if name:
         keras.config.set_dtype_policy(precision)
         if keras_recurrence:
             take_keras_recurrence()
-        batch = make_batch(models.model_class(name))
-        model = models.build_model(name, CLASSES, **SETTINGS[name])
+        model, batch = model_and_batch(name)
         step = training_step(model, xla)
         batches, one = iter(tf.data.Dataset.from_tensors(batch).repeat()), tf.constant(1)
         before, took, after = matrix_rate(precision), fastest(lambda: step(batches, one), steps), matrix_rate(precision)
@@ -90,23 +105,35 @@ def take_keras_recurrence():
                 setattr(module, name, getattr(layers, name))
 
 
-def make_batch(kind):
-    """A batch for a class of models, as the reader gives it."""
+def model_and_batch(label):
+    """The model of a row of the table, in the policy of the moment, and a batch for it."""
+    from yt8m import models
+
+    name, videos, classes = OTHERS.get(label, (label, BATCH, CLASSES))
+    return models.build_model(name, classes, **SETTINGS[name]), make_batch(models.model_class(name), videos, classes)
+
+
+def make_batch(kind, videos=None, classes=None, length=None):
+    """A batch for a class of models, as the reader gives it.
+
+    videos, classes, length: BATCH, CLASSES and FRAMES where they are not given.
+    """
     import numpy as np
 
+    videos, classes, length = videos or BATCH, classes or CLASSES, length or FRAMES
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (BATCH, FRAMES, 1152), np.uint8)
+    frames = rng.integers(0, 256, (videos, length, 1152), np.uint8)
     batch = {
         "frames": frames,
-        "num_frames": np.full(BATCH, FRAMES, np.int32),
-        "features": rng.normal(size=(BATCH, 1152)).astype(np.float32),
-        "labels": (rng.random((BATCH, CLASSES)) < 0.003).astype(np.float32),
-        "label_weights": np.ones((BATCH, CLASSES), np.float32),
+        "num_frames": np.full(videos, length, np.int32),
+        "features": rng.normal(size=(videos, 1152)).astype(np.float32),
+        "labels": (rng.random((videos, classes)) < 0.003).astype(np.float32),
+        "label_weights": np.ones((videos, classes), np.float32),
     }
     if kind.HAS_ENCODERS:  # a rated segment of each video
-        rows = {"segment_rows": np.arange(BATCH, dtype=np.int32), "start_times": np.zeros(BATCH, np.int32)}
-        batch |= rows | {"context_frames": frames, "context_num_frames": np.full(BATCH, FRAMES, np.int32)}
-        batch |= {"frames": frames[:, :11], "num_frames": np.full(BATCH, 11, np.int32)}
+        rows = {"segment_rows": np.arange(videos, dtype=np.int32), "start_times": np.zeros(videos, np.int32)}
+        batch |= rows | {"context_frames": frames, "context_num_frames": np.full(videos, length, np.int32)}
+        batch |= {"frames": frames[:, :SEGMENT], "num_frames": np.full(videos, SEGMENT, np.int32)}
     return batch
 
 
@@ -278,13 +305,13 @@ def xla_row(name, precision, without):
 def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--xla", action="store_true", help="each step compiled with XLA as well")
-    parser.add_argument("--models", nargs="+", choices=list(SETTINGS))
+    parser.add_argument("--models", nargs="+", choices=LABELS, metavar="MODEL", help=", ".join(LABELS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--keras_recurrence", action="store_true", help="recurrent models with Keras' layers as well")
     options = parser.parse_args()
     imported = report.in_a_process("train_step", "measure", None, 0)["gb"]
     rows = [report.row("importing TensorFlow and the package", imported, "GB")]
-    for name in options.models or (QUICK if options.quick else SETTINGS):
+    for name in options.models or (QUICK if options.quick else LABELS):
         figures = {}
         steps = 3 if options.quick else 5
         for precision in sorted(options.precisions):  # float32 counts the operations

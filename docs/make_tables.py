@@ -203,20 +203,40 @@ def best_table(log="best"):
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def on_machine(log, table):
+    """A line that says what a log was measured on, and a table under it.
+
+    Args:
+        log: name under docs/results.
+        table: function that makes the table.
+    """
+    machine = _log(log)["machine"]
+    line = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} when the run ended, its own included"
+    return f"Measured on {machine['time'][:10]}: {line}.\n\n{table()}"
+
+
 def speed_table():
-    """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory."""
-    columns = ("model", "million weights", "GFLOP a step", "optimizer: ms of CPU", "float32: ms of CPU", "share", "GB",
-               "bfloat16: ms of CPU", "share", "GB", "faster")  # fmt: skip
-    rows, steps = [columns, ["---"] * len(columns)], {}
-    for row in _log("train_step")["rows"]:
+    """The steps of docs/results/train_step.json in Markdown: a line a model, each precision's CPU time, share and memory.
+
+    The matrix rate is that of the step's own process. Shares that miss their goal are bold.
+    """
+    columns = ("model", "million weights", "GFLOP a step", "optimizer: ms of CPU",
+               "float32: ms of CPU", "matrix rate", "share", "GB",
+               "bfloat16: ms of CPU", "matrix rate", "share", "GB", "faster")  # fmt: skip
+    rows, steps, logged = [columns, ["---"] * len(columns)], {}, _log("train_step")["rows"]
+    missed = {row["name"] for row in logged if row["met"] is False}
+    for row in logged:
         if "precision" in row:
             steps.setdefault(row["model"], {})[row["precision"]] = row
     for name, by_precision in steps.items():
         full, half = by_precision["float32"], by_precision["mixed_bfloat16"]
         cells = [f"{full['parameters'] / 1e6:.1f}", f"{full['operations'] / 1e9:.1f}", f"{full['optimizer_ms']:.0f}"]
         for row in (full, half):
-            cells += [f"{row['cpu_ms']:.0f}", f"{row['share']:.0%}", f"{row['gb']:.1f}"]
-        rows.append((f"`{name}`", *cells, f"{full['cpu_ms'] / half['cpu_ms']:.2f} x"))
+            bold = "**" if f"{name}, {row['precision']}: share of the matrix rate" in missed else ""
+            share = f"{bold}{row['share']:.0%}{bold}"
+            cells += [f"{row['cpu_ms']:,.0f}", f"{row['cpu_rate'] / 1e9:,.0f}", share, f"{row['gb']:.1f}"]
+        model, comma, size = name.partition(", ")
+        rows.append((f"`{model}`{comma}{size}", *cells, f"{full['cpu_ms'] / half['cpu_ms']:.2f} x"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -243,14 +263,31 @@ def scoring_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def reader_table():
-    """The rows of docs/results/reader.json in Markdown: ours beside another, in one run."""
-    rows = [("", "ours", "beside", "its value", "ours is better by", "goal", "reached"), ["---"] * 7]
-    for row in _log("reader")["rows"]:
-        values = [f"{_grouped(row[key])} {row['unit']}" for key in ("value", "baseline_value")]
-        reached = {True: "yes", False: "**no**", None: ""}[row["met"]]
-        rows.append((row["name"], values[0], row["baseline"], values[1], f"{row['ratio']:.2f} x", row["goal"], reached))
+def beside_table(log, cpu="", places=2):
+    """The rows of a log in Markdown: ours beside another where there is one, in one run.
+
+    Args:
+        log: name under docs/results.
+        cpu: title of a column of the rows' CPU times; "": there is none.
+        places: of the ratios.
+    """
+    columns = ("", "ours", *filter(None, [cpu]), "beside", "its value", "ours is better by", "goal", "reached")
+    rows = [columns, ["---"] * len(columns)]
+    for row in _log(log)["rows"]:
+        cells = [f"{_grouped(row['value'])} {row['unit']}"]
+        if cpu:
+            cells.append(_grouped(row["cpu"]) if row.get("cpu") else "")
+        beside = ["", "", ""]
+        if row["baseline_value"] is not None:
+            beside = [row["baseline"], f"{_grouped(row['baseline_value'])} {row['unit']}", f"{row['ratio']:,.{places}f} x"]
+        rows.append((row["name"], *cells, *beside, row["goal"], {True: "yes", False: "**no**", None: ""}[row["met"]]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+reader_table = functools.partial(beside_table, "reader", "us of CPU a segment")
+optimizer_table = functools.partial(beside_table, "optimizer")
+topn_table = functools.partial(beside_table, "topn", places=0)
+metrics_table = functools.partial(beside_table, "metrics", "s of CPU", places=1)
 
 
 def operations_table():
@@ -271,13 +308,14 @@ def step_profile_table():
         shares = [f"{row['shares'][kind]:.0%}" for kind in kinds]
         longest = ", ".join(f"{operation} {share:.0%}" for operation, share in row["longest"].items())
         kind = "float32" if row["precision"] == "float32" else "bfloat16"
-        rows.append((f"`{row['model']}`", kind, *shares, f"{row['product_rate']:.0%}", longest))
+        model, comma, size = row["model"].partition(", ")
+        rows.append((f"`{model}`{comma}{size}", kind, *shares, f"{row['product_rate']:.0%}", longest))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _grouped(value):
-    """4,200; 31.3"""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    """4,200; 31.3; 0.96"""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 
 def _log(name):
@@ -308,8 +346,8 @@ def scaling_table():
     """The rows of docs/results/scaling.json in Markdown, with the arithmetic of what is estimated."""
     rows = [("", "value", "beside", "its value", "arithmetic"), ["---"] * 5]
     for row in _log("scaling")["rows"]:
-        beside = f"{row['baseline_value']:,.3g} {row['unit']}" if row["baseline"] else ""
-        rows.append((row["name"], f"{row['value']:,.3g} {row['unit']}", row["baseline"], beside, row.get("arithmetic", "")))
+        beside = f"{_grouped(row['baseline_value'])} {row['unit']}" if row["baseline"] else ""
+        rows.append((row["name"], f"{_grouped(row['value'])} {row['unit']}", row["baseline"], beside, row.get("arithmetic", "")))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -356,16 +394,16 @@ TABLES = {
     "montage attention": (DOCS / "results.md", montage_attention_table),
     "montage sets": (DOCS / "results.md", montage_sets_table),
     "localization": (DOCS.parent / "README.md", localization_table),
-    "speed": (DOCS / "speed.md", speed_table),
-    "operations": (DOCS / "speed.md", operations_table),
-    "step_profile": (DOCS / "speed.md", step_profile_table),
-    "recurrent": (DOCS / "speed.md", recurrent_table),
+    "speed": (DOCS / "speed.md", functools.partial(on_machine, "train_step", speed_table)),
+    "operations": (DOCS / "speed.md", functools.partial(on_machine, "operations", operations_table)),
+    "step_profile": (DOCS / "speed.md", functools.partial(on_machine, "step_profile", step_profile_table)),
+    "recurrent": (DOCS / "speed.md", functools.partial(on_machine, "recurrent", recurrent_table)),
     "precision": (DOCS / "speed.md", precision_table),
     "montage precision": (DOCS / "speed.md", functools.partial(montage_table, "montage_precision")),
-    "scoring": (DOCS / "speed.md", scoring_table),
-    "reader": (DOCS / "speed.md", reader_table),
-    "start": (DOCS / "scaling.md", start_table),
-    "scaling": (DOCS / "scaling.md", scaling_table),
+    "scoring": (DOCS / "speed.md", functools.partial(on_machine, "scoring", scoring_table)),
+    "reader": (DOCS / "speed.md", functools.partial(on_machine, "reader", reader_table)),
+    "start": (DOCS / "scaling.md", functools.partial(on_machine, "start", start_table)),
+    "scaling": (DOCS / "scaling.md", functools.partial(on_machine, "scaling", scaling_table)),
     "beyond": (DOCS / "beyond.md", beyond_table),
     "beyond_ensemble": (DOCS / "beyond.md", functools.partial(beyond_table, "beyond_ensemble")),
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
@@ -383,6 +421,9 @@ TABLES = {
     "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
     "video_level_folds": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_folds")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
+    "optimizer": (DOCS / "speed.md", functools.partial(on_machine, "optimizer", optimizer_table)),
+    "topn": (DOCS / "speed.md", functools.partial(on_machine, "topn", topn_table)),
+    "metrics": (DOCS / "speed.md", functools.partial(on_machine, "metrics", metrics_table)),
 }
 
 

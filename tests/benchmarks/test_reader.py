@@ -56,6 +56,19 @@ def test_plain_pipelines_read_what_ours_does(benchmark, shards, tmp_path):
         np.testing.assert_array_equal(plain["labels"][order], batch["labels"])
 
 
+def test_processes_read_their_rows_before_they_are_timed(benchmark, shards, monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(benchmark, "segment_rate", lambda spec, rows, *rest: calls.append(rows) or (rows * 1.0, 5.0))
+    assert benchmark.rate_beside_others(tmp_path, 0, 1, *shards, 7) == (7.0, 5.0)
+    assert len(calls) == 2 and calls[0] > 24 and calls[1] == 7  # all rows of the shards, and those that are timed
+
+
+def test_the_last_of_several_processes_counts_for_all(benchmark, monkeypatch):
+    found = {0: [100.0, 10.0], 1: [80.0, 14.0]}
+    monkeypatch.setattr(benchmark.report, "in_a_process", lambda module, function, folder, number, *rest: found[number])
+    assert benchmark.rate_of_processes("*", "", 5, 2) == (160.0, 12.0)
+
+
 def test_a_ratio_is_the_median_of_the_turns(benchmark):
     figures = {"ours": [(10, 4), (30, 2), (20, 3)], "other": [(5, 8), (10, 8), (40, 9)]}
     row = benchmark.beside("x", "rows/s", figures, 0, "other", "twice", 2.0)

@@ -22,6 +22,20 @@ def train_step(monkeypatch):
     return module
 
 
+def test_every_model_has_a_row(train_step):
+    of_package = {name for name in models.model_names() if models.model_class(name).__module__.startswith("yt8m.")}
+    assert set(train_step.SETTINGS) == of_package
+    assert {model for model, *_ in train_step.OTHERS.values()} <= of_package
+
+
+def test_a_second_row_of_a_model_has_its_own_batch_and_classes(train_step, monkeypatch):
+    monkeypatch.setitem(train_step.OTHERS, "LogisticModel, more", ("LogisticModel", 6, 9))
+    for label, videos, classes in (("LogisticModel", 4, 5), ("LogisticModel, more", 6, 9)):
+        model, batch = train_step.model_and_batch(label)
+        assert batch["features"].shape == (videos, 1152) and batch["label_weights"].shape == (videos, classes)
+        assert model({"features": batch["features"]}).shape == (videos, classes)
+
+
 @pytest.mark.parametrize(
     "name, arguments, products",
     [

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests import commands
 from tests.testing import make_video, write_frame_shards
+from yt8m import config
 
 STEPS, SAVE_STEPS = 120, 15
 
@@ -61,6 +62,12 @@ def kill_during(process, wait_for, number, delay):
     return "".join(printed)
 
 
+def assert_same(ours, whole, note=""):
+    assert ours.keys() == whole.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=f"{name}{note}")
+
+
 @pytest.mark.slow
 def test_sigkill_at_three_random_moments(arguments, tmp_path):
     assert commands.run("train", *arguments, f"--train_dir={tmp_path / 'whole'}") is None
@@ -78,9 +85,18 @@ def test_sigkill_at_three_random_moments(arguments, tmp_path):
     assert commands.run("train", *arguments, f"--train_dir={tmp_path / 'killed'}") is None
     killed, newest = weights(tmp_path / "killed")
     assert newest.endswith(f"-{STEPS}")
-    assert killed.keys() == whole.keys()
-    for name, value in whole.items():
-        np.testing.assert_array_equal(killed[name], value, err_msg=f"{name}, seed {seed}")
+    assert_same(killed, whole, f", seed {seed}")
+
+
+@pytest.mark.slow
+def test_a_run_in_bfloat16_that_stopped_goes_on(arguments, tmp_path):
+    """Stopped between two checkpoints, in the midst of its first epoch, which has 9 steps."""
+    for folder, end in (("whole", 22), ("stopped", 7), ("stopped", 22)):
+        flags = f"--max_steps={end}", "--save_steps=5", "--precision=mixed_bfloat16", f"--train_dir={tmp_path / folder}"
+        assert commands.run("train", *arguments, *flags) is None
+    (whole, newest), (stopped, _) = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
+    assert newest.endswith("-22") and config.read_model_config(tmp_path / "stopped").precision == "mixed_bfloat16"
+    assert_same(stopped, whole)
 
 
 @pytest.mark.slow
