@@ -8,7 +8,7 @@ that occur in a fold, d' of the mean AUC, as in Kong et al. 2019.
   python benchmarks/audioset.py --data DIR --work DIR           the page's rows, 8 folds, 1 seed; of --work nothing is run again
   python benchmarks/audioset.py --data DIR --work DIR --only all        every row but those that the recipe may take next
   python benchmarks/audioset.py --data DIR --work DIR --folds 2 --only candidates      what the recipe may take next
-  python benchmarks/audioset.py --data DIR --work DIR --folds 2 --only beyond mixtures      what docs/beyond.md has, carried over
+  python benchmarks/audioset.py --data DIR --work DIR --folds 2 --only beyond networks mixtures    docs/beyond.md's, carried over
   python benchmarks/audioset.py --data DIR --work DIR --eval_data 'DIR/eval*'   trained on all of DIR, judged on another set
 """
 
@@ -26,7 +26,7 @@ import time
 import keras
 import numpy as np
 import report
-from audioset_rows import CANDIDATES, CARRIED, MIXTURES, ROWS, TABLE
+from audioset_rows import CANDIDATES, CARRIED, MIXTURES, NETWORKS, ROWS, TABLE
 from scipy.stats import norm
 
 import yt8m
@@ -222,7 +222,9 @@ def main():
     parser = report.arguments(__doc__)
     parser.add_argument("--eval_data", help="judge on these shards, by models trained on all of --data")
     parser.add_argument("--work", help="folder of the runs; what is there is not run again. Default: a temporary one")
-    parser.add_argument("--only", nargs="+", choices=[*ROWS, "all", "candidates", "beyond", "mixtures"], default=list(TABLE))
+    parser.add_argument(
+        "--only", nargs="+", choices=[*ROWS, "all", "candidates", "beyond", "networks", "mixtures"], default=list(TABLE)
+    )
     parser.add_argument("--folds", type=int, default=FOLDS, help=f"how many of the {FOLDS} folds are judged")
     parser.add_argument("--numbers", type=int, nargs="+", choices=range(FOLDS), help="folds that are judged, in place of --folds")
     parser.add_argument("--seeds", type=int, default=1)
@@ -231,7 +233,8 @@ def main():
     if len(shards) < FOLDS:
         parser.error(f"--data={options.data}: {len(shards)} files bal_train*; expected at least {FOLDS}, AudioSet's shards.")
     groups = {"candidates": ["audioset", *CANDIDATES], "beyond": list(CARRIED), "mixtures": list(MIXTURES)}
-    groups["all"] = [name for name in ROWS if name not in (*CANDIDATES, *CARRIED, *MIXTURES)]
+    groups["networks"] = [*(row.baseline for row in NETWORKS.values()), *NETWORKS]
+    groups["all"] = [name for name in ROWS if name not in (*CANDIDATES, *CARRIED, *NETWORKS, *MIXTURES)]
     names = list(dict.fromkeys(name for given in options.only for name in groups.get(given, [given])))
     shorter = {"max_steps": 100} if options.quick else None
     if options.quick:

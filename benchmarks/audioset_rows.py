@@ -128,6 +128,11 @@ CARRIED = {
     **_BAGS,
     f"{BASE}, mean of {BAGS} folds": Row(members=tuple(_BAGS), baseline=BASE, goal="above"),
 }
+# Networks of the systems beyond the papers, trained plainly as the papers' are.
+NETWORKS = {
+    "SoftDbofModel": paper("SoftDbofModel", "GatedDbofModel", cluster_size=1024, hidden_size=1024, **ALL_FRAMES),
+    "BertModel": paper("BertModel", "TransformerModel", epochs=8, num_blocks=1, num_heads=4, feed_forward_size=512, **ALL_FRAMES),
+}
 # Mixtures of NeXtVLADs with on-line distillation (third place), beside as many that are trained by themselves, all plainly.
 NEXTVLAD = {"cluster_size": 32, "groups": 8, "hidden_size": 1024, "reduction": 8}
 DISTILLED, SEPARATE = f"mixture of {BRANCHES}, distilled", f"mixture of {BRANCHES}, not distilled"
@@ -147,7 +152,7 @@ MIXTURES = {
     SEPARATE: mixture(BRANCHES, f"mean of {BRANCHES} NeXtVLADs", divergence_weight=0.0),
     DISTILLED: mixture(BRANCHES, SEPARATE, "above", temperature=3.0),
 }
-ROWS |= CARRIED | MIXTURES
+ROWS |= CARRIED | NETWORKS | MIXTURES
 # Of docs/results.md, the quickest first.
 TABLE = (
     "FrameLevelLogisticModel",
