@@ -188,8 +188,8 @@ class Runs:
         return model, model_config, took
 
     def drop(self, *kept):
-        """Removes the runs' checkpoints but those of these rows; rows and scores stay."""
-        keep = {slug(name) for name in kept} | {"scores"}
+        """Removes the runs' checkpoints but those of these rows; rows, scores and what best.py has ranked stay."""
+        keep = {slug(name) for name in kept} | {"scores", "rankers"}
         for path in glob.glob(os.path.join(self.folder, "*")):
             if os.path.basename(path) not in keep:
                 shutil.rmtree(path, ignore_errors=True)
