@@ -13,7 +13,7 @@ process and type (train_step.py's).
 
 Windows of 11 frames a segment overlap, and moved ones (--segment_shifts) do so more: what a network makes of each frame by itself
 is made once. The alternative is the same model asked window by window. These rows and the context's are of CPU
-time, of both cores together, which the JSON has of the others, too: work beside hardly changes it.
+time, of both cores together, which the JSON has of the others, too: work beside changes it less than the clock.
 """
 
 import pathlib

@@ -38,7 +38,7 @@ def methods_table(log="methods", left_out=()):
 
 
 def _compared(log, titles, order, left_out=()):
-    """A log's rows in Markdown, each beside its base; the share of classes below it where any row has one.
+    """A log's rows in Markdown, each beside its base; MAP of all segments and the share of classes below where any row has one.
 
     Args:
         log: name under docs/results.
@@ -48,14 +48,17 @@ def _compared(log, titles, order, left_out=()):
     """
     logged, (row_title, base_title, order_title) = [row for row in _log(log)["rows"] if row["name"] not in left_out], titles
     worse = ("classes below",) if any(row.get("worse") is not None for row in logged) else ()
-    columns = (row_title, "MAP", base_title, "its MAP", "difference", *worse, order_title)
-    rows = [columns, ["---"] * len(columns)]
+    whole = ("all segments",) if any("map_all" in row for row in logged) else ()
+    columns = (row_title, "MAP", *whole, base_title, "its MAP", "difference", *worse, order_title)
+    rows, compared = [columns, ["---"] * len(columns)], 2 + len(whole)
     for row in logged:
         cells = [row["name"], _number(row["value"], row["spread"]), *[""] * (len(columns) - 2)]
+        if "map_all" in row:
+            cells[2] = _number(row["map_all"])
         if row["baseline"]:
             gain = _number(row["gain"], row["gain_spread"], sign="+")
             below = "" if row.get("worse") is None else f"{row['worse']:.0%}"
-            cells[2:] = row["baseline"], _number(row["baseline_value"]), gain, *[below for _ in worse], order(row)
+            cells[compared:] = row["baseline"], _number(row["baseline_value"]), gain, *[below for _ in worse], order(row)
         rows.append(cells)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -410,6 +413,7 @@ TABLES = {
     "methods_rankers": (DOCS / "beyond.md", functools.partial(methods_table, "methods_rankers")),
     "methods_candidates": (DOCS / "beyond.md", functools.partial(methods_table, "methods_candidates", CEILINGS)),
     "best": (DOCS / "beyond.md", best_table),
+    "best_attention": (DOCS / "beyond.md", functools.partial(best_table, "best_attention")),
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
     "best_class_trees": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees")),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
