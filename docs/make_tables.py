@@ -422,6 +422,7 @@ TABLES = {
     "methods_trainings": (DOCS / "beyond.md", functools.partial(methods_table, "methods_trainings")),
     "methods_mixtures": (DOCS / "beyond.md", functools.partial(methods_table, "methods_mixtures")),
     "audioset_beyond": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_beyond")),
+    "audioset_networks": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_networks")),
     "audioset_mixtures": (DOCS / "beyond.md", functools.partial(audioset_table, "audioset_mixtures")),
     "video_level_folds": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_folds")),
     "video_level_beyond": (DOCS / "beyond.md", functools.partial(video_level_table, "video_level_beyond")),
