@@ -5,9 +5,10 @@ together (the fastest of the steps after the first), parameters, and the process
 imports TensorFlow and the package. Beside them stands what the machine could do: the operations of the step's products (two
 for a multiplication and an addition, counted in an eager step), and the rate of one large product, 4,800 x 1,152 by 1,152 x
 4,096, in the precision's type, the fastest of some before and after the steps. The share is what the products would take at
-that rate of the step's CPU time, which other work on the machine changes less than the clock's. Goals: NeXtVLAD (paper 002) and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD,
-gated DBoF, Transformer and multi-attention. The optimizer's update of all weights is timed by itself as well: it is part of the
-step and has no product in it.
+that rate of the step's CPU time, which other work on the machine changes less than the clock's. Goals: NeXtVLAD (paper 002)
+and NetVLAD with 64 clusters under 2 GB; 65% of the rate in float32 (the DBoFs 80%), 45% in bfloat16 for NeXtVLAD, gated DBoF,
+Transformer and multi-attention. The optimizer's update of all weights is timed by itself as well: it is part of the step and
+has no product in it.
 
 Smaller than published are JointContextModel, with 64 clusters a side (at the paper's 256 it has 0.9 G weights), and MixtureModel,
 with hidden layers of 1,024 (at its source's 2,048 it has 0.25 G). MoeModel has a second row, of 128 videos and all 3,862 classes,
