@@ -305,6 +305,7 @@ GROUPS = {
     "distillation": distillation,
     "beyond": methods_beyond.beyond,
     "rankers": methods_beyond.rankers,
+    "class_conditional": lambda runs: methods_beyond.rankers(runs, methods=("--method=attention",)),  # one of the rankers
     "candidates": methods_beyond.candidates,
     "trainings": methods_trainings.trainings,
     "mixtures": methods_trainings.mixtures,

@@ -115,13 +115,13 @@ def reranked(runs, name, of, method="logistic", **flags):
     return noted(runs, name, output, "ranked anew")
 
 
-def rankers(runs, model=MEMBERS[0]):
-    """Other rankers than the logistic regression of references, of one model's scores."""
+def rankers(runs, model=MEMBERS[0], methods=tuple(RANKERS)):
+    """Other rankers than the logistic regression of references, of one model's scores; `methods` are keys of RANKERS."""
     stores = members_of(runs, model)[0]
     base = reranked(runs, f"{stores.name}, references", [stores])
     yield base, stores.name, "above"
-    for ranker, flags in RANKERS.items():
-        yield reranked(runs, f"{stores.name}, {ranker}", [stores], **flags), base, ""
+    for ranker in methods:
+        yield reranked(runs, f"{stores.name}, {ranker}", [stores], **RANKERS[ranker]), base, ""
 
 
 def members_of(runs, *models):
