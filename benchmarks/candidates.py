@@ -2,7 +2,8 @@
 
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. The pre-trained
 multi-attention scores whole videos, as `yt8m inference` does it; candidates are those of `yt8m inference --video_scores` and
-`yt8m fuse`; lists and rules are those of cut_lists.py.
+`yt8m fuse`; lists and rules are those of cut_lists.py. The best ensemble (`yt8m rerank`) ranks anew what its own members propose,
+N segments a class and 4 N, each by the scores of segments and by those of videos.
 
   python benchmarks/candidates.py --work DIR --json FILE       three seeds
 """
@@ -23,6 +24,8 @@ from yt8m.readers.stores import open_store
 
 BASES = ("attention", "multi-attention", "gated DBoF", "ensemble of three, mean")
 VIDEO_MODEL = "multi-attention"
+PLAIN = best.PLAIN  # the mean of the best ensemble's members
+PROPOSED = ((1, "segments"), (1, "videos"), (4, "segments"), (4, "videos"))  # candidates: times N, --candidates_by
 
 
 def video_scores(runs):
@@ -42,8 +45,22 @@ def of_seed(runs):
     truth, videos, found = runs.test.there, video_scores(runs), {}
     for base in BASES:
         found[base] = cut_lists.precisions(open_store(best_rankers.stores(runs, base)[1]), truth, videos)
+        if base == PLAIN:
+            found[base] |= reranked(runs, truth)
         told = ", ".join(f"{name} {np.nanmean(of_classes):.4f}" for name, of_classes in found[base].items())
         print(f"seed {runs.seed} | {base}: {told}", flush=True)
+    return found
+
+
+def reranked(runs, truth):
+    """{row: precisions of its lists of N} of the best ensemble's candidates, ranked anew, and what is none after them."""
+    places, found = len(truth) // cut_lists.SEGMENTS_A_PLACE, {}
+    for times, by in PROPOSED:
+        folder = os.path.join(runs.path("candidates"), f"{times}-{by}")
+        shutil.rmtree(folder, ignore_errors=True)
+        best_rankers.map_of(runs, candidates=times * places, candidates_by=by, scores_output=folder)
+        name = f"ranked anew, {f'{times} N' if times > 1 else 'N'} candidates by {by}"
+        found[name] = cut_lists.precisions_of_lists(open_store(folder), truth, places)
     return found
 
 

@@ -16,7 +16,7 @@ from yt8m.readers.index import open_shard
 from yt8m.readers.patterns import match_files
 from yt8m.readers.records import Segments, Video, decode_video
 from yt8m.readers.stores import StoreConfig, create_store, open_store
-from yt8m.reranking import class_trees, fitting, rankers, score_features
+from yt8m.reranking import class_trees, fitting, rankers, score_features, stored
 from yt8m.reranking.references import Descriptors, Neighbourhood, RatedReferences, References, unit
 from yt8m.scoring.submission import read_submission
 from yt8m.segments import dequantise
@@ -263,6 +263,27 @@ def test_ranks_before_and_after_are_averaged(parts, given, tmp_path):
         assert np.delete(found[:, c], chosen).max() < 0.5
 
 
+@pytest.mark.parametrize("with_videos", [False, True])
+def test_candidates_of_the_best_videos(parts, given, tmp_path, monkeypatch, with_videos):
+    """All their segments, whatever their own scores, and as few videos as have so many."""
+    monkeypatch.setattr(fused, "ROWS_AT_A_TIME", 3 * SEGMENTS)
+    fit, test = parts
+    if with_videos:
+        given |= {"fit_video_scores": fit.video_folder, "video_scores": test.video_folder}
+    by_videos = {"candidates": 2 * SEGMENTS + 1, "candidates_by": "videos"}
+    api.rerank(**given, **by_videos, scores_output=tmp_path / "new", output_file=tmp_path / "out.csv")
+    expected, before = expected_logits(fit, test, with_videos=with_videos), stored_logits(test.scores)
+    of_videos = stored_logits(test.video_scores) if with_videos else before.reshape(-1, SEGMENTS, len(LABELS)).mean(axis=1)
+    store, listed = open_store(tmp_path / "new"), dict(read_submission(tmp_path / "out.csv"))
+    found, names = np.concatenate([store.read(shard).scores() for shard in store.shards()]), np.array(test.names())
+    for c, label in enumerate(LABELS):
+        best = np.argsort(-of_videos[:, c], kind="stable")[:3]
+        chosen = np.isin(np.arange(len(found)) // SEGMENTS, best)
+        np.testing.assert_allclose(found[chosen, c], 0.5 + 0.5 / (1 + np.exp(-expected[chosen, c])), atol=2e-4)
+        np.testing.assert_allclose(found[~chosen, c], 0.5 / (1 + np.exp(-before[~chosen, c])), atol=2e-4)
+        assert set(listed[label][: chosen.sum()]) == set(names[chosen])
+
+
 def test_trees_of_classes_see_frames_and_the_scores_of_related_classes_in_the_fit_as_later(parts, given, tmp_path, monkeypatch):
     fit, test = parts
     seen = []
@@ -371,6 +392,7 @@ def test_a_part_of_the_classes(parts, given, tmp_path):
 
 def test_flags_offer_what_there_is():
     assert flags.METHODS == rankers.METHODS
+    assert flags.CHOICES == stored.CANDIDATES_BY
 
 
 def test_without_scikit_learn(given, tmp_path, monkeypatch):
@@ -394,6 +416,7 @@ def test_without_scikit_learn(given, tmp_path, monkeypatch):
         ({"rank_average": -1}, "--rank_average=-1.0: must not be below 0"),
         ({"embedding_dir": "nowhere"}, "no model_flags.json there"),
         ({"method": "forest"}, "--method=forest: use one of logistic, trees"),
+        ({"candidates_by": "class"}, "--candidates_by=class: use one of segments, videos"),
         ({"report_output": "x"}, "--report_output needs --eval_data_pattern"),
         ({"output_file": ""}, "nothing to make"),
         ({"feature_names": "rgb", "feature_sizes": "16"}, "--feature_names=rgb: segments are compared by two features"),

@@ -38,6 +38,7 @@ PLAIN = (
     "method",
     "method_options",
     "candidates",
+    "candidates_by",
     "video_maximum",
     "rank_average",
     "eval_data_pattern",

@@ -4,6 +4,7 @@ from yt8m.flags import values
 from yt8m.flags.table import Flag, Group
 
 METHODS, DTYPES = ("logistic", "trees", "attention", "class_trees", "localizer"), ("float16", "uint16")
+CHOICES = ("segments", "videos")
 MEMBERS = Group(
     "Members: trained models, whose scores are made, or stores of scores",
     (
@@ -81,6 +82,12 @@ SCORES = Group(
             "candidates",
             int,
             "Segments a class to rank anew, its best by the mean of the members; the rest follow. Default: 10000.",
+        ),
+        Flag(
+            "candidates_by",
+            str,
+            "segments; or videos: these are all segments of the class's best videos, until there are so many. Default: segments.",
+            CHOICES,
         ),
         Flag(
             "segment_label_ids_file",

@@ -39,7 +39,7 @@ class RerankJob:
         data_pattern: the shards of scores, with frames.
         method, method_options: of rankers.METHODS and rankers.OPTIONS.
         neighbourhood: references.Neighbourhood.
-        candidates: segments a class that are ranked anew.
+        candidates, candidates_by: segments a class that are ranked anew, and how they are chosen: stored.StoreFeatures.
         video_maximum: exponent of combined.in_video.
         rank_average: share of the rank before, combined.averaged_ranks; 0: the new scores alone count.
         embedding_dir: run of the model that gives segments a third descriptor.
@@ -61,6 +61,7 @@ class RerankJob:
     method_options: dict = field(default_factory=dict)
     neighbourhood: Neighbourhood = NEIGHBOURHOOD
     candidates: int = 10_000
+    candidates_by: str = "segments"
     video_maximum: float = 0.0
     rank_average: float = 0.0
     embedding_dir: str = ""
@@ -94,7 +95,8 @@ def run(job):
     ratings = _ratings(job, members) if job.eval_data_pattern else None
     fitted = fit(job, theirs, embed)
     how = option(job, "expansion"), job.video_maximum, fitted.related, job.rank_average, fitted.localizer
-    reranker = Reranker(StoreFeatures(members, job.candidates), fitted.references, frames, fitted.ranks, *how)
+    features = StoreFeatures(members, job.candidates, candidates_by=job.candidates_by)
+    reranker = Reranker(features, fitted.references, frames, fitted.ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
         _write(job, reranker, _output_store(job, members, embed) if job.scores_output else None)
@@ -136,6 +138,7 @@ def _output_store(job, members, embed):
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
     rerank |= {"rank_average": job.rank_average} if job.rank_average else {}
+    rerank |= {"candidates_by": job.candidates_by} if job.candidates_by != "segments" else {}
     rerank |= {"embedding": embed.fingerprint} if embed else {}
     files = {name: facts(match_files(getattr(job, name), name)) for name in ("references", "fit_on", "data_pattern")}
     shards = {"number": len(members.shards), "sha256": hashlib.sha256(json.dumps(members.shards).encode()).hexdigest()}

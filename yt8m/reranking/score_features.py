@@ -40,16 +40,19 @@ class VideoFeatures:
 
     Args:
         logits: float32 [V, C].
+
+    Attributes:
+        logits.
     """
 
     def __init__(self, logits):
-        self._logits, self._percentiles = logits, np.zeros(logits.shape, np.float32)
+        self.logits, self._percentiles = logits, np.zeros(logits.shape, np.float32)
         for c in range(logits.shape[1]):
             self._percentiles[:, c] = (pd.Series(logits[:, c]).rank() - 1) / max(len(logits) - 1, 1)
 
     def of(self, videos):
         """float32 [n, C, 3] of videos, int [n] or a slice."""
-        logits = self._logits[videos]
+        logits = self.logits[videos]
         ranks = pd.DataFrame(-logits).rank(axis=1).to_numpy()  # 1: the video's best class
         return np.stack([logits, np.log(ranks), self._percentiles[videos]], axis=-1).astype(np.float32)
 

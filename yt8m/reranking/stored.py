@@ -13,6 +13,7 @@ from yt8m.reranking.combined import averaged_ranks, in_video, mean_of
 from yt8m.reranking.frames import Pairs
 from yt8m.scoring.topk import TopSegments
 
+CANDIDATES_BY = ("segments", "videos")
 MAXIMUM = score_features.NAMES.index("video's maximum")
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
 
@@ -27,6 +28,8 @@ class StoreFeatures:
         members: members.Members.
         num_candidates: the so many best segments of each class, by the mean of the members' logits, are its candidates; 0: none
             are looked for.
+        candidates_by: of CANDIDATES_BY: "segments"; or "videos": candidates are all segments of the class's best videos, by the
+            mean of the members' logits of these, until there are so many (first place, 2019).
         num_related: other classes, those that correlate most with it by that mean, that are related to a class; None: no
             classes are.
 
@@ -39,11 +42,11 @@ class StoreFeatures:
         UserError: stores without segments, of other rows, or one of videos that lacks some.
     """
 
-    def __init__(self, members, num_candidates=0, num_related=None):
+    def __init__(self, members, num_candidates=0, num_related=None, candidates_by="segments"):
         self.members, self.num_rows = members, 0
         self._classes, self._places, num_videos = np.arange(len(members.label_ids)), {}, 0
-        videos = [[] for _ in members.stores]
-        best = TopSegments(len(self._classes), num_candidates) if num_candidates else None
+        videos, first_rows = [[] for _ in members.stores], []
+        best = TopSegments(len(self._classes), num_candidates) if num_candidates and candidates_by == "segments" else None
         together = score_features.Correlations(len(self._classes)) if num_related is not None else None
         for shard in track(members.shards, "Reading the scores", "shards"):
             self._places[shard] = self.num_rows, num_videos
@@ -53,6 +56,7 @@ class StoreFeatures:
                     best.update(mean_of(of_members), self.num_rows)
                 if together:
                     together.update(mean_of(of_members))
+                first_rows.append(self.num_rows + part.firsts)
                 self.num_rows += len(part.ids)
                 num_videos += len(part.firsts)
                 for of_member, stores, x in zip(videos, members.stores, of_members):
@@ -61,6 +65,9 @@ class StoreFeatures:
             raise UserError(f"{members.first.folder}: no segment in its shards. Score the shards again, or name another store.")
         self._videos = [score_features.VideoFeatures(np.concatenate(of_member)) for of_member in videos]
         self._candidates = _keys(best) if best else None
+        if num_candidates and candidates_by == "videos":
+            scores = mean_of([of_member.logits for of_member in self._videos])
+            self._candidates = _keys_of_videos(scores, np.append(np.concatenate(first_rows), self.num_rows), num_candidates)
         self.related = together.related(num_related) if together else None
 
     @property
@@ -242,3 +249,25 @@ def _keys(best):
     keys = np.concatenate([best.top(c)[0] * count + c for c in range(count)])
     keys.sort()
     return keys
+
+
+def _keys_of_videos(scores, first_rows, least):
+    """row * C + class, rising, of the segments of each class's best videos, as few as have `least` segments: int64.
+
+    Args:
+        scores: float32 [V, C], of videos; of equal ones the first are taken.
+        first_rows: int [V + 1], each video's first row, and the number of rows.
+        least: segments.
+    """
+    counts, num_classes = np.diff(first_rows), scores.shape[1]
+    taken = np.zeros(scores.shape, bool)
+    for c in range(num_classes):
+        ordered = np.argsort(-scores[:, c], kind="stable")
+        before = np.cumsum(counts[ordered]) - counts[ordered]
+        taken[ordered[before < least], c] = True
+    keys = [
+        (np.arange(first, first + count)[:, None] * num_classes + np.flatnonzero(of_video)).ravel()
+        for first, count, of_video in zip(first_rows, counts, taken)
+        if of_video.any()
+    ]
+    return np.concatenate(keys)
