@@ -145,6 +145,25 @@ def montage_time_table():
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def montage_attention_segments_table():
+    """Attention's intervals by seconds and by segments beside the scores', from docs/results/montage_phases.json."""
+    columns = ("row", "MAP", "scores: pointing", "AP@.3", "AP@.5", "attention by seconds: pointing", "AP@.3", "AP@.5",
+               "by segments: pointing", "AP@.3", "AP@.5", "share of pairs that each set wins")  # fmt: skip
+    rows, shown = [columns, ["---"] * len(columns)], set()
+    for row in _log("montage_phases")["rows"]:
+        measures = row.get("measures", {})
+        if "attention_by_segment" in measures and row["name"] not in shown:
+            shown.add(row["name"])
+            cells = [
+                _number(measures[of][key])
+                for of in ("localization", "attention", "attention_by_segment")
+                for key in ("pointing", "ap@0.3", "ap@0.5")
+            ]
+            shares = ", ".join(_number(share, places=2) for share in measures["set_shares"])
+            rows.append((row["name"], _number(measures["map"]), *cells, shares))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def montage_sets_table():
     """The rows of docs/results/montage_sets.json in Markdown: numbers of sets, and sets that are kept apart."""
     columns = ("row", "MAP", "all segments", "difference in MAP", "sets that win", "attention: pointing", "million parameters")
@@ -393,6 +412,7 @@ TABLES = {
     "montage_every": (DOCS / "results.md", functools.partial(montage_table, "montage_every")),
     "montage_cnn": (DOCS / "results.md", functools.partial(montage_table, "montage_cnn")),
     "montage time": (DOCS / "results.md", montage_time_table),
+    "montage attention segments": (DOCS / "results.md", montage_attention_segments_table),
     "montage facts": (DOCS / "results.md", montage_facts_table),
     "montage attention": (DOCS / "results.md", montage_attention_table),
     "montage sets": (DOCS / "results.md", montage_sets_table),
