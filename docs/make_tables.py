@@ -430,6 +430,7 @@ TABLES = {
     "beyond": (DOCS / "beyond.md", beyond_table),
     "beyond_ensemble": (DOCS / "beyond.md", functools.partial(beyond_table, "beyond_ensemble")),
     "candidates": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates")),
+    "methods_class_conditional": (DOCS / "beyond.md", functools.partial(methods_table, "methods_class_conditional")),
     "methods_rankers": (DOCS / "beyond.md", functools.partial(methods_table, "methods_rankers")),
     "methods_candidates": (DOCS / "beyond.md", functools.partial(methods_table, "methods_candidates", CEILINGS)),
     "best": (DOCS / "beyond.md", best_table),
