@@ -65,6 +65,23 @@ def test_sorted_streams(order):
     assert_same(top.result(), sorted_top(scores, np.arange(1500), 100))
 
 
+@pytest.mark.parametrize("order", ["random", "rising", "rising slowly", "ties"])
+@pytest.mark.parametrize("slack", [20, 50, 700])
+def test_long_streams(order, slack):
+    """What is dropped is looked for among the lowest entries again and again, until these are cut anew."""
+    scores = draw(20_000, 3, 2 if order == "ties" else None, seed=slack)
+    if order.startswith("rising"):
+        scores += np.linspace(0, 300 if order == "rising" else 1, len(scores), dtype=np.float32)[:, None]
+    top = TopSegments(3, 1000, slack)
+    for first in range(0, len(scores), 330):
+        top.update(scores[first : first + 330], first)
+    assert_same(top.result(), sorted_top(scores, np.arange(len(scores)), 1000))
+    top.merge(TopSegments(3, 1000))
+    top.update(scores + 1, np.arange(len(scores)) + 20_000)
+    both = np.concatenate([scores, scores + 1])
+    assert_same(top.result(), sorted_top(both, np.arange(len(both)), 1000))
+
+
 def test_infinities_zeros_and_extremes():
     values = [0.0, -0.0, np.inf, -np.inf, 1e-45, -1e-45, 3.4e38, -3.4e38, -np.inf, 0.0]
     scores = np.array(values, np.float32)[:, None]
@@ -111,12 +128,12 @@ def test_memory_grows_with_what_is_kept_and_has_a_bound():
         top.update(draw(size, 3, 1, seed=0), first)
         first += size
         kept = sum(len(indices) for indices, _ in top.result())
-        assert 8 * kept <= sum(entries.nbytes for entries in top._entries) <= 8 * min(4 * kept, 3 * 1050)
+        assert 8 * kept <= sum(of_class.nbytes for of_class in top._kept) <= 8 * min(4 * kept, 3 * 1050)
 
 
 def test_memory_of_a_full_submission_is_below_a_gigabyte():
     top = TopSegments(1000, 100_000)
-    assert 8 * top.num_classes * (top.capacity + top._slack) < 0.9e9 and not sum(entries.nbytes for entries in top._entries)
+    assert 8 * top.num_classes * (top.capacity + top._slack) < 0.9e9 and not sum(of_class.nbytes for of_class in top._kept)
 
 
 def test_double_precision_is_compared_as_single():

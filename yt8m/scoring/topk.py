@@ -5,6 +5,7 @@ import numpy as np
 from yt8m.errors import UserError
 
 _INDEX_LIMIT = 2**32 - 1
+_MOST = np.uint64(2**64 - 1)  # above every entry
 _ENTRIES_AT_A_TIME = 1 << 18  # whose temporary arrays stay in a processor's cache
 
 
@@ -32,9 +33,8 @@ class TopSegments:
         self.num_classes = num_classes
         self.capacity = capacity
         self._slack = slack
-        self._entries = [np.zeros(0, np.uint64)] * num_classes  # each of room for `_filled` and some; 0 is below every entry
-        self._filled = np.zeros(num_classes, np.int64)
-        self._lowest = np.zeros(num_classes, np.uint64)  # an entry must be above it; 0 until a class is full
+        self._kept = [_Kept(capacity, slack) for _ in range(num_classes)]
+        self._lowest = np.zeros(num_classes, np.uint64)  # an entry must be above it; 0, below every entry, until a class is full
 
     def update(self, scores, indices):
         """Adds the scores of n segments.
@@ -70,12 +70,12 @@ class TopSegments:
                 "both must have the same num_classes and capacity."
             )
         for c in range(self.num_classes):
-            both = np.concatenate([self._of_class(c), other._of_class(c)])
-            self._keep_best(c, both)
+            both = np.concatenate([self._kept[c].entries, other._kept[c].entries])
+            self._raise(c, self._kept[c].hold(both))
 
     def top(self, class_index):
         """The best segments of one class: (indices int64, scores float32), by falling score, ties by rising index."""
-        best = np.sort(self._of_class(class_index))[::-1][: self.capacity]
+        best = np.sort(self._kept[class_index].entries)[::-1][: self.capacity]
         return _decode(best)
 
     def result(self):
@@ -93,38 +93,84 @@ class TopSegments:
         ends = np.cumsum(counts)
         for c in np.flatnonzero(counts):
             of_class = entries[ends[c] - counts[c] : ends[c]]
-            self._append(first + c, of_class[of_class > lowest[c]])
+            self._raise(first + c, self._kept[first + c].add(of_class[of_class > lowest[c]]))
 
-    def _append(self, c, entries):
-        """Adds at most `slack` entries to class c."""
-        if self._filled[c] + len(entries) > self.capacity + self._slack:
-            self._keep_best(c, self._of_class(c))
-        filled = self._filled[c]
-        self._make_room(c, filled + len(entries))
-        self._entries[c][filled : filled + len(entries)] = entries
-        self._filled[c] += len(entries)
+    def _raise(self, c, lowest):
+        """Notes the lowest entry that class c keeps; None: as it was."""
+        if lowest is not None:
+            self._lowest[c] = lowest
 
-    def _of_class(self, c):
-        """The entries that class c holds."""
-        return self._entries[c][: self._filled[c]]
 
-    def _make_room(self, c, count):
-        """Makes the array of class c long enough for `count` entries: twice as long as it was, and beyond half its bound that."""
-        old, bound = self._entries[c], self.capacity + self._slack
-        if count > len(old):
-            length = max(count, 2 * len(old))
-            self._entries[c] = np.empty(bound if length > bound // 2 else length, np.uint64)
-            self._entries[c][: self._filled[c]] = old[: self._filled[c]]
+class _Kept:
+    """The entries of one class, at most `bound` of them, of which the `capacity` highest count.
 
-    def _keep_best(self, c, entries):
-        """Makes the `capacity` highest of `entries` what class c holds."""
-        if len(entries) > self.capacity:
-            entries = np.partition(entries, len(entries) - self.capacity)[-self.capacity :]
-        self._make_room(c, len(entries))
-        self._entries[c][: len(entries)] = entries
-        self._filled[c] = len(entries)
-        if len(entries) == self.capacity:
-            self._lowest[c] = entries.min()
+    Once there were more than `bound`, those below `pivot` are at the front of the array and the others at its back, so that what
+    is dropped to make room is looked for at the front alone. The front is sqrt(2 slack / capacity) of all when it is cut (about
+    a third), which makes the sum of both works the least, and is cut anew when it is used up.
+    """
+
+    def __init__(self, capacity, slack):
+        self._capacity, self._bound = capacity, capacity + slack
+        self._share = min(int((2 * slack * capacity) ** 0.5), capacity - 1)  # entries of the front when it is cut
+        self._array = np.zeros(0, np.uint64)
+        self._front, self._back, self._pivot = 0, 0, _MOST
+
+    @property
+    def entries(self):
+        """All entries, uint64."""
+        front = self._array[: self._front]
+        return np.concatenate([front, self._array[len(self._array) - self._back :]]) if self._back else front
+
+    @property
+    def nbytes(self):
+        """Bytes of memory."""
+        return self._array.nbytes
+
+    def add(self, entries):
+        """Adds at most `slack` entries; returns what no entry that counts is below, or None where it is as before."""
+        lowest = self._drop() if self._front + self._back + len(entries) > self._bound else None
+        behind = entries >= self._pivot
+        high, low = entries[behind], entries[~behind]
+        self._make_room(self._front + self._back + len(entries))
+        self._array[self._front : self._front + len(low)] = low
+        end = len(self._array) - self._back
+        self._array[end - len(high) : end] = high
+        self._front, self._back = self._front + len(low), self._back + len(high)
+        return lowest
+
+    def hold(self, entries):
+        """Makes the `capacity` highest of `entries` what is kept; returns the lowest of them, or None where they are fewer."""
+        if len(entries) > self._capacity:
+            entries = np.partition(entries, len(entries) - self._capacity)[-self._capacity :]
+        self._front = self._back = 0  # nothing of the array is needed
+        self._make_room(len(entries))
+        self._array[: len(entries)] = entries
+        self._front, self._pivot = len(entries), _MOST
+        return entries.min() if len(entries) == self._capacity else None
+
+    def _drop(self):
+        """Leaves the `capacity` highest; returns the lowest of them."""
+        excess = self._front + self._back - self._capacity
+        if self._back and excess < self._front:
+            front = np.partition(self._array[: self._front], excess)[excess:]
+        else:
+            ordered = np.partition(self.entries, (excess, excess + self._share))[excess:]
+            front, back = np.split(ordered, [self._share])
+            self._back, self._pivot = len(back), back.min()
+            if len(self._array) < self._bound:
+                self._array = np.empty(self._bound, np.uint64)
+            self._array[self._bound - self._back :] = back
+        self._front = len(front)
+        self._array[: self._front] = front
+        return front.min() if self._front else self._pivot
+
+    def _make_room(self, count):
+        """Makes the array long enough for `count` entries: twice as long as it was, and beyond half its bound that."""
+        if count > len(self._array):
+            length = max(count, 2 * len(self._array))
+            array = np.empty(self._bound if length > self._bound // 2 else length, np.uint64)
+            array[: self._front] = self._array[: self._front]  # there is no back yet
+            self._array = array
 
 
 def _checked_indices(indices, count):
