@@ -269,6 +269,19 @@ def untrained(monkeypatch):
     return seen
 
 
+def test_a_constant_in_the_logits_is_no_loss():
+    """And what orders better is better, however low its logits are."""
+    rng = np.random.default_rng(3)
+    logits, targets, weights = rng.normal(size=200), rng.integers(0, 2, 200), rng.uniform(0.5, 2, 200)
+    found = pair_model.shifted_log_loss(logits, targets, weights)
+    for constant in np.linspace(-1, 1, 41):
+        moved = logits + constant
+        assert found <= np.average(-np.log(1 / (1 + np.exp(np.where(targets > 0, -moved, moved)))), weights=weights) + 1e-6
+        assert abs(pair_model.shifted_log_loss(moved, targets, weights) - found) < 1e-6
+    assert pair_model.shifted_log_loss(logits + targets - 3, targets, weights) < found
+    assert pair_model.shifted_log_loss(logits, np.ones(200), weights) < 1e-6
+
+
 def test_epochs_are_judged_by_rated_pairs_alone(untrained):
     learn, rated = Planted(60, (0, 1), 1), np.arange(60) % 3 > 0
     learn.fitted(rated=rated, num_models=1, **SMALL)

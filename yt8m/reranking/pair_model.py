@@ -16,7 +16,7 @@ from yt8m.layers.frame_mask import FrameMask
 from yt8m.layers.pooling import FramePooling
 from yt8m.reranking import rankers
 
-PAIRS_AT_A_TIME = 4096
+PAIRS_AT_A_TIME, MOST_SHIFT = 4096, 20.0
 
 
 class PairNetwork(keras.Model):
@@ -122,7 +122,7 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     The base is the logistic regression of the same features of rated pairs (step A). The videos are in parts by a hash of their
     ids. While networks are trained and judged, a pair's base is that of the ratings of the other parts (`out_of_fold`), as a pair
     is later one that the base has not seen. Each network learns all parts but the first; of its epochs, and of its start, the one
-    is kept that has the lowest log loss on that part's rated pairs.
+    is kept that has the lowest log loss on that part's rated pairs, as `shifted_log_loss` has it.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
@@ -206,7 +206,7 @@ def _train(model, data, learned, judged, options, seed):
         logits = np.concatenate(
             [_logits(model, _inputs(pairs.some(rows), features[rows], base[rows])) for rows in _split(judged)]
         )
-        return np.average(np.logaddexp(0, logits) - targets[judged] * logits, weights=weights[judged])
+        return shifted_log_loss(logits, targets[judged], weights[judged])
 
     best, kept = loss(), model.get_weights()
     for _ in range(options["epochs"]):
@@ -221,6 +221,23 @@ def _train(model, data, learned, judged, options, seed):
         if now < best:
             best, kept = now, model.get_weights()
     model.set_weights(kept)
+
+
+def shifted_log_loss(logits, targets, weights):
+    """Log loss of logits with the constant added that makes it lowest: a constant changes no order.
+
+    Negatives that nobody has rated lower all of a network's logits; on rated pairs alone that would look like a loss.
+
+    Args:
+        logits: float [n]; targets: 0 or 1, [n]; weights: [n].
+    """
+    from scipy import optimize
+
+    def loss(constant):
+        moved = logits + constant
+        return np.average(np.logaddexp(0, moved) - targets * moved, weights=weights)
+
+    return optimize.minimize_scalar(loss, bounds=(-MOST_SHIFT, MOST_SHIFT), method="bounded").fun
 
 
 def side_by_side(order, classes, count, rng):
