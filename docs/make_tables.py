@@ -435,6 +435,7 @@ TABLES = {
     "methods_candidates": (DOCS / "beyond.md", functools.partial(methods_table, "methods_candidates", CEILINGS)),
     "best": (DOCS / "beyond.md", best_table),
     "best_attention": (DOCS / "beyond.md", functools.partial(best_table, "best_attention")),
+    "best_rankers": (DOCS / "beyond.md", functools.partial(best_table, "best_rankers")),
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
     "best_class_trees": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees")),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
