@@ -267,21 +267,22 @@ class Runs:
 
     def attention(self, model, model_config):
         """Where the winning sets look in whole montages, and how often each set wins on rated segments."""
-        where = [self._attention_of(model, part) for part in (self.held_out, self.test)]
+        known, rated = model_config.label_ids, self.made.segment_classes
+        columns = np.array(rated if known is None else [known.index(label) for label in rated])  # of the model's output
+        where = [self._attention_of(model, columns, part) for part in (self.held_out, self.test)]
         by_segment = [{pair: montage_measures.over_segments(weights_) for pair, weights_ in of.items()} for of in where]
         parts = self.held_out, self.test
         return {
             "attention": montage_measures.localization_of(*parts, *where),
             "attention_by_segment": montage_measures.localization_of(*parts, *by_segment),
-            **self._wins(model),
+            **self._wins(model, columns),
         }
 
-    def _attention_of(self, model, part):
+    def _attention_of(self, model, columns, part):
         """{(id, column): float [T]}: the weights of the set that says most of a class, mean over the features, its greatest 1."""
         wanted, found = {}, {}
         for id, column in part.pairs:
             wanted.setdefault(id, []).append(column)
-        columns = np.array(self.made.segment_classes)
         predict = tf.function(model.set_probabilities, reduce_retracing=True)
         for ids, frames, lengths in self.videos(part):
             probabilities, attention = predict({"frames": tf.constant(frames), "num_frames": tf.constant(lengths)})
@@ -292,9 +293,8 @@ class Runs:
                     found[id, column] = of_set / max(of_set.max(), 1e-12)
         return found
 
-    def _wins(self, model):
+    def _wins(self, model, columns):
         """Share of the rated test pairs that each set decides, and how many sets decide at least 1% of them."""
-        columns = np.array(self.made.segment_classes)
         of_rows, counts = {}, np.zeros(model.num_sets, int)
         for row, column in zip(self.test.rows.tolist(), self.test.columns.tolist()):
             of_rows.setdefault(row, []).append(column)
