@@ -38,7 +38,17 @@ LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ens
 PLAIN = "ensemble of three, mean"
 ATTENTION = "best ensemble, --method=attention"
 LOCALIZER = "best ensemble, --method=localizer"
-PARTS = ("student", "attention", "negatives", "as_given", "class_trees", "class_trees_ranks", "localizer", "costs")
+PARTS = (
+    "student",
+    "attention",
+    "negatives",
+    "as_given",
+    "as_given_videos",
+    "class_trees",
+    "class_trees_ranks",
+    "localizer",
+    "costs",
+)
 
 
 def timed(function, *given, **options):

@@ -26,6 +26,10 @@ ROWS = {
         "best ensemble, 10,000 candidates a class, as configs/ensemble_best.flags",
         {"candidates": 10_000},
     ),
+    "as_given_videos": (
+        "best ensemble, 10,000 candidates a class by videos",
+        {"candidates": 10_000, "candidates_by": "videos"},
+    ),
     "class_trees": (
         "best ensemble, --method=class_trees",
         {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0},
