@@ -3,11 +3,12 @@
 Needs the rows of `montage.py --only ensemble` in the same work folder, of which nothing is trained again. The pre-trained
 multi-attention scores whole videos, as `yt8m inference` does it; candidates are those of `yt8m inference --video_scores` and
 `yt8m fuse`; lists and rules are those of cut_lists.py. The best ensemble (`yt8m rerank`) ranks anew what its own members propose,
-N segments a class and 4 N, each by the scores of segments and by those of videos.
+N / 10, N and 4 N segments a class, each by the scores of segments and by those of videos.
 
   python benchmarks/candidates.py --work DIR --json FILE       three seeds
 """
 
+import itertools
 import os
 import shutil
 
@@ -25,7 +26,8 @@ from yt8m.readers.stores import open_store
 BASES = ("attention", "multi-attention", "gated DBoF", "ensemble of three, mean")
 VIDEO_MODEL = "multi-attention"
 PLAIN = best.PLAIN  # the mean of the best ensemble's members
-PROPOSED = ((1, "segments"), (1, "videos"), (4, "segments"), (4, "videos"))  # candidates: times N, --candidates_by
+# Candidates: {name: share of N}, and --candidates_by.
+PROPOSED, BY = {"N / 10": 0.1, "N": 1, "4 N": 4}, ("segments", "videos")
 
 
 def video_scores(runs):
@@ -55,12 +57,11 @@ def of_seed(runs):
 def reranked(runs, truth):
     """{row: precisions of its lists of N} of the best ensemble's candidates, ranked anew, and what is none after them."""
     places, found = len(truth) // cut_lists.SEGMENTS_A_PLACE, {}
-    for times, by in PROPOSED:
-        folder = os.path.join(runs.path("candidates"), f"{times}-{by}")
+    for (name, share), by in itertools.product(PROPOSED.items(), BY):
+        folder = os.path.join(runs.path("candidates"), f"{share}-{by}")
         shutil.rmtree(folder, ignore_errors=True)
-        best_rankers.map_of(runs, candidates=times * places, candidates_by=by, scores_output=folder)
-        name = f"ranked anew, {f'{times} N' if times > 1 else 'N'} candidates by {by}"
-        found[name] = cut_lists.precisions_of_lists(open_store(folder), truth, places)
+        best_rankers.map_of(runs, candidates=round(share * places), candidates_by=by, scores_output=folder)
+        found[f"ranked anew, {name} candidates by {by}"] = cut_lists.precisions_of_lists(open_store(folder), truth, places)
     return found
 
 
