@@ -43,7 +43,7 @@ PARTS = (
     "attention",
     "negatives",
     "as_given",
-    "as_given_videos",
+    "by_segments",
     "class_trees",
     "class_trees_ranks",
     "localizer",

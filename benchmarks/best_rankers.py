@@ -3,6 +3,7 @@
 import glob
 import os
 
+import cut_lists
 import montage_rows
 import montage_runs
 import numpy as np
@@ -14,7 +15,7 @@ from yt8m.readers.records import decode_context
 from yt8m.readers.stores import StoreConfig, create_store
 from yt8m.segments import SEGMENT_SIZE
 
-EVERYTHING = 10**7  # candidates: all segments
+EVERYTHING, PLACES = 10**7, 0  # candidates: all segments; as many as a list has places
 SAME = "best ensemble, of stores"
 # Options of --method=class_trees: the rate is larger than the default and the patience less, so that trees are fewer; a class has
 # one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
@@ -22,14 +23,12 @@ FEW_TREES = {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16}
 # Part of best.py -> (row, flags of `yt8m rerank`).
 ROWS = {
     "negatives": ("best ensemble, --method=attention, with unrated negatives", {"method": "attention"}),
-    "as_given": (  # the recipe as it stands; a rated pair that is no candidate is below all that are
-        "best ensemble, 10,000 candidates a class, as configs/ensemble_best.flags",
-        {"candidates": 10_000},
+    # The recipe as it stands, of lists of 100,000 of 2.2 million; a rated pair that is no candidate is below all that are.
+    "as_given": (
+        "best ensemble, N candidates a class by videos, as configs/ensemble_best.flags",
+        {"candidates": PLACES, "candidates_by": "videos"},
     ),
-    "as_given_videos": (
-        "best ensemble, 10,000 candidates a class by videos",
-        {"candidates": 10_000, "candidates_by": "videos"},
-    ),
+    "by_segments": ("best ensemble, N candidates a class by segments", {"candidates": PLACES}),
     "class_trees": (
         "best ensemble, --method=class_trees",
         {"method": "class_trees", "method_options": FEW_TREES, "video_maximum": 0},
@@ -74,6 +73,8 @@ def map_of(runs, **flags):
         "candidates": EVERYTHING,
         "video_maximum": 1,
     }
+    given |= flags
+    given["candidates"] = given["candidates"] or len(runs.test.there) // cut_lists.SEGMENTS_A_PLACE
     with report.quiet():
-        ranked = api.rerank(**{**given, **flags})
+        ranked = api.rerank(**given)
     return ranked.rows[1].figures.map
