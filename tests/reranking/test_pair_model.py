@@ -255,7 +255,7 @@ def test_with_the_pairwise_term_a_batch_has_several_rows_of_few_classes(pairwise
 
 def test_the_network_has_the_weight_of_the_pairwise_term(monkeypatch):
     seen = []
-    monkeypatch.setattr(pair_model, "_train", lambda model, *rest: seen.append(model.pairwise_weight))
+    monkeypatch.setattr(pair_model, "_train", lambda model, *rest: seen.append(model.pairwise_weight) or 0.0)
     for options in ({}, {"pairwise_weight": 0.2}):
         Planted(60, (0, 1), 1).fitted(**SMALL, num_models=1, **options)
     assert seen == [0.0, 0.2]
@@ -265,7 +265,9 @@ def test_the_network_has_the_weight_of_the_pairwise_term(monkeypatch):
 def untrained(monkeypatch):
     """What networks are trained with: (features, targets, weights, base, pairs), rows to learn, rows to judge by; none is."""
     seen = []
-    monkeypatch.setattr(pair_model, "_train", lambda model, data, learned, judged, *rest: seen.append((data, learned, judged)))
+    monkeypatch.setattr(
+        pair_model, "_train", lambda model, data, learned, judged, *rest: seen.append((data, learned, judged)) or 0.0
+    )
     return seen
 
 
@@ -273,13 +275,27 @@ def test_a_constant_in_the_logits_is_no_loss():
     """And what orders better is better, however low its logits are."""
     rng = np.random.default_rng(3)
     logits, targets, weights = rng.normal(size=200), rng.integers(0, 2, 200), rng.uniform(0.5, 2, 200)
-    found = pair_model.shifted_log_loss(logits, targets, weights)
-    for constant in np.linspace(-1, 1, 41):
-        moved = logits + constant
+    found, constant = pair_model.shifted_log_loss(logits, targets, weights)
+    for more in np.linspace(-1, 1, 41):
+        moved = logits + more
         assert found <= np.average(-np.log(1 / (1 + np.exp(np.where(targets > 0, -moved, moved)))), weights=weights) + 1e-6
-        assert abs(pair_model.shifted_log_loss(moved, targets, weights) - found) < 1e-6
-    assert pair_model.shifted_log_loss(logits + targets - 3, targets, weights) < found
-    assert pair_model.shifted_log_loss(logits, np.ones(200), weights) < 1e-6
+        np.testing.assert_allclose(pair_model.shifted_log_loss(moved, targets, weights), (found, constant - more), atol=1e-3)
+    assert pair_model.shifted_log_loss(logits + targets - 3, targets, weights)[0] < found
+    assert pair_model.shifted_log_loss(logits, np.ones(200), weights)[0] < 1e-6
+
+
+def test_what_unrated_negatives_lower_is_put_back():
+    """Networks that learn many of them say as much of rated pairs as these ask for."""
+    learn = Planted(600, np.arange(4), 1)
+    rated = np.arange(600) < 200
+    learn.labels[~rated] = 0
+    learn.features[~rated] = np.random.default_rng(5).permutation(learn.features[rated][np.arange(400) % 200])
+    options = {**SMALL, "epochs": 10, "batch_size": 64, "num_models": 2, "learning_rate": 0.01, "dropout": 0.1}
+    rank = learn.fitted(rated=rated, negative_weight=1.0, **options)
+    says = 1 / (1 + np.exp(-rank(learn.features, learn.pairs)[rated]))
+    without = pair_model.PairRanker(rank.base, rank.models, rank.expansion)(learn.features, learn.pairs)[rated]
+    assert rank.constant > 0.5 and abs(says.mean() - (learn.labels[rated] > 0).mean()) < 0.1
+    assert (1 / (1 + np.exp(-without))).mean() < says.mean() - 0.1
 
 
 def test_epochs_are_judged_by_rated_pairs_alone(untrained):

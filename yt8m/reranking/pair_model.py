@@ -101,10 +101,11 @@ class PairRanker:
         base: rankers.FeatureRanker, whose logits the networks start from.
         models: of pair_model.
         expansion: frames on either side of a segment that they see.
+        constant: added to the mean.
     """
 
-    def __init__(self, base, models, expansion):
-        self.base, self.models, self.expansion = base, models, expansion
+    def __init__(self, base, models, expansion, constant=0.0):
+        self.base, self.models, self.expansion, self.constant = base, models, expansion, constant
 
     def __call__(self, features, pairs):
         """Logits float32 [n] of features float32 [n, F] and Pairs."""
@@ -112,7 +113,7 @@ class PairRanker:
         for first in range(0, len(features), PAIRS_AT_A_TIME):
             chosen = np.arange(first, min(first + PAIRS_AT_A_TIME, len(features)))
             inputs = _inputs(pairs.some(chosen), features[chosen], base[chosen])
-            logits[chosen] = np.mean([_logits(model, inputs) for model in self.models], axis=0)
+            logits[chosen] = np.mean([_logits(model, inputs) for model in self.models], axis=0) + self.constant
         return logits
 
 
@@ -122,7 +123,8 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     The base is the logistic regression of the same features of rated pairs (step A). The videos are in parts by a hash of their
     ids. While networks are trained and judged, a pair's base is that of the ratings of the other parts (`out_of_fold`), as a pair
     is later one that the base has not seen. Each network learns all parts but the first; of its epochs, and of its start, the one
-    is kept that has the lowest log loss on that part's rated pairs, as `shifted_log_loss` has it.
+    is kept that has the lowest log loss on that part's rated pairs, as `shifted_log_loss` has it; where it is not the start, the
+    constant of that is added to what the network says.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
@@ -147,14 +149,14 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     targets, weights = (np.asarray(labels) > 0).astype(np.float32), np.full(len(classes), options["negative_weight"], np.float32)
     weights[rated] = rankers.class_weights(classes[rated])
     rows = np.flatnonzero(parts > 0), np.flatnonzero((parts == 0) & rated)
-    models = []
+    models, constants = [], []
     for number in range(options["num_models"]):
         keras.utils.set_random_seed(options["seed"] + number)
         how = {name: options[name] for name in ("width", "hidden", "heads", "embedding", "dropout", "pairwise_weight")}
         model = pair_model(num_classes, pairs.windows.shape[-1], features.shape[1], **how)
-        _train(model, (features, targets, weights, starts, pairs), *rows, options, options["seed"] + number)
+        constants.append(_train(model, (features, targets, weights, starts, pairs), *rows, options, options["seed"] + number))
         models.append(model)
-    return PairRanker(base, models, options["expansion"])
+    return PairRanker(base, models, options["expansion"], np.float32(np.mean(constants)))
 
 
 def parts_of(videos, rated, parts):
@@ -194,7 +196,7 @@ def out_of_fold(features, labels, classes, rated, parts):
 
 
 def _train(model, data, learned, judged, options, seed):
-    """Trains a network on some rows and leaves it with the weights that are best on others."""
+    """Trains a network on some rows and leaves it with the weights that are best on others; returns what is to be added to it."""
     features, targets, weights, base, pairs = data
     batch, rng = min(options["batch_size"], len(learned)), np.random.default_rng(seed)
     steps = len(learned) // batch
@@ -208,7 +210,7 @@ def _train(model, data, learned, judged, options, seed):
         )
         return shifted_log_loss(logits, targets[judged], weights[judged])
 
-    best, kept = loss(), model.get_weights()
+    (best, _), constant, kept = loss(), 0.0, model.get_weights()
     for _ in range(options["epochs"]):
         order = rng.permutation(learned)
         if options["pairwise_weight"]:
@@ -217,14 +219,15 @@ def _train(model, data, learned, judged, options, seed):
             rows = order[step * batch : (step + 1) * batch]
             inputs = _inputs(_each_its_own(pairs.some(rows)), features[rows], base[rows])
             model.train_on_batch(inputs, targets[rows], sample_weight=weights[rows])
-        now = loss()
+        now, moved = loss()
         if now < best:
-            best, kept = now, model.get_weights()
+            best, constant, kept = now, moved, model.get_weights()
     model.set_weights(kept)
+    return constant
 
 
 def shifted_log_loss(logits, targets, weights):
-    """Log loss of logits with the constant added that makes it lowest: a constant changes no order.
+    """(Log loss of logits with the constant added that makes it lowest, the constant), which changes no order.
 
     Negatives that nobody has rated lower all of a network's logits; on rated pairs alone that would look like a loss.
 
@@ -237,7 +240,8 @@ def shifted_log_loss(logits, targets, weights):
         moved = logits + constant
         return np.average(np.logaddexp(0, moved) - targets * moved, weights=weights)
 
-    return optimize.minimize_scalar(loss, bounds=(-MOST_SHIFT, MOST_SHIFT), method="bounded").fun
+    found = optimize.minimize_scalar(loss, bounds=(-MOST_SHIFT, MOST_SHIFT), method="bounded")
+    return found.fun, found.x
 
 
 def side_by_side(order, classes, count, rng):
