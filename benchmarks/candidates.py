@@ -6,6 +6,8 @@ multi-attention scores whole videos, as `yt8m inference` does it; candidates are
 N / 10, N and 4 N segments a class, each by the scores of segments and by those of videos.
 
   python benchmarks/candidates.py --work DIR --json FILE       three seeds
+  python benchmarks/candidates.py --work DIR --json FILE --method attention      instead: N candidates by videos, ranked anew by another
+                                                               method of `yt8m rerank`, beside its regression
 """
 
 import itertools
@@ -28,6 +30,7 @@ VIDEO_MODEL = "multi-attention"
 PLAIN = best.PLAIN  # the mean of the best ensemble's members
 # Candidates: {name: share of N}, and --candidates_by.
 PROPOSED, BY = {"N / 10": 0.1, "N": 1, "4 N": 4}, ("segments", "videos")
+RANKED = f"{PLAIN}, ranked anew, N candidates by videos"
 
 
 def video_scores(runs):
@@ -58,11 +61,26 @@ def reranked(runs, truth):
     """{row: precisions of its lists of N} of the best ensemble's candidates, ranked anew, and what is none after them."""
     places, found = len(truth) // cut_lists.SEGMENTS_A_PLACE, {}
     for (name, share), by in itertools.product(PROPOSED.items(), BY):
-        folder = os.path.join(runs.path("candidates"), f"{share}-{by}")
-        shutil.rmtree(folder, ignore_errors=True)
-        best_rankers.map_of(runs, candidates=round(share * places), candidates_by=by, scores_output=folder)
-        found[f"ranked anew, {name} candidates by {by}"] = cut_lists.precisions_of_lists(open_store(folder), truth, places)
+        flags = {"candidates": round(share * places), "candidates_by": by}
+        found[f"ranked anew, {name} candidates by {by}"] = lists_of(runs, truth, places, **flags)
     return found
+
+
+def lists_of(runs, truth, places, **flags):
+    """Precisions of the best ensemble's lists of so many places, float [K]; flags: of `yt8m rerank`."""
+    folder = os.path.join(runs.path("candidates"), "ranked")
+    shutil.rmtree(folder, ignore_errors=True)
+    best_rankers.map_of(runs, scores_output=folder, **flags)
+    return cut_lists.precisions_of_lists(open_store(folder), truth, places)
+
+
+def of_method(runs, method):
+    """{base: {row: precisions of its lists of N}} of a seed: N candidates by videos, ranked by the regression and by a method."""
+    truth = runs.test.there
+    places = len(truth) // cut_lists.SEGMENTS_A_PLACE
+    given = {"candidates": places, "candidates_by": "videos"}
+    ways = {"": {}, f"--method={method}": {"method": method}}
+    return {RANKED: {name: lists_of(runs, truth, places, **given, **flags) for name, flags in ways.items()}}
 
 
 def table(seeds):
@@ -89,9 +107,11 @@ def beats(ours, theirs):
 
 def main():
     parser = montage_runs.arguments(__doc__)
+    parser.add_argument("--method", help="of yt8m rerank")
     options = parser.parse_args()
     _, version = montage_runs.newest(options.work)
-    seeds = [of_seed(runs) for runs in montage_runs.of_seeds(options)]
+    all_runs = montage_runs.of_seeds(options)
+    seeds = [of_method(runs, options.method) if options.method else of_seed(runs) for runs in all_runs]
     report.show(f"Lists of candidates by video, {options.seeds} seeds, scores of {version}", table(seeds), options.json)
 
 
