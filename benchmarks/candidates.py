@@ -6,8 +6,8 @@ multi-attention scores whole videos, as `yt8m inference` does it; candidates are
 N / 10, N and 4 N segments a class, each by the scores of segments and by those of videos.
 
   python benchmarks/candidates.py --work DIR --json FILE       three seeds
-  python benchmarks/candidates.py --work DIR --json FILE --method attention      instead: N candidates by videos, ranked anew by another
-                                                               method of `yt8m rerank`, beside its regression
+  python benchmarks/candidates.py --work DIR --json FILE --method attention
+      instead: N candidates by videos, ranked anew by another method of `yt8m rerank`, beside its regression
 """
 
 import itertools
