@@ -149,9 +149,10 @@ def test_the_best_ensemble_says_what_trains_its_members_and_leaves_them_the_same
 
 
 def test_the_best_ensemble_hides_no_number():
-    """What its flags say is what the command does without them, but for the video's maximum, which is 1 here."""
+    """What its flags say is what the command does without them, but for the video's maximum and the candidates."""
     given = commands.given("rerank", f"--flagfile={CONFIGS / 'ensemble_best.flags'}")
     defaults = rankers.options_of(given["method"], {})
-    assert given["method_options"] == defaults and given["candidates"] == RerankJob.candidates
+    assert given["method_options"] == defaults
+    assert (given["candidates"], given["candidates_by"]) == (RerankJob.max_pred, "videos")  # as many as a list has places
     assert (given["video_maximum"], RerankJob.video_maximum) == (1, 0)
     assert (given["nearest_references"], given["top_references"], given["vote_temperature"]) == NEIGHBOURHOOD
