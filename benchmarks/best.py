@@ -44,6 +44,8 @@ PARTS = (
     "negatives",
     "as_given",
     "by_segments",
+    "pairwise",
+    "embedding",
     "class_trees",
     "class_trees_ranks",
     "localizer",

@@ -4,6 +4,7 @@ import glob
 import os
 
 import cut_lists
+import montage_groups
 import montage_rows
 import montage_runs
 import numpy as np
@@ -23,6 +24,14 @@ FEW_TREES = {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16}
 # Part of best.py -> (row, flags of `yt8m rerank`).
 ROWS = {
     "negatives": ("best ensemble, --method=attention, with unrated negatives", {"method": "attention"}),
+    "pairwise": (
+        "best ensemble, --method=attention, with the pairwise term",
+        {"method": "attention", "method_options": {"pairwise_weight": 0.2}},
+    ),
+    "embedding": (  # of what attention has learned on whole videos
+        "best ensemble, with the third descriptor",
+        {"embedding_dir": montage_groups.pretrained("attention")},
+    ),
     # The recipe as it stands, of lists of 100,000 of 2.2 million; a rated pair that is no candidate is below all that are.
     "as_given": (
         "best ensemble, N candidates a class by videos, as configs/ensemble_best.flags",
@@ -74,6 +83,8 @@ def map_of(runs, **flags):
         "video_maximum": 1,
     }
     given |= flags
+    if "embedding_dir" in given:
+        given["embedding_dir"] = runs.path(given["embedding_dir"])
     given["candidates"] = given["candidates"] or len(runs.test.there) // cut_lists.SEGMENTS_A_PLACE
     with report.quiet():
         ranked = api.rerank(**given)
