@@ -44,6 +44,7 @@ PARTS = (
     "negatives",
     "as_given",
     "by_segments",
+    "lists",
     "pairwise",
     "embedding",
     "class_trees",
@@ -179,6 +180,18 @@ def ranker_rows(runs_of_seeds, part):
     return [row(same, theirs), row(name, ours, same, theirs, "above", report.reached("above", gains))]
 
 
+def list_rows(runs_of_seeds):
+    """Rows of report.show: the same of lists of N places, of which rated segments alone count, beside the members' mean."""
+    theirs = [best_rankers.map_of_lists(runs) for runs in runs_of_seeds]
+    rows = [row(f"{PLAIN}, lists of N", theirs)]
+    for part in ("as_given", "by_segments"):
+        name, flags = best_rankers.ROWS[part]
+        ours = [best_rankers.map_of_lists(runs, **flags) for runs in runs_of_seeds]
+        met = report.reached("above", [a - b for a, b in zip(ours, theirs)])
+        rows.append(row(f"{name}, lists of N", ours, f"{PLAIN}, lists of N", theirs, "above", met))
+    return rows
+
+
 def located(runs):
     """({"held_out", "test": float32 [n, 1]}, seconds of processor): beyond.located of a seed by this version, kept."""
     path = runs.path(f"localizer {report.version_of_code()}") + ".npz"
@@ -286,6 +299,7 @@ def main():
         "student": lambda: student_rows(runs_of_seeds, near),
         "attention": lambda: attention_rows(runs_of_seeds, near),
         **{part: lambda part=part: ranker_rows(runs_of_seeds, part) for part in best_rankers.ROWS},
+        "lists": lambda: list_rows(runs_of_seeds),
         "localizer": lambda: localizer_rows(runs_of_seeds, near),
         "costs": lambda: cost_rows(runs_of_seeds[0]),
     }

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 
 import cut_lists
 import montage_groups
@@ -12,12 +13,15 @@ import report
 import tensorflow as tf
 
 from yt8m import api
+from yt8m.ensembles.command import ratings_of
+from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers.records import decode_context
-from yt8m.readers.stores import StoreConfig, create_store
+from yt8m.readers.stores import StoreConfig, create_store, open_store
+from yt8m.scoring.ranking import Ranking
 from yt8m.segments import SEGMENT_SIZE
 
 EVERYTHING, PLACES = 10**7, 0  # candidates: all segments; as many as a list has places
-SAME = "best ensemble, of stores"
+SAME, PLAIN = "best ensemble, of stores", "ensemble of three, mean"
 # Options of --method=class_trees: the rate is larger than the default and the patience less, so that trees are fewer; a class has
 # one fit, not five, and its columns 16 bins, not 64: what is left takes a minute or two a member.
 FEW_TREES = {"learning_rate": 0.1, "patience": 10, "num_fits": 1, "bins": 16}
@@ -65,6 +69,26 @@ def stores(runs, name):
                         rows = scores[part][of_part.rows_of(id)]
                         writer.add(np.full(len(rows), id), np.arange(len(rows)) * SEGMENT_SIZE, rows)
     return folders
+
+
+def map_of_lists(runs, **flags):
+    """MAP over the test montages' rated pairs of lists of N places, as the challenge has it: of the members' mean, or re-ranked.
+
+    Args:
+        runs: montage_runs.Runs; flags: of `yt8m rerank`; none: the mean of the members.
+    """
+    places, folder = len(runs.test.there) // cut_lists.SEGMENTS_A_PLACE, stores(runs, PLAIN)[1]
+    if flags:
+        folder = os.path.join(runs.path("rankers"), "lists")
+        shutil.rmtree(folder, ignore_errors=True)
+        map_of(runs, scores_output=folder, **flags)
+    store = open_store(folder)
+    ranking, label_ids = Ranking(len(store.config.label_ids), places), store.config.label_ids
+    for shard in store.shards():
+        stored = store.read(shard)
+        ranking.add(stored.ids, stored.starts, stored.scores())
+    ratings = ratings_of(runs.made.test_ratings_pattern, "id", "eval_data_pattern", label_ids)
+    return segment_average_precisions(zip(label_ids, ranking.names()), ratings, places).mean
 
 
 def map_of(runs, **flags):
