@@ -439,6 +439,7 @@ TABLES = {
     "candidates_attention": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates_attention")),
     "best_attention": (DOCS / "beyond.md", functools.partial(best_table, "best_attention")),
     "best_class_trees_ranks": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees_ranks")),
+    "best_lists": (DOCS / "beyond.md", functools.partial(best_table, "best_lists")),
     "best_candidates": (DOCS / "beyond.md", functools.partial(best_table, "best_candidates")),
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
     "best_class_trees": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees")),
