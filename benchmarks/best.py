@@ -35,7 +35,7 @@ from yt8m.training import restore
 
 STUDENT = "student of the best ensemble"
 LARGEST, KEPT = 30, 0.98  # MB of float32 of a student, and its share of the ensemble's MAP
-PLAIN = "ensemble of three, mean"
+PLAIN = best_rankers.PLAIN
 ATTENTION = "best ensemble, --method=attention"
 LOCALIZER = "best ensemble, --method=localizer"
 PARTS = (
