@@ -209,17 +209,42 @@ def precision(runs):
 
 def mixtures(runs):
     """Mixtures of NeXtVLADs with and without on-line distillation, and as many separate ones (third place)."""
-    none, branches = "mixture, no distillation", ("branch 1", "branch 2", "branch 3")
-    runs.train(pretrained("mixture"), "mixture", "pretrain", loss=none)
-    for row in ("mixture", none):
-        runs.train(row, "mixture", start=pretrained("mixture"), loss=row)
+    none, mean = "mixture, no distillation", "three branches, mean"
+    with_and_without_distillation(runs, "mixture")
+    runs.mean(mean, separate_branches(runs, 3))
+    yield "mixture", none, "above (3rd)"
+    yield "mixture", mean, "above (3rd)"
+    yield none, mean, ""
+
+
+def two_levels(runs):
+    """Four mixtures of three NeXtVLADs and a second gate (third place), beside one mixture and beside twelve NeXtVLADs."""
+    levels, none, mean = "four mixtures", "four mixtures, no distillation", "twelve branches, mean"
+    with_and_without_distillation(runs, "mixture")
+    with_and_without_distillation(runs, levels)
+    runs.mean(mean, separate_branches(runs, 12))
+    yield levels, none, "above (3rd)"
+    yield levels, "mixture", "above (3rd)"
+    yield none, "mixture, no distillation", ""
+    yield levels, mean, "above (3rd)"
+    yield none, mean, ""
+
+
+def with_and_without_distillation(runs, key):
+    """A mixture fine-tuned with on-line distillation and without, from one pre-training without."""
+    none = f"{key}, no distillation"
+    runs.train(pretrained(key), key, "pretrain", loss=none)
+    for row in (key, none):
+        runs.train(row, key, start=pretrained(key), loss=row)
+
+
+def separate_branches(runs, count):
+    """Branches that are trained by themselves, a seed each; returns the rows' names."""
+    branches = [f"branch {number}" for number in range(1, count + 1)]
     for number, branch in enumerate(branches, start=1):
         runs.train(pretrained(branch), "branch", "pretrain", seed=runs.seed + 10 * number)
         runs.train(branch, "branch", start=pretrained(branch), seed=runs.seed + 10 * number)
-    runs.mean("three branches, mean", branches)
-    yield "mixture", none, "above (3rd)"
-    yield "mixture", "three branches, mean", "above (3rd)"
-    yield none, "three branches, mean", ""
+    return branches
 
 
 def beyond(runs):
@@ -285,6 +310,7 @@ GROUPS = {
     "beyond": beyond,
     "segment_classes": segment_classes,
     "mixtures": mixtures,
+    "two_levels": two_levels,
     "bert": bert,
 }
 KEPT = {  # runs whose checkpoints later groups start from

@@ -69,6 +69,7 @@ MODELS = {
         },
     ),
     "mixture": ("MixtureModel", {**_BRANCH, "num_branches": 3}),
+    "four mixtures": ("MixtureModel", {**_BRANCH, "num_branches": 3, "num_mixtures": 4}),
     "branch": ("MixtureModel", {**_BRANCH, "num_branches": 1}),
     "soft DBoF": ("SoftDbofModel", {**LOGISTIC_HEAD, "cluster_size": 512, "hidden_size": 256, "num_samples": 60}),
     "softmax MLP": ("SoftmaxMlpModel", {"hidden_sizes": (512, 256)}),
@@ -78,6 +79,8 @@ MODELS = {
 LOSSES = {
     "mixture": ("OnlineDistillationLoss", {"temperature": 20.0}),
     "mixture, no distillation": ("OnlineDistillationLoss", {"divergence_weight": 0.0}),
+    "four mixtures": ("OnlineDistillationLoss", {"temperature": 20.0}),
+    "four mixtures, no distillation": ("OnlineDistillationLoss", {"divergence_weight": 0.0, "second_weight": 0.0}),
     "softmax MLP": ("DustbinLoss", {}),
     "softmax MLP, complement": ("DustbinLoss", {"negatives": "complement"}),
     "second place's": (

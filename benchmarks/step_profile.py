@@ -23,7 +23,18 @@ KINDS = {
     "copies": "Cast ConcatV2 Split SplitV GatherV2 Transpose Slice StridedSlice StridedSliceGrad Pack Unpack Tile Pad PadV2 "
     "Reshape BroadcastTo ReadVariableOp Fill ZerosLike",
 }
-MODELS = ("MultiAttentionModel", "GatedDbofModel", "NetVladModel", "NeXtVladModel", "MoeModel", *train_step.OTHERS)
+MODELS = (
+    "AttentionModel",
+    "MultiAttentionModel",
+    "MultiLevelAttentionModel",
+    "BertModel",
+    "GatedDbofModel",
+    "NetVladModel",
+    "JointContextModel",
+    "NeXtVladModel",
+    "MoeModel",
+    *train_step.OTHERS,
+)
 STEPS = 3
 
 
