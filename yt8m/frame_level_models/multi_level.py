@@ -7,6 +7,7 @@ from yt8m.base_model import FrameModel
 from yt8m.base_model.checks import check_not_negative, check_positive, check_share
 from yt8m.errors import UserError
 from yt8m.layers.attention_pooling import GatedAttentionPooling
+from yt8m.layers.batch_normalization import BatchNormalization
 from yt8m.layers.pooling import FramePooling
 from yt8m.registry import register
 
@@ -90,13 +91,13 @@ class MultiLevelAttentionModel(FrameModel):
     def branch(self, frames, mask, name):
         """What a branch's head sees, [B, clip_layers * clip_size]; its layers' names begin with `name`."""
         norm = {"momentum": self.momentum, "epsilon": self.epsilon}
-        level = layers.BatchNormalization(**norm, name=f"{name}frame_norm")(frames, mask=mask)
+        level = BatchNormalization(**norm, name=f"{name}frame_norm")(frames, mask=mask)
         described = self._pooled(level, mask, f"{name}attention_0", f"{name}statistics_0")
         for number in range(1, self.frame_layers + 1):
             level = self._block(level, self.frame_size, self.frame_dropout, f"{name}frame_{number}", mask)
             described += self._pooled(level, mask, f"{name}attention_{number}", f"{name}statistics_{number}")
         x = ops.concatenate(described, axis=-1)
-        x = layers.BatchNormalization(**norm, name=f"{name}pooled_norm")(x)
+        x = BatchNormalization(**norm, name=f"{name}pooled_norm")(x)
         outputs = []
         for number in range(1, self.clip_layers + 1):
             x = self._block(x, self.clip_size, self.dropout, f"{name}clip_{number}")
@@ -118,6 +119,6 @@ class MultiLevelAttentionModel(FrameModel):
     def _block(self, x, size, dropout, name, mask=None):
         """Dense, batch norm, ReLU and dropout: [..., F] -> [..., size]."""
         x = layers.Dense(size, use_bias=False, kernel_initializer="he_normal", name=name)(x)
-        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
+        norm = BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
         x = ops.relu(norm(x, mask=mask))
         return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
