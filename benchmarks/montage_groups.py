@@ -17,6 +17,7 @@ from montage_rows import (
     RUNNING_AVERAGE,
     RUNS_OF_FRAMES,
     SETS,
+    SHORT_PRETRAINING,
     START_TIME_WEIGHT,
     STUDENT,
     TEACHERS,
@@ -209,42 +210,33 @@ def precision(runs):
 
 def mixtures(runs):
     """Mixtures of NeXtVLADs with and without on-line distillation, and as many separate ones (third place)."""
-    none, mean = "mixture, no distillation", "three branches, mean"
+    none, mean, branches = "mixture, no distillation", "three branches, mean", ("branch 1", "branch 2", "branch 3")
     with_and_without_distillation(runs, "mixture")
-    runs.mean(mean, separate_branches(runs, 3))
+    for number, branch in enumerate(branches, start=1):
+        runs.train(pretrained(branch), "branch", "pretrain", seed=runs.seed + 10 * number)
+        runs.train(branch, "branch", start=pretrained(branch), seed=runs.seed + 10 * number)
+    runs.mean(mean, branches)
     yield "mixture", none, "above (3rd)"
     yield "mixture", mean, "above (3rd)"
     yield none, mean, ""
 
 
 def two_levels(runs):
-    """Four mixtures of three NeXtVLADs and a second gate (third place), beside one mixture and beside twelve NeXtVLADs."""
-    levels, none, mean = "four mixtures", "four mixtures, no distillation", "twelve branches, mean"
-    with_and_without_distillation(runs, "mixture")
-    with_and_without_distillation(runs, levels)
-    runs.mean(mean, separate_branches(runs, 12))
+    """Four mixtures of three NeXtVLADs and a second gate beside one mixture (third place), all pre-trained on fewer videos."""
+    levels, none = "four mixtures", "four mixtures, no distillation"
+    for key in ("mixture", levels):
+        with_and_without_distillation(runs, key, max_steps=SHORT_PRETRAINING)
     yield levels, none, "above (3rd)"
     yield levels, "mixture", "above (3rd)"
     yield none, "mixture, no distillation", ""
-    yield levels, mean, "above (3rd)"
-    yield none, mean, ""
 
 
-def with_and_without_distillation(runs, key):
+def with_and_without_distillation(runs, key, **pretraining):
     """A mixture fine-tuned with on-line distillation and without, from one pre-training without."""
     none = f"{key}, no distillation"
-    runs.train(pretrained(key), key, "pretrain", loss=none)
+    runs.train(pretrained(key), key, "pretrain", loss=none, **pretraining)
     for row in (key, none):
         runs.train(row, key, start=pretrained(key), loss=row)
-
-
-def separate_branches(runs, count):
-    """Branches that are trained by themselves, a seed each; returns the rows' names."""
-    branches = [f"branch {number}" for number in range(1, count + 1)]
-    for number, branch in enumerate(branches, start=1):
-        runs.train(pretrained(branch), "branch", "pretrain", seed=runs.seed + 10 * number)
-        runs.train(branch, "branch", start=pretrained(branch), seed=runs.seed + 10 * number)
-    return branches
 
 
 def beyond(runs):

@@ -13,6 +13,7 @@ STAGES = {
 }
 LONGER = 700  # steps of fine-tuning where layers start from nothing, and of what these are compared with
 EVERY_SEGMENT = {"max_steps": 2000, "base_learning_rate": 1e-3}  # fine-tuning where every segment is rated
+SHORT_PRETRAINING = 200  # steps of pre-training of four mixtures at once, and of what these are compared with
 QUICK_STEPS = 8  # of every stage with --quick
 
 LOGISTIC_HEAD, MOE_HEAD = ({"video_level_classifier_model": f"{name}Model"} for name in ("Logistic", "Moe"))
