@@ -199,13 +199,23 @@ def sets(runs):
 
 def precision(runs):
     """The same trainings with products in bfloat16, as --precision=auto has them on CPUs that multiply it faster."""
-    keys, bfloat16 = ("attention", "multi-attention", "gated DBoF"), {"precision": "mixed_bfloat16"}
-    both_stages(runs, *keys)
-    for key in keys:
-        name = f"{key}, bfloat16"
-        runs.train(pretrained(name), key, "pretrain", hyperparameters=bfloat16)
-        runs.train(name, key, start=pretrained(name), hyperparameters=bfloat16)
-        yield name, key, "not below"
+    for key in ("attention", "multi-attention", "gated DBoF"):
+        yield in_bfloat16(runs, key)
+
+
+def precision_of_others(runs):
+    """The same of further models whose steps are faster so."""
+    for key in ("DBoF", "soft DBoF", "CNN", "BERTMean", "NeXtVLAD"):
+        yield in_bfloat16(runs, key)
+
+
+def in_bfloat16(runs, key):
+    """Trains a model in float32 and in bfloat16; returns the comparison."""
+    name, bfloat16 = f"{key}, bfloat16", {"precision": "mixed_bfloat16"}
+    both_stages(runs, key)
+    runs.train(pretrained(name), key, "pretrain", hyperparameters=bfloat16)
+    runs.train(name, key, start=pretrained(name), hyperparameters=bfloat16)
+    return name, key, "not below"
 
 
 def mixtures(runs):
@@ -297,6 +307,7 @@ GROUPS = {
     "start_times": start_times,
     "sets": sets,
     "precision": precision,
+    "precision_of_others": precision_of_others,
     "sequences": sequences,
     "every_segment": every_segment,
     "beyond": beyond,
