@@ -1,5 +1,6 @@
 """What Keras computes with, asked before it is imported; and TensorFlow without the notes that it prints on every start."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -46,6 +47,25 @@ def check_backend(what=None):
         raise UserError(f"{said}: Keras knows no such backend, but {', '.join(KNOWN)}. {out}.")
     if what:
         raise UserError(f"{said}: {what} needs Keras's TensorFlow backend; with {name} only models can be built. {out}.")
+
+
+@contextlib.contextmanager
+def dtype_policy(name=None):
+    """What Keras' layers that are made in the block compute in; after it the policy is the one before again.
+
+    Restoring a run makes its precision the policy of all that is made later, and what is no part of the run must not have it.
+
+    Args:
+        name: of a policy; None: the one that is there.
+    """
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name or before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def import_tensorflow():

@@ -53,6 +53,25 @@ def check_local(path, what=None):
         raise UserError(f"{what or path}: outputs go to this machine's disks only. Name a local path, and copy what is written.")
 
 
+def check_writable(path, what):
+    """Refuses an output whose folder cannot be written to, before work begins whose result it would be; makes the folder.
+
+    Args:
+        path: of a file or folder to be written.
+        what: what messages call it.
+
+    Raises:
+        UserError: it is remote, or its folder cannot be made or written to.
+    """
+    check_local(path, what)
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with tempfile.TemporaryFile(dir=os.path.dirname(path) or "."):
+            pass
+    except OSError as error:
+        raise UserError(f"{what}: {error.strerror}. Name a place in a folder that can be written.") from error
+
+
 def remove_abandoned(folder):
     """Removes the temporary files and folders in a folder that no living process holds.
 

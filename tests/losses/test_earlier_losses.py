@@ -49,6 +49,22 @@ def test_other_losses_are_what_they_were(name):
     assert loss_in(run[2]).get_config() == loss_in(run[3]).get_config() == losses.get(name)().get_config()
 
 
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"second_temperature": 3, "divergence_weight": 5.0}, 9.0),
+        ({"second_temperature": 3, "second_weight": 2.0}, 2.0),
+        ({"divergence_weight": 5.0}, None),
+    ],
+)
+def test_what_the_second_level_of_distillation_weighed(options, expected):
+    earlier, now = (
+        losses.build("OnlineDistillationLoss", losses.settled("OnlineDistillationLoss", options, earlier))
+        for earlier in (True, False)
+    )
+    assert earlier.second_weight == expected and now.second_weight == options.get("second_weight")
+
+
 def test_earlier_defaults_are_of_arguments_that_there_are():
     for name, values in losses.EARLIER_DEFAULTS.items():
         now = losses.get(name)().get_config()

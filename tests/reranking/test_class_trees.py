@@ -121,6 +121,12 @@ def test_a_class_of_one_label_or_of_one_video_has_no_trees():
     assert not learn.fitted().of_classes
 
 
+def test_a_class_whose_videos_are_all_held_out_has_no_trees():
+    learn = Planted(240, 1)
+    learn.videos[:] = np.resize(["a", "b", "c"], 240)
+    assert learn.fitted(held_out=0.6).of_classes and not learn.fitted(held_out=0.7).of_classes
+
+
 def test_frames_are_pooled_up_to_the_windows_end():
     windows = np.zeros((2, 3, 1), np.uint8)
     windows[0, :, 0], windows[1, :1, 0] = (10, 40, 10), 7

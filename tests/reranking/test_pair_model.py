@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from yt8m.backend import dtype_policy
 from yt8m.errors import UserError
 from yt8m.reranking import pair_model, rankers
 from yt8m.reranking.frames import Pairs
@@ -343,6 +344,26 @@ def test_where_the_others_have_ratings_of_one_kind_their_odds_are_the_base(untra
     np.testing.assert_allclose(untrained[0][0][3], np.repeat([-np.log(5), np.log(5)], 4), rtol=1e-6)
 
 
+def test_networks_that_nothing_judges_stay_at_the_base(capsys):
+    """Else a constant of any size would have the least loss."""
+    learn = Planted(200, np.arange(4), 1)
+    parts = pair_model.parts_of(learn.videos, np.ones(200, bool), 5)
+    learn.labels[parts == 0] = 1
+    rank = learn.fitted(num_models=1, epochs=3, batch_size=32, **SMALL)
+    np.testing.assert_allclose(rank(learn.features, learn.pairs), rank.base(learn.features), atol=1e-5)
+    assert rank.constant == 0 and "networks are all of one kind" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_the_precision_of_the_run_before_is_not_the_networks(policy):
+    with dtype_policy(policy):
+        learn = Planted(120, np.arange(4), 1)
+        rank = learn.fitted(num_models=1, epochs=1, batch_size=32, **SMALL)
+        assert rank.models[0].dtype_policy.name == "float32" and keras.config.dtype_policy().name == policy
+        assert all(variable.dtype == "float32" for variable in rank.models[0].trainable_variables)
+        assert np.isfinite(rank(learn.features, learn.pairs)).all()
+
+
 def test_one_video_is_too_few():
     with pytest.raises(UserError, match="--method=attention: all 3 ratings of --fit_on are of one video") as error:
         Planted(8, (0, 1), 1).fitted(rated=np.arange(8) < 3)
@@ -354,5 +375,14 @@ def test_options_are_checked():
     with pytest.raises(UserError, match="rows_per_class=1: must be at least 2"):
         rankers.options_of("attention", {"rows_per_class": 1})
     assert rankers.options_of("attention", {"heads": 2})["width"] == 128
+    assert rankers.options_of("attention", {"dropout": 0, "weight_decay": 0})["dropout"] == 0
+    for given, message in [
+        ({"dropout": 1.0}, "dropout=1.0: must be at most 0.9"),
+        ({"negatives": None}, "negatives=None: expected a number, such as 2"),
+        ({"rows_per_class": 4}, "rows_per_class=4 has no effect with pairwise_weight=0. Give both, or leave it out"),
+        ({"negatives": 0, "negative_weight": 0.5}, "negative_weight=0.5 has no effect with negatives=0"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            rankers.options_of("attention", given)
     with pytest.raises(UserError, match="--method_options=depth: --method=attention has width"):
         rankers.options_of("attention", {"depth": 2})

@@ -234,6 +234,49 @@ def test_members_that_do_not_go_together(parts, given, tmp_path):
         assert "\n" not in str(error.value) and not os.path.exists(tmp_path / "out.csv")
 
 
+def test_a_store_of_floats_keeps_the_order_of_the_candidates(parts, given, tmp_path):
+    """They are finest near 0: with 1/2 between candidates and others a class would have at most a thousand steps."""
+    scored = {}
+    for name in ("scores", "fit_scores"):
+        old, scored[name] = open_store(given[name]), str(tmp_path / name)
+        new = create_store(scored[name], StoreConfig("segments", LABELS, "float16"))
+        for shard in old.shards():
+            part = old.read(shard)
+            with new.writer(shard) as writer:
+                writer.add(np.asarray(part.ids), np.asarray(part.starts), part.scores() * 0.02)
+    output = {"scores_output": tmp_path / "new", "output_file": tmp_path / "out.csv"}
+    api.rerank(**{**given, **scored}, **output, candidates=25, video_maximum=1)
+    store, names = open_store(tmp_path / "new"), parts[1].names()
+    found = np.concatenate([store.read(shard).scores() for shard in store.shards()])
+    for c, (_, listed) in enumerate(read_submission(tmp_path / "out.csv")):
+        order = [names.index(name) for name in listed.tolist()]
+        best = found[order[:25], c]
+        assert best.min() >= 1 / 64 > found[order[25], c] and (np.diff(best) <= 0).all()
+        steps, of_halves = (len(np.unique(np.float16(values))) for values in (best, 0.5 + 0.5 * (best - 1 / 64) / (63 / 64)))
+        assert steps > 1.5 * of_halves
+
+
+@pytest.mark.parametrize("name", ["output_file", "scores_output", "report_output"])
+def test_outputs_that_cannot_be_written_are_refused_before_anything_is_fitted(given, parts, monkeypatch, name):
+    monkeypatch.setattr("yt8m.reranking.command.fit", lambda *args: pytest.fail("fitted"))
+    outputs = {"eval_data_pattern": parts[1].pattern, name: "/proc/nowhere/x"}
+    with pytest.raises(UserError, match=rf"--{name}=/proc/nowhere/x: .*Name a place in a folder that can be written"):
+        api.rerank(**given, **outputs)
+
+
+def test_a_store_of_another_run_is_refused_before_anything_is_fitted(given, tmp_path, monkeypatch):
+    api.rerank(**given, candidates=10, scores_output=tmp_path / "new")
+    monkeypatch.setattr("yt8m.reranking.command.fit", lambda *args: pytest.fail("fitted"))
+    with pytest.raises(UserError, match="holds the scores of another run"):
+        api.rerank(**given, candidates=11, scores_output=tmp_path / "new")
+
+
+def test_what_is_about_a_submission_needs_one(given, tmp_path):
+    with pytest.raises(UserError, match="--segment_max_pred=7 is about what is written to --output_file"):
+        api.rerank(**given, scores_output=tmp_path / "new", segment_max_pred=7)
+    assert not os.path.exists(tmp_path / "new")
+
+
 def test_the_videos_maximum_multiplies_what_is_fitted(parts, given, tmp_path):
     fit, test = parts
     api.rerank(**given, scores_output=tmp_path / "new", video_maximum=2)

@@ -97,6 +97,14 @@ def test_what_a_member_has_learned_is_left_out_for_all(world, tmp_path):
     assert [os.path.basename(folder) for folder in (*fitted, *ranked)] == ["folds", "half"] * 2
 
 
+def test_the_precision_of_the_runs_is_not_that_of_what_follows(world, tmp_path, monkeypatch):
+    build = restore.build
+    monkeypatch.setattr(restore, "build", lambda config: build(configs.dataclasses.replace(config, precision="mixed_bfloat16")))
+    before = keras.config.dtype_policy().name
+    scores.make_stores(job(world, tmp_path / "work", "half"))
+    assert keras.config.dtype_policy().name == before == "float32"
+
+
 def test_scores_that_are_there_are_not_made_again(world, tmp_path, capsys):
     for _ in range(2):
         scores.make_stores(job(world, tmp_path / "work", "half"))

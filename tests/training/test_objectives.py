@@ -43,6 +43,13 @@ def test_a_mixture_of_two_rows_is_the_mixture_of_their_losses():
     np.testing.assert_allclose(mixed, [a * of_rows[0] + (1 - a) * of_rows[1]], rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", [losses.CrossEntropyLoss(1e-7), losses.BranchCrossEntropyLoss(1e-7), losses.HingeLoss()])
+def test_soft_labels_have_the_label_losss_epsilon(loss):
+    p, y = np.float32([[0.0]]), np.float32([[1.0]])
+    epsilon = 1e-5 if isinstance(loss, losses.HingeLoss) else 1e-7
+    np.testing.assert_allclose(Objective(loss).soft_loss(p, y, y), [-np.log(epsilon)], rtol=1e-5)
+
+
 def test_rated_pairs_keep_their_labels_bit_for_bit():
     labels, weights = with_negatives(Y, W, 0.25)
     np.testing.assert_array_equal(labels, Y)

@@ -53,6 +53,7 @@ def _check(given):
         raise UserError("give one of --fit_on (rated shards) and --fusion (a file of --fusion_output).")
     checks.positive(given, "segment_max_pred")
     checks.file(given, "output_file", "fusion_output", "report_output")
+    checks.writable(given, "output_file", "scores_output", "fusion_output", "report_output")
     if given.get("fusion_output") and not given.get("fit_on"):
         raise UserError("--fusion_output keeps what --fit_on finds. Give --fit_on, or leave it out.")
     if given.get("report_output") and not (given.get("fit_on") or given.get("eval_data_pattern")):
@@ -60,6 +61,6 @@ def _check(given):
     if not any(given.get(name) for name in ("fit_on", "eval_data_pattern", "scores_output", "output_file")):
         raise UserError("nothing to make. Give --output_file, --scores_output or --eval_data_pattern.")
     proposed_videos(given)
-    asked = [flag.name for flag in FILTERS.flags if given.get(flag.name)]
+    asked = [name for name in ("segment_max_pred", *(flag.name for flag in FILTERS.flags)) if given.get(name)]
     if asked and not given.get("output_file"):
         raise UserError(f"--{asked[0]} is about what is written to --output_file. Give one, or leave it out.")

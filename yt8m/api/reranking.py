@@ -105,6 +105,10 @@ def _check(given):
     )  # fmt: skip
     checks.not_negative(given, "video_maximum", "rank_average")
     checks.file(given, "output_file", "report_output")
+    checks.writable(given, "output_file", "scores_output", "report_output")
+    if given.get("segment_max_pred") and not given.get("output_file") and (of_stores or "output_file" in given):
+        asked = f"--segment_max_pred={given['segment_max_pred']}"
+        raise UserError(f"{asked} is about what is written to --output_file. Give one, or leave it out.")
     if given.get("rank_average", 0) > 1:
         raise UserError(f"--rank_average={given['rank_average']}: the share of the rank before must not be above 1.")
     if "method_options" in given:
@@ -112,7 +116,7 @@ def _check(given):
     named = [name for name in SHARDS if given.get(name)]
     if not of_stores and named:
         _check_given(given, TO_RANK)
-    if given.get("report_output") and not given.get("eval_data_pattern") and (of_stores or named):
+    if given.get("report_output") and not given.get("eval_data_pattern") and (of_stores or named or "eval_data_pattern" in given):
         raise UserError("--report_output needs --eval_data_pattern.")
     made = any(given.get(name) for name in ("eval_data_pattern", "scores_output", "output_file"))
     if not made and (of_stores or (given.get("output_file") == "" and named)):

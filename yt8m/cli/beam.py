@@ -12,10 +12,10 @@ the one that writes holds 4 bytes for each of the best segments (0.4 GB for 1,00
 import argparse
 import importlib.util
 import os
-import tempfile
 
 from yt8m.cli.command import ArgumentCommand, Arguments
 from yt8m.errors import UserError
+from yt8m.files import check_writable
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 LEAST = {"segment_max_pred": 1, "batch_size": 1, "segment_shifts": 0, "skip_head_segments": 0, "skip_tail_segments": 0}
@@ -85,13 +85,7 @@ def _check_writable(path):
     """Refuses an output that cannot be written before anything is scored."""
     if "://" in path:
         return
-    folder = os.path.dirname(path) or "."
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"--output_file={path}: {error.strerror}. Name a file in a folder that can be written.") from error
+    check_writable(path, f"--output_file={path}")
     if os.path.isdir(path):
         raise UserError(f"--output_file={path}: is a folder. Name a file.")
 

@@ -29,7 +29,8 @@ __all__ = [
     "settled",
 ]
 
-# Loss -> arguments that meant something else to runs whose ModelConfig has defaults below config.LOSS_DEFAULTS.
+# Loss -> arguments that meant something else to runs whose ModelConfig has defaults below config.LOSS_DEFAULTS. A loss whose
+# arguments meant something else by others that were given has earlier_options.
 EARLIER_DEFAULTS = {"CrossEntropyLoss": {"epsilon": 1e-7}}
 
 
@@ -56,7 +57,10 @@ def settled(name, options, earlier=False):
         options: as build's.
         earlier: the record is of before the defaults changed.
     """
-    return {**EARLIER_DEFAULTS.get(name, {}), **options} if earlier else options
+    if not earlier:
+        return options
+    by_others = getattr(get(name), "earlier_options", None)
+    return {**EARLIER_DEFAULTS.get(name, {}), **options, **(by_others(options) if by_others else {})}
 
 
 def build(name, options=None):

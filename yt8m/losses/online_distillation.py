@@ -81,6 +81,14 @@ class OnlineDistillationLoss:
                 total = total + self._divergence(logits, mixture_logits[:, m], tau, weight)
         return total
 
+    @staticmethod
+    def earlier_options(options):
+        """What given options meant before lam_2 was lam where only tau_2 is given: {argument: value}, tau_2^2 then."""
+        second = options.get("second_temperature")
+        if second is None or options.get("second_weight") is not None:
+            return {}
+        return {"second_weight": float(second) ** 2}
+
     def _divergence(self, teacher, student, tau, weight):
         """weight * KL(softmax(teacher / tau) || softmax(student / tau)) of each row, float32 [B]."""
         weight = tau**2 if weight is None else weight

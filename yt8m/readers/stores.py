@@ -221,6 +221,23 @@ def create_store(folder, config):
     if not os.path.exists(path):
         write_text(path, config.to_json())
     remove_abandoned(folder)
+    return check_same(folder, config)
+
+
+def check_same(folder, config):
+    """Refuses a store that holds other scores than are to be written.
+
+    Args:
+        folder: of a store; config: StoreConfig of what is to be written.
+
+    Returns:
+        ScoreStore; None: there is none yet.
+
+    Raises:
+        UserError: the folder holds scores of another run (says what differs first).
+    """
+    if not os.path.exists(os.path.join(folder, STORE_FILE)):
+        return None
     store = open_store(folder)
     difference = first_difference(json.loads(store.config.to_json()), json.loads(config.to_json()))
     if difference:

@@ -3,6 +3,7 @@
 import math
 import os
 
+from yt8m import files
 from yt8m.errors import UserError
 
 SEEDS = 2**32 - 2**16  # below what numpy takes, with room for what is added for each host
@@ -44,6 +45,17 @@ def file(given, *names):
         path = os.path.expanduser(given.get(name) or "")
         if path.endswith(os.sep) or os.path.isdir(path):
             raise UserError(f"--{name}={given[name]}: is a folder. Name a file.")
+
+
+def writable(given, *names):
+    """Refuses outputs whose folders cannot be written to, before the work begins that they are of.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    for name in names:
+        if given.get(name):
+            files.check_writable(os.path.expanduser(given[name]), f"--{name}={given[name]}")
 
 
 def training(given):

@@ -6,6 +6,7 @@ a thousand; windows end with their video; the trees behind the best ones are not
 """
 
 import itertools
+import math
 
 import numpy as np
 
@@ -82,11 +83,12 @@ def fit(features, labels, classes, videos, pairs, rated, **options):
 
 
 def _fits(columns, positive, weights, videos, options):
-    """The fits of a class, without those whose videos all have one label."""
+    """The fits of a class, without those whose videos all have one label; none where too few videos are left to learn from."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import GroupShuffleSplit
 
-    if len(np.unique(videos)) < 2:
+    num_videos = len(np.unique(videos))
+    if math.ceil(options["held_out"] * num_videos) >= num_videos:
         return []
     splits = GroupShuffleSplit(options["num_fits"], test_size=options["held_out"], random_state=options["seed"])
     fits = []

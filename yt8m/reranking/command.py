@@ -12,7 +12,7 @@ from yt8m.errors import UserError
 from yt8m.metrics.segments import segment_average_precisions
 from yt8m.readers import labels
 from yt8m.readers.patterns import match_files
-from yt8m.readers.stores import StoreConfig, create_store, open_store
+from yt8m.readers.stores import StoreConfig, check_same, create_store, open_store
 from yt8m.reranking import rankers
 from yt8m.reranking.combined import mean_of
 from yt8m.reranking.embedding import SegmentEmbedding
@@ -20,7 +20,7 @@ from yt8m.reranking.fitting import fit, option
 from yt8m.reranking.frames import FrameFeatures, ShardFrames
 from yt8m.reranking.members import Members
 from yt8m.reranking.references import NEIGHBOURHOOD, Neighbourhood
-from yt8m.reranking.stored import Reranker, StoreFeatures
+from yt8m.reranking.stored import OTHERS, Reranker, StoreFeatures
 from yt8m.scoring import submission
 from yt8m.segments import SEGMENT_SIZE
 from yt8m.stages.record import facts
@@ -92,6 +92,9 @@ def run(job):
     embed = SegmentEmbedding(job.embedding_dir, job.features, patterns) if job.embedding_dir else None
     frames = ShardFrames(job.data_pattern, job.features, members.shards, embed=embed)
     _check_output(job)
+    config = _output_config(job, members, embed) if job.scores_output else None
+    if config:
+        check_same(job.scores_output, config)
     ratings = _ratings(job, members) if job.eval_data_pattern else None
     fitted = fit(job, theirs, embed)
     how = option(job, "expansion"), job.video_maximum, fitted.related, job.rank_average, fitted.localizer
@@ -99,7 +102,7 @@ def run(job):
     reranker = Reranker(features, fitted.references, frames, fitted.ranks, *how)
     report = _report(job, reranker, ratings) if ratings else None
     if job.scores_output or job.output_file:
-        _write(job, reranker, _output_store(job, members, embed) if job.scores_output else None)
+        _write(job, reranker, create_store(job.scores_output, config) if config else None)
     return _shown(job, report, ratings) if ratings else None
 
 
@@ -127,13 +130,10 @@ def _ratings(job, members):
     return ratings_of(job.eval_data_pattern, job.features.id_feature, "eval_data_pattern", members.label_ids)
 
 
-def _output_store(job, members, embed):
-    """The ScoreStore to write to: classes and dtype of the first member's segments.
+def _output_config(job, members, embed):
+    """StoreConfig of --scores_output: classes and dtype of the first member's segments.
 
     What a shard gets depends on all others: its candidates, and how high its videos stand among them.
-
-    Raises:
-        UserError: the folder holds the scores of another run, or of other shards.
     """
     rerank = {name: getattr(job, name) for name in ("method", "candidates", "video_maximum", "references", "fit_on")}
     rerank |= {"features": list(job.features.names), "method_options": job.method_options, **job.neighbourhood._asdict()}
@@ -144,8 +144,9 @@ def _output_store(job, members, embed):
     shards = {"number": len(members.shards), "sha256": hashlib.sha256(json.dumps(members.shards).encode()).hexdigest()}
     of_stores = {name: [open_store(folder).config.run for folder in getattr(job, name)] for name in STORES}
     config = members.first.store.config
+    rerank |= {"others_below": OTHERS[config.dtype]} if config.dtype == "float16" else {}
     run = {"rerank": rerank, "files": {**files, "scores": shards}, **of_stores}
-    return create_store(job.scores_output, StoreConfig("segments", tuple(members.label_ids), config.dtype, SEGMENT_SIZE, run))
+    return StoreConfig("segments", tuple(members.label_ids), config.dtype, SEGMENT_SIZE, run)
 
 
 def _write(job, reranker, store):

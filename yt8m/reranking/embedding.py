@@ -1,9 +1,9 @@
 """The third descriptor of a segment: what a model of frames that was trained on videos alone makes of it."""
 
-import keras
 import numpy as np
 from keras import ops
 
+from yt8m.backend import dtype_policy
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.scoring.scorer import fingerprint
@@ -33,9 +33,8 @@ class SegmentEmbedding:
     """
 
     def __init__(self, folder, features, patterns):
-        policy = keras.config.dtype_policy()
-        trained = restore.newest(folder)
-        keras.config.set_dtype_policy(policy)
+        with dtype_policy():
+            trained = restore.newest(folder)
         _check(folder, trained, features)
         for flag, pattern in patterns.items():
             origin.check_scored([(trained.config.backbone, f"--embedding_dir={folder}")], pattern, flag)

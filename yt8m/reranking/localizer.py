@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from yt8m.backend import dtype_policy
 from yt8m.errors import UserError
 from yt8m.layers.conditioned_lstm import ConditionedLSTM
 from yt8m.layers.dequantize import Dequantize
@@ -30,6 +31,7 @@ STEPS = 60  # lengths are rounded up to so many frames, and rows to a power of t
 VALUES = 2**15  # rows x units that are computed at a time
 
 
+@dtype_policy("float32")
 def localizer(num_classes, size, units=64, embedding=32):
     """The network.
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from yt8m.backend import dtype_policy
 from yt8m.errors import UserError
 from yt8m.layers.class_attention import ClassAttention
 from yt8m.layers.dequantize import Dequantize
@@ -47,6 +48,7 @@ class PairNetwork(keras.Model):
         return loss + self.pairwise_weight * ops.sum(terms) / ops.maximum(ops.sum(pairs), 1)
 
 
+@dtype_policy("float32")
 def pair_model(num_classes, size, num_features, width=128, hidden=256, heads=4, embedding=32, dropout=0.5, pairwise_weight=0.0):
     """The network, which begins exactly at the base: out = w0 base + dense(h), w0 = 1 and the dense layer's kernel 0.
 
@@ -124,7 +126,8 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     ids. While networks are trained and judged, a pair's base is that of the ratings of the other parts (`out_of_fold`), as a pair
     is later one that the base has not seen. Each network learns all parts but the first; of its epochs, and of its start, the one
     is kept that has the lowest log loss on that part's rated pairs, as `shifted_log_loss` has it; where it is not the start, the
-    constant of that is added to what the network says.
+    constant of that is added to what the network says. Where these pairs are all positive, or none is, no epoch is better than
+    another: the networks stay at their start, and a line says so.
 
     Args:
         features: float32 [n, F]; labels: [n], positive where above 0; classes: int [n]; videos: str [n], ids.
@@ -149,6 +152,11 @@ def fit(features, labels, classes, videos, pairs, num_classes, rated=None, **opt
     targets, weights = (np.asarray(labels) > 0).astype(np.float32), np.full(len(classes), options["negative_weight"], np.float32)
     weights[rated] = rankers.class_weights(classes[rated])
     rows = np.flatnonzero(parts > 0), np.flatnonzero((parts == 0) & rated)
+    if len(np.unique(targets[rows[1]])) < 2:
+        print(
+            f"Note: the {len(rows[1])} ratings that would judge --method=attention's networks are all of one kind, so that they "
+            "say what the logistic regression says. Name more shards in --fit_on."
+        )
     models, constants = [], []
     for number in range(options["num_models"]):
         keras.utils.set_random_seed(options["seed"] + number)
@@ -198,6 +206,8 @@ def out_of_fold(features, labels, classes, rated, parts):
 def _train(model, data, learned, judged, options, seed):
     """Trains a network on some rows and leaves it with the weights that are best on others; returns what is to be added to it."""
     features, targets, weights, base, pairs = data
+    if len(np.unique(targets[judged])) < 2:
+        return 0.0
     batch, rng = min(options["batch_size"], len(learned)), np.random.default_rng(seed)
     steps = len(learned) // batch
     rate = keras.optimizers.schedules.CosineDecay(options["learning_rate"], steps * options["epochs"])

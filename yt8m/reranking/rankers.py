@@ -79,9 +79,11 @@ OPTIONS = {
         "seed": 1,
     },
 }
-MAY_BE_ZERO = ("negatives", "negative_weight", "pairwise_weight", "related", "l2", "video_exponent")
+MAY_BE_ZERO = ("dropout", "weight_decay", "negatives", "negative_weight", "pairwise_weight", "related", "l2", "video_exponent")
 LEAST = {"parts": 2, "bins": 2, "rows_per_class": 2}  # the smallest values of some; of the others all above 0 will do
-MOST = {"max_features": 1.0, "held_out": 0.9, "bins": 255}  # the largest
+MOST = {"dropout": 0.9, "max_features": 1.0, "held_out": 0.9, "bins": 255}  # the largest
+# Option -> another without which it has no effect.
+NEEDS = {"rows_per_class": "pairwise_weight", "negative_weight": "negatives", "negatives_a_rating": "negatives"}
 WEIGHT_BOUNDS = 0.5, 2.0
 
 
@@ -101,12 +103,14 @@ def options_of(method, given):
     """The options of a method: those that are given, beside the defaults.
 
     Raises:
-        UserError: an option that the method does not have, or a value that is not a number above 0.
+        UserError: an option that the method does not have or that has no effect, or a value that is not a number above 0.
     """
     known = OPTIONS[method]
     for name, value in given.items():
         if name not in known:
             raise UserError(f"--method_options={name}: --method={method} has {', '.join(known)}. Use these.")
+        if value is None:
+            raise UserError(f"--method_options: {name}=None: expected a number, such as {known[name]}.")
         check_like(f"--method_options: {name}", value, known[name])
         if not (value >= 0 if name in MAY_BE_ZERO else value > 0):
             bound = "must not be below 0" if name in MAY_BE_ZERO else "must be above 0"
@@ -114,7 +118,11 @@ def options_of(method, given):
         if not LEAST.get(name, value) <= value <= MOST.get(name, value):
             bounds = [f"{bound} {of[name]}" for bound, of in (("at least", LEAST), ("at most", MOST)) if name in of]
             raise UserError(f"--method_options: {name}={value}: must be {' and '.join(bounds)}.")
-    return {**known, **given}
+    options = {**known, **given}
+    for name, needed in NEEDS.items():
+        if name in known and options[name] != known[name] and not options[needed]:
+            raise UserError(f"--method_options: {name}={given[name]} has no effect with {needed}=0. Give both, or leave it out.")
+    return options
 
 
 class FeatureRanker:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from yt8m import config as configs
+from yt8m.backend import dtype_policy
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.folders import short_names
@@ -147,6 +148,7 @@ def _fit_store(job, groups, label_ids, folder):
     return folder
 
 
+@dtype_policy()
 def _score(job, folders, label_ids, pattern, flag, output):
     """Writes the store of some runs' scores of the segments of some shards: of several the probability of their mean logit."""
     keras.utils.clear_session()

@@ -15,6 +15,8 @@ from yt8m.scoring.topk import TopSegments
 
 CANDIDATES_BY = ("segments", "videos")
 MAXIMUM = score_features.NAMES.index("video's maximum")
+# Type of a store -> what is stored of pairs that are no candidates lies below it, of candidates above. Floats are finest near 0.
+OTHERS = {"uint16": 0.5, "float16": 2.0**-6}
 MOST, BELOW = 100.0, 200.0  # logits of candidates lie within -MOST and MOST; what is no candidate is BELOW, in the base order
 
 
@@ -171,8 +173,8 @@ class Reranker:
     def blocks(self, store=None):
         """Yields (ids, starts, logits float32 [n, C]) of all rows; writes probabilities into `store`, a ScoreStore or None.
 
-        A candidate is stored as .5 + .5 p, p its new probability, and any other pair as .5 of its score before; where every
-        pair is a candidate, as p. Shards that the store has already are not written again.
+        A candidate is stored as s + (1 - s) p, p its new probability, s of OTHERS, and any other pair as s times its score
+        before; where every pair is a candidate, as p. Shards that the store has already are not written again.
         """
         members = self.features.members
         for shard in track(members.shards, "Re-ranking", "shards"):
@@ -184,7 +186,7 @@ class Reranker:
                     of_pairs = self._of_candidates(part, *chosen) if not self._old_share else None
                     scores[chosen] = mean_of(of_pairs) if of_pairs else self._averaged[self.features.places(part)]
                     if writer:
-                        writer.add(part.ids, part.starts, self._probabilities(scores))
+                        writer.add(part.ids, part.starts, self._probabilities(scores, OTHERS[store.config.dtype]))
                     yield part.ids, part.starts, scores
 
     @property
@@ -236,11 +238,11 @@ class Reranker:
         located[np.argsort(ids, kind="stable")] = self._localizer(asked)
         return located
 
-    def _probabilities(self, scores):
+    def _probabilities(self, scores, others):
         """What is stored of `blocks`' logits."""
         candidates = scores >= -MOST
         p = np.exp(fusion.log_probabilities(np.where(candidates, scores, scores + BELOW)))
-        return p if self.features.all_candidates else 0.5 * (p + candidates)
+        return p if self.features.all_candidates else np.where(candidates, others + (1 - others) * p, others * p)
 
 
 def _keys(best):

@@ -28,7 +28,8 @@ class Objective:
     """(BaseModel, batch) -> Outcome.
 
     The label loss of a row is (1 - a) loss(p, labels) + a loss(p, soft labels) where the batch brings teachers' soft labels
-    (paper 001, "future work": a mixture of ground truth and the teacher's soft labels), and loss(p, labels) where not.
+    (paper 001, "future work": a mixture of ground truth and the teacher's soft labels), and loss(p, labels) where not. That of
+    soft labels is the cross entropy, with the label loss's epsilon where it has one.
 
     Attributes:
         loss: a loss of yt8m.losses.
@@ -49,7 +50,7 @@ class Objective:
         term = self.label_losses(predictions, {**batch, **beside})
         quantities = {}
         if "soft_labels" in batch:
-            soft = losses.CrossEntropyLoss()(predictions, batch["soft_labels"], batch["soft_weights"])
+            soft = self.soft_loss(predictions, batch["soft_labels"], batch["soft_weights"])
             term = (1 - self.distillation_weight) * term + self.distillation_weight * soft
             quantities["teacher_agreement"] = teacher_agreement(predictions, batch["soft_labels"], batch["soft_weights"])
         terms = [term]
@@ -59,6 +60,13 @@ class Objective:
             quantities |= {"start_time_loss": tf.reduce_mean(videos), "attention_mass_in_positives": inside}
             quantities["attention_mass_in_negatives"] = outside
         return Outcome(terms, tf.where(self._of_classes(batch["label_weights"]) > 0, predictions, 0.0), quantities)
+
+    @property
+    def soft_loss(self):
+        """The cross entropy of soft labels."""
+        if hasattr(self.loss, "epsilon"):
+            return losses.CrossEntropyLoss(self.loss.epsilon)
+        return losses.CrossEntropyLoss()
 
     def label_losses(self, predictions, batch):
         """The label loss of each row, float32 [N], for predictions float32 [N, C] of a batch."""
