@@ -205,7 +205,7 @@ def precision(runs):
 
 def precision_of_others(runs):
     """The same of further models whose steps are faster so."""
-    for key in ("DBoF", "soft DBoF", "CNN", "BERTMean", "NeXtVLAD"):
+    for key in ("DBoF", "CNN", "NeXtVLAD"):
         yield in_bfloat16(runs, key)
 
 
