@@ -48,6 +48,7 @@ class MultiLevelAttentionModel(FrameModel):
         section IV; the clip layers, their concatenation and the statistics are ours.
     """
 
+    GAINS_BY_BFLOAT16 = True
     ARGUMENTS = {
         "sampling": "none",
         "num_samples": 300,

@@ -68,7 +68,7 @@ def _of_machine(given, model):
     if given.get("devices", 0) > 1:  # TensorFlow makes several of one CPU only before it has computed anything
         return SINGLE, "several devices share a CPU"
     if not model.GAINS_BY_BFLOAT16:
-        return SINGLE, f"no step of {model.__name__} on a CPU was measured to be faster in bfloat16"
+        return SINGLE, f"{model.__name__} is none of the models that are known to gain by bfloat16 on a CPU"
     rates = product_rates()
     ratio = rates["bfloat16"] / rates["float32"]
     figures = " and ".join(f"{rates[name] / 1e9:.0f}" for name in reversed(TYPES))
