@@ -435,6 +435,7 @@ TABLES = {
     "methods_candidates": (DOCS / "beyond.md", functools.partial(methods_table, "methods_candidates", CEILINGS)),
     "best": (DOCS / "beyond.md", best_table),
     "best_embedding": (DOCS / "beyond.md", functools.partial(best_table, "best_embedding")),
+    "best_pairwise": (DOCS / "beyond.md", functools.partial(best_table, "best_pairwise")),
     "best_negatives": (DOCS / "beyond.md", functools.partial(best_table, "best_negatives")),
     "candidates_attention": (DOCS / "beyond.md", functools.partial(beyond_table, "candidates_attention")),
     "best_attention": (DOCS / "beyond.md", functools.partial(best_table, "best_attention")),
