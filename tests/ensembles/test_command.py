@@ -46,6 +46,28 @@ def test_bad_flags(tmp_path, three, flags, message):
     assert not os.path.exists(tmp_path / "out.csv")
 
 
+def test_outputs_that_cannot_be_written_are_refused_before_anything_is_read(tmp_path, three, monkeypatch):
+    folders, _ = three
+    monkeypatch.setattr("yt8m.ensembles.command.MemberStores", lambda *args: pytest.fail("read"))
+    (tmp_path / "file").write_text("")
+    for flag, needed in (
+        ("output_file", []),
+        ("scores_output", []),
+        ("weights_output", ["--fit_on=x"]),
+        ("report_output", ["--eval_data_pattern=x"]),
+    ):
+        with pytest.raises(UserError, match=f"--{flag}={tmp_path}/file/x: .*Name a place in a folder that can be written"):
+            run(*folders, *needed, f"--{flag}={tmp_path}/file/x")
+    assert not (tmp_path / "file").read_text()
+
+
+def test_a_store_of_another_ensemble_is_refused_before_the_comparison(tmp_path, three, monkeypatch):
+    run(*three[0], f"--scores_output={tmp_path}/store")
+    monkeypatch.setattr("yt8m.ensembles.command._compared_stores", lambda *args: pytest.fail("compared"))
+    with pytest.raises(UserError, match="holds the scores of another run"):
+        run(*three[0], f"--scores_output={tmp_path}/store", "--weights=1,2,3", "--eval_data_pattern=x")
+
+
 def test_bad_members(tmp_path, three):
     folders, _ = three
     output = f"--output_file={tmp_path}/out.csv"

@@ -259,6 +259,25 @@ def test_another_file_of_a_stored_name(runs, pattern, tmp_path):
     assert "test0000.tfrecord and" in line
 
 
+@pytest.mark.parametrize("name", ["my clip", "a,b", "=1", "v" * 251])
+def test_ids_that_no_csv_can_hold_are_refused_before_their_shard_is_scored(runs, tmp_path, capsys, name):
+    pattern = write_frame_shards(tmp_path / "data", [[make_video(name, 12)]])
+    for more in ([], ["--worker_index=0", "--num_workers=1"]):
+        line = run(runs, pattern, tmp_path / "out.csv", *more)
+        assert f"video id '{name[:40]}" in line and len(line.splitlines()) == 1
+        assert "a second" not in capsys.readouterr().out
+    assert os.listdir(tmp_path) == ["data"]
+    assert run(runs, pattern, "", f"--scores_output={tmp_path / 'store'}") is None
+
+
+def test_a_partial_result_of_other_shards_of_the_same_names(runs, pattern, tmp_path):
+    output, two = tmp_path / "out.csv", "--num_workers=2"
+    for data, index in ((pattern, 1), (write_frame_shards(tmp_path / "new", [[make_video("x", 12)]] * 5, "test"), 0)):
+        assert run(runs, data, output, f"--worker_index={index}", two) is None
+    line = run(runs, pattern, output, "--merge_workers", two)
+    assert "are of different runs: shards[0][1]" in line and not output.exists()
+
+
 @pytest.mark.parametrize("num_workers", [1, 2, 7])
 @pytest.mark.parametrize("more", [[], ["--scores_output=store", "--segment_shifts=1", "--skip_head_segments=1"]])
 def test_merged_workers_equal_one(runs, pattern, tmp_path, monkeypatch, capsys, num_workers, more):

@@ -9,7 +9,7 @@ import pytest
 from yt8m import files
 from yt8m.errors import UserError
 from yt8m.metrics import segment_mean_average_precision
-from yt8m.scoring.submission import read_submission, write_submission, write_video_predictions
+from yt8m.scoring.submission import read_submission, read_video_predictions, write_submission, write_video_predictions
 
 
 def read(path, **arguments):
@@ -258,6 +258,20 @@ def test_ids_that_break_a_csv_or_are_formulas_are_refused_in_both_formats(name, 
         path.write_text(f"Class,Segments\n3,{name}:5\n")
         with pytest.raises(UserError, match=r"line 2"):
             list(read_submission(path))
+
+
+def test_files_are_compressed_where_their_names_say_so(tmp_path):
+    for number in range(2):
+        write_submission(tmp_path / f"{number}.csv.gz", [3], [["a:0", "b:5"]])
+        with write_video_predictions(tmp_path / f"videos{number}.csv.gz") as write:
+            write(["a"], np.ones((1, 2)))
+    assert gzip.decompress((tmp_path / "0.csv.gz").read_bytes()) == b"Class,Segments\n3,a:0 b:5\n"
+    assert (tmp_path / "0.csv.gz").read_bytes() == (tmp_path / "1.csv.gz").read_bytes()
+    assert [segments.tolist() for _, segments in read_submission(tmp_path / "0.csv.gz")] == [["a:0", "b:5"]]
+    assert list(read_video_predictions(tmp_path / "videos0.csv.gz")) == [("a", [(0, "1"), (1, "1")])]
+    with pytest.raises(UserError):
+        write_submission(tmp_path / "bad.csv.gz", [3], [["a b:0"]])
+    assert len(os.listdir(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("name", ["abcd", "-abc", "-", "_a", "a=b", "a+b", "a@b", "ünï", "a:b", "a-1+2"])

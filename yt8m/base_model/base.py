@@ -62,7 +62,7 @@ class BaseModel(keras.Model):
     # As the segment encoder of ContextAwareModel: the layer whose output before its activation is the segment's vector; None: the
     # embedding is.
     SEGMENT_LAYER = None
-    GAINS_BY_BFLOAT16 = False  # its step is faster so on a CPU that multiplies bfloat16 faster: docs/speed.md says what was measured
+    GAINS_BY_BFLOAT16 = False  # on a CPU that multiplies bfloat16 faster: docs/speed.md says of what that was measured
     RECIPE = "starter"  # which training recipe it has on named data
     SEGMENT_EXPANSION = 0  # frames on either side of a segment that it sees on named data
     # On the built-in sample, so that a run takes minutes: "hyperparameters" that make it smaller, "base_learning_rate" where the

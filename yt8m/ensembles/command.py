@@ -10,17 +10,20 @@ from yt8m.ensembles import weights as ensemble_weights
 from yt8m.ensembles.lists import Evaluation, Lists, rank_average
 from yt8m.ensembles.measures import HALF_RANK, HyperbolicRanks, LogProbabilities, Probabilities, Ranks
 from yt8m.ensembles.members import MemberStores
-from yt8m.ensembles.stores import averaged_blocks, ensemble_store, write_blocks
+from yt8m.ensembles.stores import averaged_blocks, ensemble_config, write_blocks
 from yt8m.errors import UserError
+from yt8m.files import check_writable
 from yt8m.folders import short_names
 from yt8m.metrics.segments import Ratings
 from yt8m.progress import track
 from yt8m.readers import labels
+from yt8m.readers.stores import create_store
 from yt8m.scoring import submission
 
 MEASURES = {"mean": Probabilities, "geometric": LogProbabilities, "rank": Ranks, "hyperbolic": HyperbolicRanks}
 OF_RANKS = ("rank", "hyperbolic")
 PATHS = ("output_file", "scores_output", "weights", "weights_output", "report_output")
+OUTPUTS = ("output_file", "scores_output", "weights_output", "report_output")
 DEFAULTS = {"fit_prior": 30.0, "max_pred": 100_000, "id_feature": "id"}
 
 
@@ -44,10 +47,11 @@ def of_stores(args, ids):
     if members.kind == "videos" and args.output_file:
         raise UserError("--output_file: the members hold scores of videos, a submission has segments. Use --scores_output.")
     weights, without = _weights(args, members)
+    config = ensemble_config(members, weights, args.scores_output, args.method) if args.scores_output else None
     measure = MEASURES[args.method](members, *_half_rank(args))
     if args.eval_data_pattern:
         comparison.show(_compared_stores(args, members, measure, weights, without), args.report_output)
-    store = ensemble_store(members, weights, args.scores_output, args.method) if args.scores_output else None
+    store = create_store(args.scores_output, config) if config else None
     blocks = averaged_blocks(members, measure, weights, store)
     if args.output_file or store:
         write_blocks(blocks, members.label_ids, args.output_file, args.max_pred)
@@ -253,7 +257,12 @@ def _check(args, stores):
             raise UserError(f"--{flag}={getattr(args, flag)} needs {' or '.join(f'--{name}' for name in needed)}.")
     if not (args.output_file or args.scores_output or args.weights_output or args.eval_data_pattern):
         raise UserError("nothing to make. Give --output_file, --scores_output, --weights_output or --eval_data_pattern.")
-    if args.output_file and (args.output_file.endswith(os.sep) or os.path.isdir(args.output_file)):
-        raise UserError(f"--output_file={args.output_file}: is a folder. Name a file.")
+    for flag in ("output_file", "weights_output", "report_output"):
+        path = getattr(args, flag) or ""
+        if path.endswith(os.sep) or os.path.isdir(path):
+            raise UserError(f"--{flag}={path}: is a folder. Name a file.")
     if args.output_file and os.path.realpath(args.output_file) in map(os.path.realpath, args.members):
         raise UserError(f"--output_file={args.output_file} is a member of the ensemble. Name another file.")
+    for flag in OUTPUTS:
+        if getattr(args, flag):
+            check_writable(getattr(args, flag), f"--{flag}={getattr(args, flag)}")

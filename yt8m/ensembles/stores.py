@@ -9,7 +9,7 @@ from yt8m.ensembles.measures import average
 from yt8m.ensembles.members import row_names
 from yt8m.errors import UserError
 from yt8m.progress import track
-from yt8m.readers.stores import StoreConfig, create_store
+from yt8m.readers.stores import StoreConfig, check_same
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
 
@@ -31,8 +31,8 @@ def averaged_blocks(members, measure, weights, store=None):
                 yield ids, starts, scores
 
 
-def ensemble_store(members, weights, folder, method="mean"):
-    """The ScoreStore to write the mean (method: "mean" or "geometric") to: kind and classes of the members, dtype of the first.
+def ensemble_config(members, weights, folder, method="mean"):
+    """StoreConfig of the mean (method: "mean" or "geometric") in a folder: kind and classes of the members, dtype of the first.
 
     Raises:
         UserError: the folder is a member's, or holds the scores of another run.
@@ -42,7 +42,9 @@ def ensemble_store(members, weights, folder, method="mean"):
     kept = weights[:, 0] if (weights == weights[:, :1]).all() else weights.T
     run = {"ensemble": members.runs, "method": method, "weights": kept.tolist()}
     first = members.stores[0].config
-    return create_store(folder, StoreConfig(members.kind, tuple(members.label_ids), first.dtype, members.segment_size, run))
+    config = StoreConfig(members.kind, tuple(members.label_ids), first.dtype, members.segment_size, run)
+    check_same(folder, config)
+    return config
 
 
 def write_blocks(blocks, label_ids, path, max_pred):

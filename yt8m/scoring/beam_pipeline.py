@@ -24,7 +24,7 @@ from yt8m.readers.patterns import match_files
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.scoring.classes import scored_label_ids
 from yt8m.scoring.scorer import Member, Scorer
-from yt8m.scoring.submission import write_submission
+from yt8m.scoring.submission import check_id, write_submission
 from yt8m.scoring.topk import TopSegments
 from yt8m.training import restore
 
@@ -87,8 +87,10 @@ class ScoreShard(beam.DoFn):
         with errors_as_user_errors():
             for _, batches in shard_batches(self._scorer.spec(), [path], self._batch_size):
                 for batch in batches:
-                    rows, starts, scores = self._scorer.scores(batch)
                     videos = [name.decode() for name in batch["ids"].numpy()]
+                    for name in videos:
+                        check_id(name)
+                    rows, starts, scores = self._scorer.scores(batch)
                     names.append(np.array([f"{videos[row]}:{start}" for row, start in zip(rows, starts)], dtype=str))
                     if count + len(rows) >= 1 << self._row_bits:
                         raise UserError(f"shard {path} has more than {(1 << self._row_bits) - 1} segments: divide it.")
@@ -160,7 +162,7 @@ class Write(beam.DoFn):
             return
         folder = tempfile.mkdtemp()
         try:
-            local = os.path.join(folder, "submission.csv")
+            local = os.path.join(folder, "submission.csv" + ".gz" * self._output_file.endswith(".gz"))
             write_submission(local, self._label_ids, ranked(), self._max_pred)
             tf.io.gfile.copy(local, self._output_file, overwrite=True)
         finally:

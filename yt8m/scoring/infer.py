@@ -5,7 +5,7 @@ import os
 from yt8m.errors import UserError
 from yt8m.scoring import candidates, submission, workers
 from yt8m.scoring.ranking import Ranking
-from yt8m.scoring.scan import Job, Scan, stored_blocks
+from yt8m.scoring.scan import Job, Scan, size_of, stored_blocks
 from yt8m.scoring.scorer import Member, Scorer
 
 
@@ -61,7 +61,7 @@ def rank_segments(scorer, job, max_pred=100_000, proposed=None):
         sizes = scan.run(ranking.add)
         header = {"worker": job.worker, "run": scan.made_by, "label_ids": label_ids, "max_pred": max_pred}
         header["stored_as"] = job.scores_dtype if job.scores_output else None
-        header["shards"] = [os.path.basename(path) for path in scan.files]
+        header["shards"] = [[os.path.basename(path), size_of(path)] for path in scan.files]
         return header, sizes, *ranking.segments(), ranking.best
 
     if job.worker is None:

@@ -21,6 +21,7 @@ from yt8m.readers.patterns import match_files
 from yt8m.readers.quantiser import decode_scores
 from yt8m.readers.shard_batches import shard_batches
 from yt8m.readers.stores import StoreConfig, check_basenames, create_store
+from yt8m.scoring.submission import check_id
 from yt8m.segments import SEGMENT_SIZE, segments_of
 
 _STORED_ROWS_AT_A_TIME = 8192
@@ -110,7 +111,7 @@ class Scan:
         with (
             errors_as_user_errors(),
             ThreadPoolExecutor(1) as thread,
-            Progress(f"Scoring {self._scorer.kind}", sum(map(_size, todo))) as progress,
+            Progress(f"Scoring {self._scorer.kind}", sum(map(size_of, todo))) as progress,
         ):
             put = _OneBehind(thread, keep or _forget)
             for number, path in enumerate(mine):
@@ -124,11 +125,13 @@ class Scan:
 
     def _score(self, path, batches, put, advance):
         """Scores a shard, into the store if there is one; returns its rows."""
-        size, count, source = _size(path), 0, _Source()
+        size, count, source = size_of(path), 0, _Source()
         left = size
         with self.store.writer(path) if self.store else contextlib.nullcontext() as writer:
             for batch in batches:
                 videos = np.array([name.decode() for name in batch["ids"].numpy()], object)
+                for name in videos if self._job.output_file else ():
+                    check_id(name, self._scorer.kind)
                 rows, starts, scores = self._scorer.scores(batch)
                 if writer:
                     scores = decode_scores(writer.add(videos[rows], starts, scores), self._job.scores_dtype)
@@ -241,6 +244,6 @@ def _forget(ids, starts, scores):
     """Keeps nothing: the store has the scores."""
 
 
-def _size(path):
+def size_of(path):
     """What a shard weighs in the work: the bytes of a local one, 1 of a remote one."""
     return 1 if is_remote(path) else max(version(path)[0], 1)

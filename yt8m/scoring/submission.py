@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import zlib
@@ -20,11 +21,45 @@ _ID = re.compile(r"""(?:[^\s\x00-\x1f\x7f,"'=+@-][^\s\x00-\x1f\x7f,"']*|-[\w-]*)
 _ID_RULE = "without white space, commas, quotes and control characters, and beginning with none of = + @"
 
 
+def check_id(name, what="segments"):
+    """Refuses a video's id that cannot stand in a CSV file, before anything else is scored.
+
+    Args:
+        name: str.
+        what: "segments": of which the file is, `<id>:<start>` each; or "videos".
+
+    Raises:
+        UserError: names it.
+    """
+    if not _ID.fullmatch(name):
+        raise UserError(f"video id {_shown(name)} cannot stand in a CSV file: expected one {_ID_RULE}. Rename the video.")
+    longest = _LONGEST_SEGMENT - len(":99999")
+    if what == "segments" and len(name) > longest:
+        raise UserError(
+            f"video id {_shown(name)} has {len(name)} characters: at most {longest} can stand in a CSV file. Rename it."
+        )
+
+
+@contextlib.contextmanager
+def _new(path):
+    """An open text file that takes its name when the block ends without an error; compressed where the name ends in .gz."""
+    if not os.fspath(path).endswith(".gz"):
+        with replacing(path, "w") as file:
+            yield file
+        return
+    with (
+        replacing(path) as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
+    ):
+        yield file
+
+
 def write_submission(path, class_ids, ranked, n=100_000):
     """Writes one line a class: `class,<id>:<start> <id>:<start> ...`.
 
     Args:
-        path: the CSV file; it appears under this name only when it is complete.
+        path: the CSV file; it appears under this name only when it is complete, compressed where the name ends in .gz.
         class_ids: label id of each class.
         ranked: iterable of each class's segment ids by falling confidence, in the order of `class_ids`; read one class at a
             time. Lists or arrays of str; arrays are written several times faster than lists (not those of dtype object).
@@ -39,7 +74,7 @@ def write_submission(path, class_ids, ranked, n=100_000):
     if repeated:
         raise UserError(f"class {min(repeated)} is given twice: give each class once.")
     count = 0
-    with replacing(path, "w") as file:
+    with _new(path) as file:
         file.write(SUBMISSION_HEADER + "\n")
         for segment_ids in ranked:
             if count == len(class_ids):
@@ -100,7 +135,8 @@ def write_video_predictions(path, class_ids=None, top_k=20):
                 write(batch["ids"], predict(batch))
 
     Args:
-        path: the CSV file; it appears under this name only when the `with` block ends without an error.
+        path: the CSV file; it appears under this name only when the `with` block ends without an error, compressed where the name
+            ends in .gz.
         class_ids: label id of each column of the predictions; by default the column's number.
         top_k: labels a video; equal confidences: lower column first.
 
@@ -129,11 +165,10 @@ def write_video_predictions(path, class_ids=None, top_k=20):
         for video_id, its_labels, its_confidences in zip(ids.tolist(), labels.tolist(), confidences.tolist()):
             pairs = (f"{label} {confidence:g}" for label, confidence in zip(its_labels, its_confidences))
             name = _text(video_id)
-            if not _ID.fullmatch(name):
-                raise UserError(f"video id {_shown(name)} cannot stand in a CSV file: expected one {_ID_RULE}. Rename the video.")
+            check_id(name, "videos")
             file.write(f"{name},{' '.join(pairs)}\n")
 
-    with replacing(path, "w") as file:
+    with _new(path) as file:
         file.write(VIDEO_HEADER + "\n")
         yield write
 

@@ -2,7 +2,8 @@
 
 A partial result is an .npz file beside the output file:
 
-    header            JSON: which worker of how many, what made the scores, its classes, the shards' names, segments a class
+    header            JSON: which worker of how many, what made the scores, its classes, the shards' names and sizes, segments a
+                      class
     sizes             int64, segments in each of the worker's shards (numbers i, i + n, ... of the sorted list)
     ids, starts       str and int64 [segments], what was scored, in the order of the shards and their records
     rows.ID scores.ID uint32 and float32, the best segments of class ID: rows of ids and starts, by falling score
@@ -23,7 +24,7 @@ from yt8m.readers.stores import first_difference
 from yt8m.scoring.submission import write_submission
 from yt8m.scoring.topk import TopSegments
 
-VERSION = 1
+VERSION = 2  # 1: without the shards' sizes
 
 
 def partial_path(output_file, index, count):
