@@ -396,6 +396,7 @@ TABLES = {
     "recipes": (DOCS / "training.md", recipe_table),
     "methods": (DOCS / "results.md", methods_table),
     "methods_losses": (DOCS / "results.md", functools.partial(methods_table, "methods_losses")),
+    "methods_student": (DOCS / "results.md", functools.partial(methods_table, "methods_student")),
     "methods_distillation": (DOCS / "results.md", functools.partial(methods_table, "methods_distillation")),
     "methods_em": (DOCS / "results.md", functools.partial(methods_table, "methods_em")),
     "audioset": (DOCS / "results.md", audioset_table),
