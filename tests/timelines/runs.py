@@ -15,14 +15,15 @@ KINDS = {
 }
 
 
-def build(name, feature_sizes=FEATURE_SIZES, sample=None, backbone=None, **more):
-    """A model with random weights and its ModelConfig; `more`: hyperparameters beside the kind's."""
+def build(name, feature_sizes=FEATURE_SIZES, sample=None, backbone=None, num_classes=CLASSES, label_ids=None, **more):
+    """A model of CLASSES outputs with random weights and its ModelConfig; `more`: hyperparameters beside the kind's."""
     hyperparameters = {**KINDS[name], **more}
     model = models.build_model(name, CLASSES, feature_sizes, **hyperparameters)
     harness.randomise(model)
     config = {
         "feature_sizes": tuple(feature_sizes),
-        "num_classes": CLASSES,
+        "num_classes": num_classes,
+        "label_ids": label_ids,
         "max_frames": 30,
         "sample": sample,
         "backbone": backbone,

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import time
+import urllib.parse
 from html.parser import HTMLParser
 
 import numpy as np
@@ -94,6 +96,28 @@ def test_the_page_plays_a_file_from_a_folder_that_a_link_leads_to(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"not really")
     path = cases.typical(file=str(tmp_path / "clip.mp4")).save(tmp_path / "link" / "out")
     assert 'src="../../clip.mp4"' in pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def test_a_file_whose_name_is_no_utf8(tmp_path):
+    """Readable names stay as they are; other bytes come back from the JSON, and the page finds the file."""
+    for name in (b"caf\xe9 \xc3\xbc.mp4", "é日本.mp4".encode()):
+        file = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
+        pathlib.Path(file).write_bytes(b"not really")
+        path = cases.typical(file=file).save(tmp_path / "out")
+        assert f'src="../{urllib.parse.quote(name)}"' in pathlib.Path(path).read_text(encoding="utf-8")
+        text = (tmp_path / "out" / "abc.timeline.json").read_bytes().decode("utf-8")
+        for data in (json.loads(text), Timeline.read(tmp_path / "out" / "abc.timeline.json").data):
+            assert data["video"]["file"] == os.path.join("..", os.fsdecode(name))
+    assert "é日本.mp4" in text
+
+
+def test_an_id_and_a_class_whose_name_is_no_utf8(tmp_path):
+    timeline = cases.timeline({4: [0.9]}, "x\udcff", {4: "y\udcfe"})
+    timeline.save(tmp_path)
+    (path,) = tmp_path.glob("*.json")
+    assert Timeline.read(path).data == timeline.data
+    for text in (timeline.to_csv(), timeline.to_vtt(), timeline.to_html(), timeline._repr_html_()):
+        assert "y\ufffd" in text and text.encode()
 
 
 def test_a_timeline_needs_no_tensorflow():
@@ -192,6 +216,15 @@ def test_fiftyone():
     result = formats.fiftyone([cases.typical(file="../clips/my clip.mp4").data])
     assert result["classes"] == ["Boat", "Car"]
     assert result["labels"]["my clip"][0] == {"label": "Car", "timestamps": [0.0, 10.0], "confidence": 0.85}
+
+
+def test_fiftyone_of_files_with_one_name():
+    """Stems that are no video's alone give way to ids, which are."""
+    files = {"clip-1": "a/clip.mp4", "clip-2": "b/clip.mp4", "b": "x/alone.mp4", "none": None, "c": "y/none.mp4"}
+    data = [cases.typical(video_id=id, file=file).data for id, file in files.items()]
+    result = formats.fiftyone(data)
+    assert set(result["labels"]) == {"clip-1", "clip-2", "alone", "none", "c"}
+    assert all(len(segments) == 4 for segments in result["labels"].values())
 
 
 def test_label_studio():

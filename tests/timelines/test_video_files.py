@@ -18,6 +18,7 @@ from yt8m.features import backbones, extract, from_files, origin
 from yt8m.readers.index import open_shard
 from yt8m.readers.records import decode_video
 from yt8m.recipes import resolve
+from yt8m.timelines import videos
 from yt8m.timelines.timeline import Timeline
 from yt8m.training import bundle, checkpoints
 
@@ -208,6 +209,34 @@ def test_two_files_of_one_name(run, tmp_path):
     assert "Use --id_from=path" in commands.run("timeline", *given)
     assert commands.run("timeline", *given, "--id_from=path") is None
     assert len(list((tmp_path / "out").glob("clip-*.timeline.json"))) == 2
+
+    assert commands.run("timeline", *given[:3], "--formats=fiftyone", "--id_from=path") is None
+    assert len(json.loads((tmp_path / "out" / "fiftyone" / "labels.json").read_text())["labels"]) == 2
+
+
+def test_a_file_whose_name_is_no_utf8(run, tmp_path):
+    """videos.csv has `?` for such bytes; the page plays the file."""
+    folder, name = tmp_path / os.fsdecode(b"clips \xff"), os.fsdecode(b"caf\xe9.mov")
+    folder.mkdir()
+    write_clip(tmp_path / "clip.mov", np.arange(25) / 5)
+    (tmp_path / "clip.mov").rename(folder / name)
+    (folder / "cafe.mov.txt").write_text("no video")
+    out = tmp_path / "out"
+    assert commands.run("timeline", f"--train_dir={run}", f"--input_videos={folder}", f"--output_dir={out}") is None
+    file = Timeline.read(out / "caf_.timeline.json").data["video"]["file"]
+    assert os.path.samefile(out / file, folder / name)
+    assert 'src="../clips%20%FF/caf%E9.mov"' in (out / "caf_.html").read_text(encoding="utf-8")
+    assert json.loads((out / "label_studio.json").read_text(encoding="utf-8"))[0]["data"]["video"] == file
+    assert list(json.loads((out / "fiftyone" / "labels.json").read_text(encoding="utf-8"))["labels"]) == [name[:-4]]
+
+
+def test_paths_of_a_table_with_question_marks(tmp_path):
+    """Of bytes that are no UTF-8, where only one file can be meant."""
+    for name in (b"a\xe9.mp4", b"b\xe9.mp4", b"b\xe8.mp4", b"c?.mp4", b"c\xe9.mp4", b"dx.mp4"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    (tmp_path / "videos.csv").write_text("id,path\n" + "".join(f"{letter},{letter}?.mp4\n" for letter in "abcd"))
+    found = {id: os.path.basename(file.path) for id, file in videos.read(tmp_path / "videos.csv").items()}
+    assert found == {"a": "a\udce9.mp4", "b": "b?.mp4", "c": "c?.mp4", "d": "d?.mp4"}
 
 
 def test_bad_flags(clips, run, tmp_path):

@@ -72,7 +72,7 @@ def write_saved_model(model, config, options, folder):
             "starter": signatures.starter(model, config, options.top_k),
         }
     path = os.path.join(folder, "saved_model")
-    save(model, functions, path)
+    save(model, functions, path, config.label_ids)
     return Exported("saved_model", ("saved_model",), size_of(path), saved_model_scorer(path))
 
 
@@ -88,7 +88,7 @@ def write_mediapipe(model, config, folder):
             "not give. Use --formats=saved_model."
         )
     path = os.path.join(folder, "mediapipe")
-    save(model, {"serving_default": signatures.mediapipe(model, config)}, path)
+    save(model, {"serving_default": signatures.mediapipe(model, config)}, path, config.label_ids)
     return Exported("mediapipe", ("mediapipe",), size_of(path))
 
 
@@ -100,8 +100,14 @@ def write_keras(model, config, folder):
     return Exported("keras_file", (keras_files.NAMES[0], MODEL_FILE), os.path.getsize(path) + os.path.getsize(flags))
 
 
-def save(model, functions, path):
+def save(model, functions, path, label_ids=None):
     """Writes a SavedModel with these functions as its signatures; each variable is stored once.
+
+    Args:
+        model: Keras model.
+        functions: {name: tf.function}.
+        path: folder to write.
+        label_ids: of a model whose columns are not label ids; they are kept as the variable `yt8m_label_ids` int64 [C].
 
     Raises:
         UserError: TensorFlow built recurrent layers of the GPU that it sees, which would run nowhere else.
@@ -113,6 +119,8 @@ def save(model, functions, path):
         )
     module = tf.Module()
     module.tracked = [variable.value for variable in model.variables]
+    if label_ids is not None:
+        module.yt8m_label_ids = tf.Variable(label_ids, trainable=False, dtype=tf.int64)
     with litert.without_notes():
         tf.saved_model.save(module, path, signatures=functions)
 

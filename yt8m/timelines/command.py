@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import mimetypes
 import os
 
@@ -162,7 +161,7 @@ def video_address(data, job):
     if job.embed and os.path.getsize(path) <= EMBEDDED_BYTES:
         return page.embedded(path, mimetypes.guess_type(path)[0] or "video/mp4")
     if job.embed:
-        print(f"{path}: more than {EMBEDDED_BYTES // 1_000_000} MB, not embedded; the page plays the file.")
+        print(f"{formats.readable(path)}: more than {EMBEDDED_BYTES // 1_000_000} MB, not embedded; the page plays the file.")
     return page.address(file)
 
 
@@ -176,8 +175,7 @@ def _write_all(short, index, job):
     names = {"fiftyone": os.path.join("fiftyone", "labels.json")}
     for name in _OF_ALL:
         if name in job.formats:
-            text = json.dumps(made[name](), sort_keys=True, ensure_ascii=False) + "\n"
-            write_text(os.path.join(job.output_dir, names.get(name, f"{name}.json")), text)
+            write_text(os.path.join(job.output_dir, names.get(name, f"{name}.json")), formats.json_text(made[name]()))
     if "html" in job.formats:
         write_text(os.path.join(job.output_dir, "index.html"), page.index_page(index))
 

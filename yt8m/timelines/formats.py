@@ -1,5 +1,6 @@
 """A timeline as other tools want it: CSV, WebVTT, ActivityNet, FiftyOne, Label Studio. Of the JSON form's dicts, nothing else."""
 
+import collections
 import csv
 import hashlib
 import html
@@ -13,6 +14,7 @@ import numpy as np
 _CSV_COLUMNS = ("video", "class", "name", "start", "end", "score", "peak")
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 _RESERVED = {"index"}  # page of all videos
+_SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes in a file's name that are no UTF-8
 
 
 def file_stem(video_id):
@@ -24,6 +26,17 @@ def file_stem(video_id):
         return video_id
     digest = hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', video_id)[:55]}-{digest}"
+
+
+def json_text(value):
+    """JSON on one line, keys sorted. Names stay readable; surrogates are escaped, so that it is UTF-8 and reads back the same."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+
+
+def readable(text):
+    """A text for people, with U+FFFD for each surrogate."""
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 # ---------------------------------------------------------------- CSV
@@ -42,7 +55,7 @@ def csv_lines(data):
     for entry, part in _segments(data):
         times = (f"{part['start']:.3f}", f"{part['end']:.3f}", f"{part['score']:.4f}", f"{part['peak']:.4f}")
         writer.writerow((video, entry["index"], _cell(entry["name"]), *times))
-    return text.getvalue()
+    return readable(text.getvalue())
 
 
 def _cell(text):
@@ -92,7 +105,7 @@ VTT = {"chapters": chapters_vtt, "classes": classes_vtt}
 
 
 def _vtt(cues):
-    return "WEBVTT\n\n" + "".join(f"{_clock(start)} --> {_clock(end)}\n{text}\n\n" for start, end, text in cues)
+    return "WEBVTT\n\n" + "".join(f"{_clock(start)} --> {_clock(end)}\n{readable(text)}\n\n" for start, end, text in cues)
 
 
 def _clock(seconds):
@@ -122,10 +135,14 @@ def activitynet(timelines):
 
 
 def fiftyone(timelines):
-    """labels.json of a FiftyOneTemporalDetectionDataset as a dict; a video's key is its file's stem, else its id."""
+    """labels.json of a FiftyOneTemporalDetectionDataset as a dict.
+
+    A video's key is its file's stem; its id where no file is known, and where another video has that stem, or has it as its id.
+    """
     names = sorted({entry["name"] for data in timelines for entry in data["classes"]})
+    count = collections.Counter(key for data in timelines for key in {_stem(data), data["video"]["id"]})
     labels = {
-        _stem(data): [
+        _stem(data) if count[_stem(data)] == 1 else data["video"]["id"]: [
             {"label": entry["name"], "timestamps": [part["start"], part["end"]], "confidence": part["score"]}
             for entry, part in _segments(data)
         ]

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from yt8m import jsonfiles
 from yt8m.config import MAX_CLASSES, MAX_FRAMES, ModelConfig
 from yt8m.errors import UserError
 from yt8m.models import model_class
@@ -17,6 +18,7 @@ from yt8m.training.data import frame_spec
 from yt8m.training.predict import deciding_attention
 
 _WINDOWS_AT_A_TIME = 256
+_REPORT, _REPORT_FIELDS = "export.json", {"label_ids": jsonfiles.ListOf(jsonfiles.Integer(0))}  # beside an exported SavedModel
 
 
 class VideoScorer:
@@ -108,14 +110,17 @@ class RunScorer(VideoScorer):
 class SavedModelScorer(VideoScorer):
     """A SavedModel with MediaPipe's signature: rgb_and_audio float [B, T, D], num_frames int32 [B, 1] -> predictions.
 
+    Its columns stand for the label ids that `yt8m export` wrote with it; of a model of somebody else's, column = label id.
+
     Args:
         folder: of the SavedModel.
         feature_names, feature_sizes: of the records; the sizes sum up to D.
-        label_ids: the classes that are scored, which are its columns; None: all.
+        label_ids: the classes that are scored; None: all, in the order of its columns.
         id_feature: name of a record's id.
 
     Raises:
-        UserError: no SavedModel, no such signature, another D, or a class that it has not.
+        UserError: no SavedModel, no such signature, another D, a class that it has not, or an export.json beside it that is
+            damaged or of another model.
     """
 
     def __init__(self, folder, feature_names=("rgb", "audio"), feature_sizes=(1024, 128), label_ids=None, id_feature="id"):
@@ -134,11 +139,9 @@ class SavedModelScorer(VideoScorer):
         features = {"feature_names": tuple(feature_names), "feature_sizes": tuple(feature_sizes), "id_feature": id_feature}
         self._config = ModelConfig("SavedModel", **features)
         count = self._predict(np.zeros((1, 5, self.frame_size), np.float32), np.array([5])).shape[-1]
-        self.label_ids = tuple(range(count) if label_ids is None else label_ids)
-        if max(self.label_ids, default=0) >= count:
-            raise UserError(
-                f"--segment_label_ids_file: class {max(self.label_ids)} is none of the {count} of {flag}. Name another file."
-            )
+        own = _own_label_ids(self._model, folder, count, flag)
+        self.label_ids = own if label_ids is None else tuple(label_ids)
+        self._columns = _columns(own, self.label_ids, flag)
 
     def _windows(self, frames, starts):
         indices, counts = windows_at(starts, np.full(len(starts), len(frames)))
@@ -148,7 +151,7 @@ class SavedModelScorer(VideoScorer):
             windows = windows_of(frames[None], np.zeros(len(starts[part]), int), indices[part], counts[part])
             floats = dequantise(windows)
             floats[np.arange(windows.shape[1]) >= counts[part, None]] = 0
-            scores[part] = self._predict(floats, counts[part])[:, list(self.label_ids)]
+            scores[part] = self._predict(floats, counts[part])[:, self._columns]
         return scores
 
     def _predict(self, frames, num_frames):
@@ -172,6 +175,56 @@ def _mediapipe_signature(model, flag):
         f"{flag}: none of its signatures ({', '.join(model.signatures) or 'it has none'}) takes rgb_and_audio and num_frames. "
         "Export with `yt8m export --formats=mediapipe`."
     )
+
+
+def _own_label_ids(model, folder, count, flag):
+    """The label id of each of a SavedModel's columns.
+
+    `yt8m export` writes them into the export.json beside its folder, and those of a model with label_ids of its own into the
+    SavedModel, too. Where there are none, column = label id.
+
+    Args:
+        model: what tf.saved_model.load gives.
+        folder: of the SavedModel.
+        count: C, of its columns.
+        flag: what messages call it.
+
+    Returns:
+        tuple of C int.
+
+    Raises:
+        UserError: export.json is damaged, or of another model.
+    """
+    inside = getattr(model, "yt8m_label_ids", None)
+    inside = tuple(inside.numpy().tolist()) if isinstance(inside, tf.Variable) else None
+    path = os.path.join(os.path.dirname(os.path.realpath(folder)), _REPORT)
+    beside = _reported_label_ids(path)
+    if beside is None:
+        return tuple(range(count)) if inside is None else inside
+    if not len(beside) == len(set(beside)) == count or inside not in (None, beside):
+        raise UserError(
+            f"{path}: its label_ids ({len(beside)}, {len(set(beside))} of them different) are not those of the {count} outputs "
+            f"of {flag}. Export the model again."
+        )
+    return beside
+
+
+def _reported_label_ids(path):
+    """The label_ids in an export.json, a tuple; None: there is no such file."""
+    try:
+        report = jsonfiles.read(path, _REPORT_FIELDS, "Export the model again", missing=None)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Export the model again.") from error
+    return report and tuple(report["label_ids"])
+
+
+def _columns(own, label_ids, flag):
+    """The columns that label ids are, a list of int; `own`: those of all columns; `flag`: what messages call the model."""
+    column = {label: number for number, label in enumerate(own)}
+    missing = [label for label in label_ids if label not in column]
+    if missing:
+        raise UserError(f"--segment_label_ids_file: class {missing[0]} is none of the {len(own)} of {flag}. Name another file.")
+    return [column[label] for label in label_ids]
 
 
 def model_name(folder):

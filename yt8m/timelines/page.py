@@ -70,15 +70,15 @@ def notebook(data):
             f'<td style="min-width:22em">{_bars(entry, data)}</td><td style="text-align:left">{said}</td></tr>'
         )
     caption = f"{data['video']['id']}: {_facts(data)}"
-    return (
+    return formats.readable(
         f'<table><caption style="text-align:left">{html.escape(caption)}</caption><thead><tr><th>class</th><th>highest</th>'
         f"<th>score, and where it is there</th><th>intervals</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
 def address(file):
-    """The address of a file by its path relative to the page."""
-    return urllib.parse.quote(file.replace(os.sep, "/"))
+    """The address of a file by its path relative to the page: of its bytes, which may be no UTF-8."""
+    return urllib.parse.quote(os.fsencode(file.replace(os.sep, "/")))
 
 
 def file_at(folder, file):
@@ -105,7 +105,8 @@ def _page(title, body, script=None):
     if script:
         policy.append(f"script-src {_hash(script)}; media-src file: blob: data: 'self'")
     policy.append("base-uri 'none'; form-action 'none'")
-    return _read("page.html").format(policy="; ".join(policy), title=html.escape(title), style=style, body=body)
+    text = _read("page.html").format(policy="; ".join(policy), title=html.escape(title), style=style, body=body)
+    return formats.readable(text)
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """A video's timeline: the one form, JSON, of which the others are made."""
 
 import dataclasses
-import json
 import os
 
 import numpy as np
@@ -127,8 +126,8 @@ class Timeline:
         return page.notebook(self.data)
 
     def to_json(self):
-        """The JSON text: sorted keys, one line."""
-        return json.dumps(self.data, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        """The JSON text: sorted keys, one line; UTF-8, whatever a file's name is."""
+        return formats.json_text(self.data)
 
     def to_csv(self):
         """CSV with a header, a line an interval."""

@@ -1,6 +1,7 @@
 """videos.csv, which the feature extractor writes: where the videos lie, and how long they are."""
 
 import csv
+import glob
 import io
 import math
 import os
@@ -26,7 +27,8 @@ class VideoFile(NamedTuple):
 def read(path):
     """{video id: VideoFile} of a CSV file with the column `id`, and `path` and `duration` where they are known.
 
-    Paths are relative to the CSV's folder, or, where there is no such file, to the current one.
+    Paths are relative to the CSV's folder, or, where there is no such file, to the current one. The extractor writes `?` for a
+    byte of a name that is no UTF-8: where there is no file of that name, the path is that of the only one which is so written.
 
     Raises:
         UserError: the file cannot be read, or is no such file.
@@ -46,8 +48,22 @@ def read(path):
 def _path(folder, path):
     if not path:
         return ""
-    beside, here = os.path.join(folder, path), os.path.abspath(path)
-    return here if os.path.exists(here) and not os.path.exists(beside) else beside
+    places = os.path.join(folder, path), os.path.abspath(path)
+    found = next(filter(os.path.exists, places), None) or next(filter(None, map(_written_as, places)), None)
+    return found or places[0]
+
+
+def _written_as(path):
+    """The only file that is written as `path` where `?` stands for bytes that are no UTF-8; None: there is none, or several."""
+    if "?" not in path:
+        return None
+    places = glob.glob(glob.escape(path).replace("[?]", "?"))
+    found = [place for place in places if _in_utf8(place) == _in_utf8(path)]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_utf8(path):
+    return path.encode("utf-8", "replace")
 
 
 def _duration(text):
