@@ -54,7 +54,9 @@ def check_local(path, what=None):
 
 
 def check_writable(path, what):
-    """Refuses an output whose folder cannot be written to, before work begins whose result it would be; makes the folder.
+    """Refuses an output whose folder cannot be made or written to, before work begins whose result it would be.
+
+    It makes nothing: of a folder that is not there, the nearest one above it must be one to write to.
 
     Args:
         path: of a file or folder to be written.
@@ -64,9 +66,11 @@ def check_writable(path, what):
         UserError: it is remote, or its folder cannot be made or written to.
     """
     check_local(path, what)
+    folder = os.path.dirname(os.path.realpath(path))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with tempfile.TemporaryFile(dir=os.path.dirname(path) or "."):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UserError(f"{what}: {error.strerror}. Name a place in a folder that can be written.") from error

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from yt8m.api import comparing
 from yt8m.comparisons import comparison, picture
 from yt8m.metrics.bootstrap import interval
 from yt8m.stages.judged import judge_pairs
-from yt8m.stages.scored import ScoredPairs
+from yt8m.stages.scored import ScoredPairs, scored_pairs
+from yt8m.training import restore
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,36 @@ def test_refused_in_one_line(runs, shards, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(yt8m.UserError, match="not trained on the same sample"):
         comparing._check_same_classes("b", dataclasses.replace(config, sample="small"), [0], ("a", config, [0], {}), False, False)
+
+
+def test_outputs_are_checked_before_anything_is_evaluated(runs, shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparing, "scored_pairs", lambda *_: pytest.fail("evaluated"))
+    monkeypatch.setattr(comparing.restore, "newest", lambda *_: pytest.fail("restored"))
+    (tmp_path / "file").touch()
+    data, file, out = f"--eval_data_pattern={shards}", tmp_path / "file", f"--output_dir={tmp_path / 'out'}"
+    for flags, words in (
+        ((f"--output_dir={file}",), f"--output_dir={file}: Not a directory"),
+        ((f"--output_dir={file}/out",), f"--output_dir={file}/out: Not a directory"),
+        (("--output_dir=gs://bucket/out",), "--output_dir=gs://bucket/out: outputs go to this machine's disks only"),
+        ((out, f"--per_class_output={file}/x.csv"), f"--per_class_output={file}/x.csv: Not a directory"),
+        ((out, f"--per_class_output={tmp_path}"), f"--per_class_output={tmp_path}: is a folder"),
+    ):
+        line = commands.run("compare", *runs, data, *flags)
+        assert words in line and "\n" not in line
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_ids_are_utf_8(runs, tmp_path):
+    ids = ("café0", "видео", "v0")
+    pattern = write_frame_shards(tmp_path, [[make_video(id, 13, labels=[1], ratings=[(5, 1, 1.0), (5, 2, 0.0)]) for id in ids]])
+    for whole_videos in (False, True):
+        named = {"whole_videos": whole_videos, "output_dir": tmp_path / "out", "resamples": 5}
+        compared = yt8m.compare(runs, pattern, **named)
+        assert compared.runs[0].judged.num_videos == 3
+    trained = restore.newest(str(runs[0]))
+    for segments in (True, False):
+        pairs = scored_pairs(trained.model, trained.config, pattern, segments=segments)
+        assert set(pairs.videos.tolist()) == set(ids)
 
 
 def judged_runs(noises, num_videos=60):

@@ -1,6 +1,7 @@
 """Values that no count, rate or seed can have, refused by the name of their flag."""
 
 import math
+import os
 
 import pytest
 
@@ -55,5 +56,24 @@ def test_a_folder_where_a_file_is_to_be_written(tmp_path, monkeypatch):
     for path in (tmp_path / "folder", f"{tmp_path}/new/", "~/folder"):
         with pytest.raises(UserError, match=r"--output_file=.*: is a folder\. Name a file"):
             checks.file({"output_file": str(path)}, "output_file")
+    with pytest.raises(UserError, match=r"^--output_file=/dev/null: is a pipe or a device\. Name a file"):
+        checks.file({"output_file": "/dev/null"}, "output_file")
     for path in ("", str(tmp_path / "new.csv"), None):
         checks.file({"output_file": path}, "output_file", "report_output")
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for check, bad in (
+        (checks.writable, ("file/x.csv", "file/new/x.csv")),
+        (checks.writable_folder, ("file", "file/new")),
+    ):
+        for path in (*(str(tmp_path / name) for name in bad), "gs://bucket/x"):
+            with pytest.raises(UserError, match=rf"^--output={path}: ") as refused:
+                check({"output": path}, "other", "output")
+            assert "\n" not in str(refused.value)
+        for name in ("new", "folder", "new/of/new", "folder/new"):
+            check({"output": str(tmp_path / name)}, "output")
+        check({"output": ""}, "output")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"] and not os.listdir(tmp_path / "folder")

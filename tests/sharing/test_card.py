@@ -1,5 +1,6 @@
 """Model cards: front matter that hubs read, and what the text says."""
 
+import os
 import re
 
 import pytest
@@ -9,6 +10,7 @@ import yt8m
 from tests import commands
 from tests.testing import make_video, write_frame_shards
 from tests.timelines.runs import CLASSES, write_run
+from yt8m.api import cards
 from yt8m.metrics.segments import segment_metrics_from_pairs
 from yt8m.sharing.front_matter import front_matter
 from yt8m.stages.scored import scored_pairs
@@ -93,6 +95,30 @@ def test_a_card_beside_a_bundle(run, shards, tmp_path, capsys):
     assert commands.run("card", f"--input_model_tgz={bundle}", "--license=mit", "--overwrite") is None
     assert (bundle.parent / "README.md").read_text() != before
     assert "both name a model" in commands.run("card", f"--input_model_tgz={bundle}", f"--train_dir={run}")
+
+
+def test_the_output_is_checked_before_anything_is_evaluated(run, shards, tmp_path, monkeypatch):
+    for name in ("judge", "bundle", "restore"):
+        monkeypatch.setattr(cards, name, None)  # whoever asks for it fails
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for place, flags, words in (
+        (f"{tmp_path}/file/card.md", (), "file/card.md: Not a directory"),
+        (f"{tmp_path}/folder", ("--overwrite",), "folder: is a folder. Name a file"),
+        (f"{tmp_path}/new/", (), "new/: is a folder. Name a file"),
+        ("gs://bucket/card.md", (), "outputs go to this machine's disks only"),
+    ):
+        for model in (f"--train_dir={run}", f"--input_model_tgz={tmp_path}/model.tgz"):
+            line = commands.run("card", model, f"--eval_data_pattern={shards}", f"--output_file={place}", *flags)
+            assert f"--output_file={place}: " in line and words in line and "\n" not in line
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_ids_are_utf_8(run, tmp_path):
+    videos = [make_video(id, 13, labels=[1], ratings=[(5, 1, 1.0), (5, 2, 0.0)]) for id in ("café0", "v0")]
+    pattern = write_frame_shards(tmp_path, [videos])
+    yt8m.write_card(train_dir=run, output_file=tmp_path / "c.md", eval_data_pattern=pattern, resamples=5)
+    assert "4 rated (segment, class) pairs of 2 videos" in parts(tmp_path / "c.md")[1]
 
 
 def test_whole_videos(run, shards, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -115,6 +116,19 @@ def test_each_class_in_a_file(shards, run, tmp_path, segments, capsys):
     assert [int(line[3]) for line in lines] == result["class_positives"].tolist()
     assert lines[6][2:] == ["", "0"]
     assert np.mean([float(line[2]) for line in lines if line[2]]) == pytest.approx(result["map"], abs=1e-6)
+
+
+def test_outputs_are_checked_before_anything_is_evaluated(shards, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(restore, "newest", lambda *_: pytest.fail("restored"))
+    (tmp_path / "file").touch()
+    for name in ("per_class_output", "thresholds_output"):
+        for path, words in ((tmp_path / "file" / "x.csv", "Not a directory"), (tmp_path, "is a folder")):
+            with pytest.raises(yt8m.UserError, match=rf"^--{name}={path}: {words}") as refused:
+                yt8m.evaluate(train_dir=run, eval_data_pattern=shards, segment_labels=True, run_once=True, **{name: path})
+            assert "\n" not in str(refused.value)
+    with pytest.raises(yt8m.UserError, match="--thresholds_output comes from rated segments"):
+        yt8m.evaluate(train_dir=run, eval_data_pattern=shards, thresholds_output=tmp_path / "new" / "x.csv")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_model_of_some_classes_writes_their_label_ids(shards, tmp_path):

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pathlib
+import shutil
 import tarfile
 import tracemalloc
 
@@ -13,6 +14,7 @@ import pytest
 from tests.testing import FEATURE_SIZES
 from yt8m import config, models
 from yt8m.errors import UserError
+from yt8m.files import move_files
 from yt8m.training import bundle, restore
 from yt8m.training.checkpoints import Checkpoints
 from yt8m.training.optimizers import make_optimizer
@@ -84,6 +86,87 @@ def test_write_refuses_what_it_cannot_do(train_dir, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--output_model_tgz=.*cannot be written"):
         bundle.write(tmp_path / "file" / "x.tgz", train_dir, restore.newest(train_dir).prefix)
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("YT8M_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def other_tgz(tmp_path_factory):
+    """A bundle of the same names as the other's, and of other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    run = train_a_little(folder / "run", 0.5)
+    bundle.write(folder / "model.tgz", run, restore.newest(run).prefix)
+    return folder / "model.tgz"
+
+
+def test_each_bundle_has_a_folder_of_its_own_in_the_cache(tgz, other_tgz, cache):
+    folders = [bundle.folder_of(path) for path in (tgz, other_tgz, tgz)]
+    assert folders[0] == folders[2] != folders[1]
+    assert sorted(os.listdir(cache)) == sorted(map(os.path.basename, folders[:2]))
+    for path, folder in zip((tgz, other_tgz), folders):
+        expected = restore.newest(bundle.extract(path, cache / "expected")).model.weights
+        for old, new in zip(expected, restore.newest(folder).model.weights, strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+def test_the_same_bundle_is_extracted_once(tgz, cache, tmp_path, monkeypatch):
+    folder = bundle.folder_of(tgz)
+    shutil.copy(tgz, tmp_path / "copy.tgz")
+    monkeypatch.setattr(bundle, "_unpack", lambda *_: pytest.fail("extracted again"))
+    assert bundle.folder_of(tmp_path / "copy.tgz") == bundle.folder_of(str(tgz), "") == folder
+
+
+def test_a_folder_in_the_cache_that_is_not_complete_is_completed(tgz, cache):
+    folder = pathlib.Path(bundle.folder_of(tgz))
+    (folder / "predictions.csv").write_text("mine")
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in whole.keys() - {"predictions.csv"}:  # without any of them: the mark, model_flags.json, the checkpoint's files
+        (folder / name).unlink()
+        assert bundle.folder_of(tgz) == str(folder)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    for name in ("model_flags.json", "model.ckpt-3.data-00000-of-00001"):
+        (folder / name).write_bytes(whole[name][:-100])
+        bundle.folder_of(tgz)
+        assert (folder / name).read_bytes() == whole[name]
+
+
+def test_another_that_extracts_the_same_bundle_takes_nothing_away(tgz, cache, monkeypatch):
+    """Two processes at once: the second begins while the first has moved some of its files."""
+    moved = []
+
+    def move_in_turns(source, folder, names):
+        first, moved[:] = not moved, [*moved, names]
+        move_files(source, folder, names[:2])
+        if first:
+            seen = bundle.folder_of(tgz)
+            before = {path.name: path.read_bytes() for path in pathlib.Path(seen).iterdir()}
+        move_files(source, folder, names[2:])
+        if first:
+            assert {path.name: path.read_bytes() for path in pathlib.Path(seen).iterdir()} == before
+
+    monkeypatch.setattr(bundle, "move_files", move_in_turns)
+    folder = bundle.folder_of(tgz)
+    assert len(moved) == 2 and sorted(os.listdir(cache)) == [os.path.basename(folder)]
+    assert moved[0][-1] == bundle.MARK and restore.newest(folder).step == 3
+
+
+def test_a_named_folder_is_extracted_to_each_time(tgz, other_tgz, cache, tmp_path):
+    weights = []
+    for path in (tgz, other_tgz):
+        assert bundle.folder_of(path, tmp_path / "there") == str(tmp_path / "there")
+        weights.append((tmp_path / "there" / "model.ckpt-3.data-00000-of-00001").read_bytes())
+    assert weights[0] != weights[1] and not cache.exists()
+
+
+def test_a_bundle_that_is_none_leaves_no_folder_in_the_cache(cache, tmp_path):
+    for path, words in ((tmp_path / "missing.tgz", "no such file"), (archive(tmp_path / "x.tgz", ("a", b"x")), "not a bundle")):
+        with pytest.raises(UserError, match=rf"^--input_model_tgz={path}: {words}"):
+            bundle.folder_of(path)
+    assert not cache.exists() or not os.listdir(cache)
 
 
 def archive(path, *members):

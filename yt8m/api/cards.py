@@ -6,7 +6,6 @@ from yt8m import flags
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import origin
-from yt8m.folders import cache_folder
 from yt8m.metrics.bootstrap import RESAMPLES
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -32,9 +31,9 @@ def write_card(**given):
     check_backend("evaluation")
     given = flags.read(flags.CARD, given)
     checks.positive(given, "resamples", "batch_size")
-    beside, folder, file = _place(given)
-    path = os.path.abspath(os.path.expanduser(given.get("output_file") or os.path.join(beside, card.NAME)))
-    card.check_place(path, given.get("overwrite", False))
+    source = _source(given)
+    path = _path(given, source)
+    folder, file = (bundle.folder_of(source), os.path.basename(source)) if given.get("input_model_tgz") else (source, "")
     trained = restore.newest(folder, given.get("checkpoint"))
     if not file and keras_files.is_keras_file(trained.prefix):
         file = os.path.basename(trained.prefix)
@@ -52,15 +51,28 @@ def write_card(**given):
     return path
 
 
-def _place(given):
-    """(folder that the card goes to, folder of the model, name of the bundle or "")."""
+def _source(given):
+    """Path of what the card is of: a bundle, or the folder of a run."""
     if not given.get("input_model_tgz"):
-        folder = sources.folder_of_run(given)
-        return folder, folder, ""
+        return sources.folder_of_run(given)
     if given.get("train_dir"):
         raise UserError("--input_model_tgz and --train_dir: both name a model. Leave one of them out.")
-    path = os.path.abspath(os.path.expanduser(given["input_model_tgz"]))
-    return os.path.dirname(path), bundle.extract(path, cache_folder("model")), os.path.basename(path)
+    return os.path.abspath(os.path.expanduser(given["input_model_tgz"]))
+
+
+def _path(given, source):
+    """Path of the card: --output_file, else README.md beside the bundle or in the folder of the run.
+
+    Raises:
+        UserError: it is there already, or cannot be written.
+    """
+    beside = os.path.dirname(source) if given.get("input_model_tgz") else source
+    named = {"output_file": given.get("output_file") or os.path.join(beside, card.NAME)}
+    path = os.path.abspath(os.path.expanduser(named["output_file"]))
+    card.check_place(path, given.get("overwrite", False))
+    checks.file(named, "output_file")
+    checks.writable(named, "output_file")
+    return path
 
 
 def _evaluation(given, trained):

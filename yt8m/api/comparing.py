@@ -54,7 +54,7 @@ def compare(
         comparisons.comparison.Comparison.
 
     Raises:
-        UserError: fewer than two runs, runs of different classes, bad shards, or a folder that cannot be written.
+        UserError: fewer than two runs, runs of different classes, bad shards, or an output that cannot be written.
     """
     check_backend("evaluation")
     top_classes, resamples, batch_size = _counts(top_classes=top_classes, resamples=resamples, batch_size=batch_size)
@@ -64,6 +64,7 @@ def compare(
         vocabulary_file=vocabulary_file,
         per_class_output=per_class_output,
     )
+    _check_outputs(output_dir, per_class_output)
     whole_videos = values.boolean("whole_videos", whole_videos)
     folders = [sources.folder_of_run({"train_dir": path}) for path in _named(train_dirs)]
     names = _names(folders, names)
@@ -107,6 +108,18 @@ def _counts(**given):
 def _texts(**given):
     """The texts that were given, in their order, a list as a text with commas, None as ""."""
     return ("" if value is None else values.text(name, value) for name, value in given.items())
+
+
+def _check_outputs(output_dir, per_class_output):
+    """Refuses outputs that cannot be written.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    given = {"output_dir": output_dir or ".", "per_class_output": per_class_output}
+    checks.file(given, "per_class_output")
+    checks.writable(given, "per_class_output")
+    checks.writable_folder(given, "output_dir")
 
 
 def _named(train_dirs):

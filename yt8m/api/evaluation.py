@@ -38,7 +38,7 @@ def evaluate(**given):
         class.
 
     Raises:
-        UserError: an unknown flag, a bad value, no checkpoint, bad data.
+        UserError: an unknown flag, a bad value, no checkpoint, bad data, or an output that cannot be written.
     """
     check_backend("evaluation")
     given = flags.read(flags.EVAL, given)
@@ -63,7 +63,7 @@ def evaluate(**given):
 
 
 def _check(given):
-    """Refuses values out of range, and flags that would have no effect."""
+    """Refuses values out of range, flags that would have no effect, and outputs that cannot be written."""
     checks.positive(given, "batch_size", "top_k", "map_top_k", "eval_interval_secs")
     if not 0 <= given.get("threshold", 0.5) <= 1:
         raise UserError(f"--threshold={given['threshold']}: must be between 0 and 1.")
@@ -75,6 +75,8 @@ def _check(given):
         raise UserError("--vocabulary_file is for --per_class_output, which is not given. Give both or neither.")
     if given.get("thresholds_output") and not given.get("segment_labels"):
         raise UserError("--thresholds_output comes from rated segments. Give --segment_labels, or leave it out.")
+    checks.file(given, "thresholds_output", "per_class_output")
+    checks.writable(given, "thresholds_output", "per_class_output")
 
 
 def _without_effect(given):

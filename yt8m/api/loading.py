@@ -1,6 +1,5 @@
 """A trained model in Python: frames or a video file in, probabilities and timelines out."""
 
-import hashlib
 import os
 
 import numpy as np
@@ -9,7 +8,6 @@ from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features.from_files import FileFeatures
 from yt8m.features.inputs import id_of
-from yt8m.folders import cache_folder
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import sources
 from yt8m.scoring.classes import scored_label_ids
@@ -40,7 +38,7 @@ def load(path=None, checkpoint=None, vocabulary=None, segment_label_ids_file=Non
     """
     check_backend("inference")
     path = sources.folder_of_run({"train_dir": path and os.fspath(path)})
-    folder = bundle.extract(path, cache_folder(f"model-{_digest(path)}")) if os.path.isfile(path) else path
+    folder = bundle.folder_of(path) if os.path.isfile(path) else path
     trained = restore.newest(folder, checkpoint)
     label_ids = scored_label_ids([trained.config], segment_label_ids_file)
     names = class_names(trained.config, vocabulary)
@@ -162,12 +160,3 @@ class Localizer:
         if self._files is None:
             self._files = FileFeatures(self.config.backbone, self.train_dir, **self._how)
         return self._files.frames(path, self.config.segment_feature_names)
-
-
-def _digest(path):
-    """Eight hexadecimal digits of a file's SHA-256."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:8]

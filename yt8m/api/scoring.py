@@ -8,7 +8,7 @@ from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import origin
 from yt8m.flags.candidates import FILTERS
-from yt8m.folders import cache_folder, named_folders
+from yt8m.folders import named_folders
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
 from yt8m.scoring import infer, named, workers
@@ -42,7 +42,7 @@ def inference(**given):
     for name, reason in _without_effect(given).items():
         print(f"--{name}={given[name]}: without effect, since {reason}.", flush=True)
     if given.get("input_model_tgz"):
-        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
+        given["train_dir"] = bundle.folder_of(given["input_model_tgz"], given.get("untar_model_dir"))
     needed = not (given.get("merge_workers") and given.get("output_file"))
     folders = sources.folders_of_runs(given) if needed else []
     if given.get("output_model_tgz") and len(folders) > 1:

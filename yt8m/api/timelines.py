@@ -7,7 +7,7 @@ from yt8m.api.scoring import restored
 from yt8m.backend import check_backend
 from yt8m.errors import UserError
 from yt8m.features import extract, from_files, origin, outputs
-from yt8m.folders import cache_folder, named_folders
+from yt8m.folders import named_folders
 from yt8m.readers import labels
 from yt8m.readers.failures import errors_as_user_errors
 from yt8m.recipes import checks, sources
@@ -95,7 +95,7 @@ def _check(given):
 def _runs(given):
     """(RunScorer, ModelConfig, what the JSON says of the model, folder for timelines) of trained runs or a bundle."""
     if given.get("input_model_tgz"):
-        given["train_dir"] = bundle.extract(given["input_model_tgz"], given.get("untar_model_dir") or cache_folder("model"))
+        given["train_dir"] = bundle.folder_of(given["input_model_tgz"], given.get("untar_model_dir"))
     named, folders = named_folders(sources.folder_of_run(given)), sources.folders_of_runs(given)
     given["train_dir"] = ",".join(folders)
     first, members = restored(given, folders)

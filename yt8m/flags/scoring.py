@@ -48,7 +48,7 @@ INFERENCE = Group(
             "output_file",
             str,
             "CSV to write; --output_file= (empty): none, --scores_output alone. Default: predictions.csv in the (first) "
-            "train_dir.",
+            "train_dir, of a bundle in the folder that it is extracted to.",
         ),
         Flag(
             "names",
@@ -78,7 +78,12 @@ BUNDLE = Group(
     (
         Flag("output_model_tgz", str, "Also pack the model into this .tgz: model_flags.json and the checkpoint's weights."),
         Flag("input_model_tgz", str, "Use the model of a .tgz that --output_model_tgz wrote, in place of a --train_dir."),
-        Flag("untar_model_dir", str, "Folder that --input_model_tgz is extracted to. Default: `model` in the cache folder."),
+        Flag(
+            "untar_model_dir",
+            str,
+            "Folder that --input_model_tgz is extracted to. Default: `model-<digest of the .tgz>` in the cache folder, where a "
+            "bundle is extracted once.",
+        ),
     ),
 )
 INPUT_BUNDLE = Group("Model bundle", BUNDLE.flags[1:])

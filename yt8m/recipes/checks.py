@@ -36,7 +36,7 @@ def _finite(value):
 
 
 def file(given, *names):
-    """Refuses a folder where a file is to be written.
+    """Refuses a folder, a pipe or a device where a file is to be written.
 
     Raises:
         UserError: names the flag and its value.
@@ -45,6 +45,8 @@ def file(given, *names):
         path = os.path.expanduser(given.get(name) or "")
         if path.endswith(os.sep) or os.path.isdir(path):
             raise UserError(f"--{name}={given[name]}: is a folder. Name a file.")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UserError(f"--{name}={given[name]}: is a pipe or a device. Name a file.")
 
 
 def writable(given, *names):
@@ -56,6 +58,17 @@ def writable(given, *names):
     for name in names:
         if given.get(name):
             files.check_writable(os.path.expanduser(given[name]), f"--{name}={given[name]}")
+
+
+def writable_folder(given, *names):
+    """Refuses folders to which no files can be written, there already or to be made, before the work begins that they are of.
+
+    Raises:
+        UserError: names the flag and its value.
+    """
+    for name in names:
+        if given.get(name):
+            files.check_writable(os.path.join(os.path.expanduser(given[name]), "file"), f"--{name}={given[name]}")
 
 
 def training(given):

@@ -62,8 +62,12 @@ def _pairs_of_segments(batch, predictions):
     classes, scores, labels, _ = evaluate.pairs_of(batch, predictions)
     rows = np.nonzero(batch["label_weights"].numpy())[0]
     videos = batch["segment_rows"].numpy()[rows] if "segment_rows" in batch else rows
-    ids = batch["ids"].numpy().astype(str)
-    return ScoredPairs(ids[videos], batch["start_times"].numpy()[rows], classes, scores, labels)
+    return ScoredPairs(_ids(batch)[videos], batch["start_times"].numpy()[rows], classes, scores, labels)
+
+
+def _ids(batch):
+    """The ids of a batch's videos, str [B]; records have them as UTF-8."""
+    return np.array([name.decode() for name in batch["ids"].numpy()], str)
 
 
 def _pairs_of_videos(model, config, pattern, batch_size):
@@ -81,4 +85,4 @@ def _pairs_of_videos(model, config, pattern, batch_size):
         rows, classes = (values.ravel() for values in np.indices(predictions.shape))
         labels = (batch["labels"].numpy() > 0).astype(np.float32)
         starts = np.full(predictions.size, -1)
-        yield ScoredPairs(batch["ids"].numpy().astype(str)[rows], starts, classes, predictions.ravel(), labels.ravel())
+        yield ScoredPairs(_ids(batch)[rows], starts, classes, predictions.ravel(), labels.ravel())

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -15,9 +16,11 @@ from yt8m import config
 from yt8m.errors import UserError
 from yt8m.features.origin import WHITENING
 from yt8m.files import move_files, replacing, temporary_folder, write_text
+from yt8m.folders import cache_folder
 from yt8m.training import checkpoints, keras_files
 
 MARK = "extracted_bundle"  # lists the files of a bundle in the folder that it was extracted to
+MAX_BYTES, MAX_FILES = 16 << 30, 1000  # that a bundle may extract to
 _STATE = "checkpoint"  # TensorFlow's file that names a folder's newest checkpoint
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
@@ -88,7 +91,52 @@ def _pack(file, folder):
                 tar.addfile(member, content)
 
 
-def extract(path, folder, max_bytes=16 << 30, max_files=1000):
+def folder_of(path, folder=None):
+    """The folder of a bundle's model, from which it is restored like any train_dir.
+
+    Args:
+        path: a .tgz that write() wrote.
+        folder: to extract it to, as extract's; None or "": one of the bundle's own in the cache folder, `model-<first 16
+            hexadecimal digits of the .tgz's SHA-256>`. There it is extracted once, however many processes ask for it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: as extract.
+    """
+    return extract(path, folder) if folder else _cached(path)
+
+
+def _cached(path):
+    """The bundle's own folder in the cache, where it is extracted unless all of it is there.
+
+    The mark comes last, so that a folder without it is half-extracted. Several processes at once put the same bytes in the place
+    of the same names, and each reads only what it has put or found there whole. Other files in the folder are left alone.
+    """
+    with _opened(path) as (file, path):
+        folder = str(cache_folder(f"model-{_digest(file)}"))
+        if not _is_complete(path, folder):
+            with _unpacked(file, path, folder, folder) as unfinished:
+                names = _in_order(unfinished)
+                write_text(os.path.join(unfinished, MARK), "\n".join(names) + "\n")
+                move_files(unfinished, folder, [*names, MARK])
+    return folder
+
+
+def _is_complete(path, folder):
+    """Whether a folder holds all of the bundle that was extracted there, and it is a model."""
+    names = _marked(folder)
+    if not names or not all(os.path.isfile(os.path.join(folder, name)) for name in names):
+        return False
+    try:
+        _check_complete(path, folder)
+    except UserError:
+        return False
+    return True
+
+
+def extract(path, folder, max_bytes=MAX_BYTES, max_files=MAX_FILES):
     """Extracts a bundle into a folder, from which it is then restored like any train_dir.
 
     The bundle may come from a stranger: it may hold plain files only, by plain names, none twice, and no more than it says.
@@ -106,20 +154,52 @@ def extract(path, folder, max_bytes=16 << 30, max_files=1000):
     Raises:
         UserError: no such file, no bundle, a damaged or dangerous one, or a folder with other files in it.
     """
-    path, folder = os.path.expanduser(path), os.path.abspath(os.path.expanduser(folder))
+    folder = os.path.abspath(os.path.expanduser(folder))
+    with _opened(path) as (file, path):
+        _check_replaceable(folder)
+        with _unpacked(file, path, folder, f"--untar_model_dir={folder}", max_bytes, max_files) as unfinished:
+            _move(unfinished, folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """(open file, path) of a .tgz that is there; it stays the same file when another takes its place."""
+    path = os.path.expanduser(path)
     if not os.path.isfile(path):
         raise UserError(f"--input_model_tgz={path}: no such file. Name a .tgz that inference.py --output_model_tgz wrote.")
-    _check_replaceable(folder)
-    with temporary_folder(folder, f"--untar_model_dir={folder}") as unfinished:
+    with open(path, "rb") as file:
+        yield file, path
+
+
+def _digest(file):
+    """The first 16 hexadecimal digits of an open file's SHA-256; it is then at its beginning again."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    file.seek(0)
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _unpacked(file, path, folder, what, max_bytes=MAX_BYTES, max_files=MAX_FILES):
+    """A temporary folder beside `folder` with a bundle's files, which are a model; it is removed when the block ends.
+
+    Args:
+        file, path: of the .tgz.
+        folder: where they are to be moved.
+        what: what messages call it.
+        max_bytes, max_files: as extract's.
+    """
+    with temporary_folder(folder, what) as unfinished:
         try:
-            _unpack(path, unfinished, max_bytes, max_files)
+            _unpack(file, path, unfinished, max_bytes, max_files)
         except _Refused as error:
             raise UserError(f"--input_model_tgz={path}: {error}, as bundles have. Do not use this archive.") from error
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"--input_model_tgz={path}: damaged, or no .tgz ({error}). Copy or write it again.") from error
         _check_complete(path, unfinished)
-        _move(unfinished, folder)
-    return folder
+        yield unfinished
 
 
 def _check_replaceable(folder):
@@ -133,22 +213,32 @@ def _check_replaceable(folder):
 
 
 def _move(unfinished, folder):
-    """Moves extracted files to their folder, in place of an earlier bundle's; TensorFlow's state file is the last."""
-    names = sorted(os.listdir(unfinished), key=lambda name: (name == _STATE, name))
-    mark = os.path.join(folder, MARK)
-    if os.path.exists(mark):
-        with open(mark, encoding="utf-8") as file:
-            earlier = [name for name in file.read().split("\n") if _PLAIN_NAME.fullmatch(name)]
-        for name in reversed(earlier):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
-    write_text(mark, "\n".join(names) + "\n")
+    """Moves extracted files to their folder, in place of an earlier bundle's."""
+    names = _in_order(unfinished)
+    for name in reversed(_marked(folder)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+    write_text(os.path.join(folder, MARK), "\n".join(names) + "\n")
     move_files(unfinished, folder, names)
 
 
-def _unpack(path, folder, max_bytes, max_files):
+def _in_order(folder):
+    """Names of extracted files; TensorFlow's state file is the last."""
+    return sorted({*os.listdir(folder)} - {MARK}, key=lambda name: (name == _STATE, name))
+
+
+def _marked(folder):
+    """Names of the files of a bundle that was extracted to a folder; [] where none was."""
+    try:
+        with open(os.path.join(folder, MARK), encoding="utf-8", errors="replace") as file:
+            return [name for name in file.read().split("\n") if _PLAIN_NAME.fullmatch(name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _unpack(file, path, folder, max_bytes, max_files):
     """Writes the members of an archive; refuses it before it writes one that is no plain file with a plain name."""
-    with gzip.open(path) as zipped:
+    with gzip.open(file) as zipped:
         stream = _Capped(zipped, path, max_bytes + 1024 * max_files + (1 << 20))  # headers and padding; the archive's end
         _unpack_stream(stream, path, folder, max_bytes, max_files)
         while stream.read(1 << 20):  # to the end of the file, where gzip compares its checksum
