@@ -57,6 +57,12 @@ def test_ctrl_c_saves_and_says_so(pattern, tmp_path):
     assert "Traceback" not in "".join(printed) and 10 <= step < SLOW
 
 
+def test_what_begins_anew_goes_on_without_that():
+    for anew, said in ((True, "The same command without --start_new_model goes on"), (False, "The same command goes on")):
+        stopping.begins_anew(anew)
+        assert stopping.how_to_go_on() == f"{said} from there."
+
+
 class SignalAt(keras.callbacks.Callback):
     """Sends its process a SIGTERM.
 

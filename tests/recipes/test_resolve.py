@@ -153,6 +153,11 @@ def test_only_the_first_stage_starts_from_init_checkpoint(sample):
 NAMED = ("--model=FrameLevelLogisticModel", "--train_data_pattern=train*", "--train_dir=dir")
 
 
+def test_em_has_no_teachers():
+    with pytest.raises(UserError, match=r"--teacher_scores=x: --stage=em trains on videos and on segments"):
+        resolve(parse(*NAMED, "--stage=em", "--rated_data_pattern=x*", "--teacher_scores=x"))
+
+
 @pytest.mark.parametrize("flag", ["rated_data_pattern=x*", "em_models=A(x=1),B", "em_iterations=3", "em_threshold=0.5"])
 def test_flags_of_em_need_it(sample, flag):
     for more, data in (((), None), (("--segment_labels",), None), ((), sample)):

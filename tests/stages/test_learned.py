@@ -112,3 +112,36 @@ def test_kept_weights_have_learned_what_their_stage_had(world, tmp_path):
         name = f"again-{len(expected)}"
         assert commands.run("train", *again, began, f"--train_dir={tmp_path / name}", "--stage=pretrain") is None
         assert found(tmp_path, name, shards(world)) == (expected, True)
+
+
+def trained(world, run, capsys, *more):
+    """(error line or None, what was printed) of a training on the world's shards."""
+    pattern = ",".join(shards(world))
+    error = commands.run("train", *FLAGS, "--stage=finetune", f"--train_dir={run}", f"--train_data_pattern={pattern}", *more)
+    return error, capsys.readouterr().out
+
+
+def test_what_judges_a_stage_and_was_learned_is_said(world, tmp_path, capsys):
+    fold, half, videos = ("--folds=2", "--fold=1"), *(f"--init_checkpoint={world / name}" for name in ("half", "videos"))
+    error, said = trained(world, tmp_path / "told", capsys, *fold, half)
+    assert error is None and "Note: of the 2 shards of --folds=2 --fold=1, held out, what is trained or" in said
+    for number, (more, count) in enumerate([(fold, 0), ((f"--eval_data_pattern={shards(world)[0]}",), 1)]):
+        error, said = trained(world, tmp_path / str(number), capsys, videos, *more)
+        assert error is None and said.count("says too much of it") == count
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--eval_data_pattern=/nowhere/x*", "no file matches --eval_data_pattern='/nowhere/x"),
+        ("--teacher_scores=/nowhere", "/nowhere: no scores there"),
+        ("--feature_sizes=16,9", "not 9"),
+    ],
+)
+def test_a_run_is_not_deleted_for_one_that_cannot_begin(world, tmp_path, capsys, flag, message):
+    run = tmp_path / "run"
+    assert trained(world, run, capsys, f"--init_checkpoint={world / 'videos'}")[0] is None
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    error, _ = trained(world, run, capsys, "--start_new_model", flag)
+    assert message in error and "\n" not in error
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before

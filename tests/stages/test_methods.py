@@ -203,6 +203,10 @@ def test_sampled_negatives_teach_unrated_classes(data, pretrained, tmp_path):
         (["--pseudo_labels=x"], "--pseudo_data_pattern"),
         (["--pseudo_labels=nowhere", "--pseudo_data_pattern=DATA"], "nowhere"),
         (["--teacher_scores=nowhere"], "nowhere"),
+        (
+            ["--teacher_scores=STORE", "--pseudo_data_pattern=DATA", "--pseudo_labels=x"],
+            "not together with --pseudo_data_pattern",
+        ),
         (["--distillation_weight=2"], "distillation_weight"),
         (["--pseudo_share=1"], "pseudo_share"),
         (["--augment_reverse=2"], "augment_reverse"),
@@ -214,7 +218,9 @@ def test_sampled_negatives_teach_unrated_classes(data, pretrained, tmp_path):
         (["--start_time_weight=1", "--augment_drop_frames=0.2"], "augment_drop_frames"),
     ),
 )
-def test_bad_flags_are_one_line(data, pretrained, tmp_path, flags, words):
-    line = finetune(data, pretrained, tmp_path / "run", *(flag.replace("DATA", data) for flag in flags))
+def test_bad_flags_are_one_line(data, pretrained, store, tmp_path, flags, words):
+    line = finetune(
+        data, pretrained, tmp_path / "run", *(flag.replace("DATA", data).replace("STORE", str(store)) for flag in flags)
+    )
     assert isinstance(line, str) and words in line and "\n" not in line
     assert checkpoints.position(checkpoints.latest(str(tmp_path / "run")))[1] == "pretrain"

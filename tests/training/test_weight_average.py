@@ -81,6 +81,10 @@ def test_what_cannot_be_averaged(run, tmp_path):
         yt8m.average_checkpoints(train_dir=run, output_dir=tmp_path / "x", num_checkpoints=1)
     with pytest.raises(UserError, match="has a run already"):
         yt8m.average_checkpoints(train_dir=run, output_dir=run)
+    kept = tmp_path / "model.keras"
+    restore.newest(str(run)).model.save(kept)
+    with pytest.raises(UserError, match=r"--checkpoints=.*model.keras: a file of Keras's says nothing of its stage"):
+        yt8m.average_checkpoints(train_dir=run, output_dir=tmp_path / "x", checkpoints=[kept, kept])
     with pytest.raises(UserError, match="--output_dir is missing"):
         yt8m.average_checkpoints(train_dir=run)
     assert not (tmp_path / "x").exists()

@@ -1,10 +1,12 @@
 """Shifted windows and skipped segments against a slow loop over every window of every video."""
 
+import keras
 import numpy as np
 import pytest
 
 import yt8m
 from tests.testing import FEATURE_SIZES
+from yt8m.backend import dtype_policy
 from yt8m.segments import segments_of
 from yt8m.training import predict as scoring
 
@@ -121,6 +123,17 @@ def test_the_context_is_encoded_once(videos, monkeypatch):
     monkeypatch.setattr(predict, "context", lambda *inputs: calls.append(len(inputs[0])) or encode(*inputs))
     scoring.segment_scores(model, predict, batch_of(videos), shifts=3, chunk=2)
     assert calls == [len(LENGTHS)]
+
+
+def test_halves_have_the_models_precision_whatever_was_restored_since(monkeypatch):
+    seen = []
+    with dtype_policy("mixed_bfloat16"):
+        model = yt8m.build_model("AttentionModel", num_classes=7, feature_sizes=FEATURE_SIZES, hidden_size=6)
+    halves = type(model).shared_frames
+    noted = lambda *given: seen.append(keras.config.dtype_policy().name) or halves(*given)  # noqa: E731
+    monkeypatch.setattr(type(model), "shared_frames", noted)
+    scoring.make_predict(model).shared(7)
+    assert seen == ["mixed_bfloat16"] and keras.config.dtype_policy().name == "float32"
 
 
 def test_other_numbers_of_windows_are_not_traced_anew(videos):

@@ -59,6 +59,7 @@ def train(**given):
     given, watching = _without_objects(given)
     given = flags.read(flags.TRAIN, given)
     hosts.join()
+    stopping.begins_anew(given.get("start_new_model", False))
     return _train_folds(given, watching) if given.pop("all_folds", False) else _train(given, watching)
 
 

@@ -62,6 +62,12 @@ def check(given, sample):
             f"--{name}={text(name, given[name])}: is for --stage={stage}, not --stage={asked[-1]}. Leave it out, or give "
             "that stage."
         )
+    if given.get("teacher_scores") and given.get("stage") == "em":
+        given_scores = text("teacher_scores", given["teacher_scores"])
+        raise UserError(
+            f"--teacher_scores={given_scores}: --stage=em trains on videos and on segments, scores are of one of them. Leave it "
+            "out, or run the stages one by one."
+        )
     if sample and given.get("eval_data_pattern"):
         raise UserError(
             f"--eval_data_pattern={given['eval_data_pattern']}: without --train_data_pattern the built-in sample is trained on, "

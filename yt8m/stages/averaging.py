@@ -12,7 +12,7 @@ from yt8m.progress import Progress
 from yt8m.stages import finetune, pretrain, record, report
 from yt8m.stages.batches import batches_from, stage_length
 from yt8m.training import checkpoints as ckpt
-from yt8m.training import restore, weight_average, whole
+from yt8m.training import keras_files, restore, weight_average, whole
 
 ROWS = {"pretrain": pretrain.video_rows, "finetune": finetune.rated_spec}
 ENOUGH = 5  # checkpoints: fewer than the source's advice
@@ -47,6 +47,9 @@ def average(train_dir, output_dir, data_pattern="", prefixes=(), newest=None, ba
         raise UserError(
             f"--train_dir={train_dir}: {len(prefixes)} checkpoint to average. Train with more --keep_checkpoints, or name them."
         )
+    of_keras = next(filter(keras_files.is_keras_file, prefixes), None)
+    if of_keras:
+        raise UserError(f"--checkpoints={of_keras}: a file of Keras's says nothing of its stage. Name checkpoints of the run.")
     positions = [ckpt.position(prefix) for prefix in prefixes]
     if len({stage for _, stage, _ in positions}) > 1 or positions[0][1] not in ROWS:
         stages = ", ".join(sorted({stage for _, stage, _ in positions}))

@@ -1,12 +1,14 @@
 """The batches of a stage: how many there are, what their size counts, and where they come from."""
 
 import dataclasses
+import os
 
 import tensorflow as tf
 
+from yt8m import config as configs
 from yt8m.errors import UserError
 from yt8m.readers.batches import blended, count_examples, count_filled_batches, training_batches
-from yt8m.readers.patterns import shards
+from yt8m.readers.patterns import match_files, shards
 from yt8m.training import loop
 from yt8m.training.augmentation import Augmentation, augmented
 from yt8m.training.devices import on_gpu
@@ -91,6 +93,18 @@ def batches_from(stage, spec, length, first_step, replicas):
         return augmented(read, augmentation, stage.seed + worker[0], first_step, num_parallel=options["num_parallel"])
 
     return batches
+
+
+def check_readable(stage, spec, length, replicas):
+    """Looks for the shards that a stage is judged by, and reads a first batch where a run would be deleted for this one.
+
+    Raises:
+        UserError: what is named is not there, or cannot be learned from.
+    """
+    if stage.eval_data_pattern:
+        match_files(stage.eval_data_pattern, "eval_data_pattern")
+    if stage.start_new_model and os.path.exists(os.path.join(stage.train_dir, configs.MODEL_FILE)):
+        next(iter(batches_from(stage, spec, length, 0, replicas)((0, 1))))
 
 
 def blends(stage):

@@ -33,6 +33,11 @@ def check(stage, model_config, spec):
             f"--start_time_weight={stage.start_time_weight}: {model_config.model} has no attention over frames. Use "
             "AttentionModel or MultiAttentionModel."
         )
+    if stage.pseudo_data_pattern and stage.stage == "finetune" and stage.teacher_scores:
+        raise UserError(
+            "--teacher_scores: not together with --pseudo_data_pattern in fine-tuning: with teachers all segments are learned, "
+            "with pseudo-labels those that have some. Leave one out."
+        )
     if stage.pseudo_data_pattern and stage.stage == "finetune":
         check_blend(stage)
     if stage.start_time_weight and (stage.teacher_scores or stage.pseudo_data_pattern):

@@ -103,6 +103,30 @@ def shards_of(train_dir, paths):
     return alike, learned.whole
 
 
+def say_of_judges(stage, learned):
+    """Says which shards that a stage is judged by its weights have learned, or will have; their figures say too much.
+
+    Args:
+        stage: TrainConfig.
+        learned: Learned of the stage, with what it starts from.
+    """
+    judges = {}
+    if stage.eval_data_pattern:
+        judges["--eval_data_pattern"] = match_files(stage.eval_data_pattern, "eval_data_pattern")
+    if stage.folds:
+        files = match_files(stage.data_pattern, "train_data_pattern")
+        held_out = [path for number, path in enumerate(files) if number % stage.folds == stage.fold]
+        judges[f"--folds={stage.folds} --fold={stage.fold}, held out"] = held_out
+    for what, files in judges.items():
+        known = [path for path in files if _file(path) in learned.files]
+        if known:
+            print(
+                f"Note: of the {len(files)} shards of {what}, what is trained or what it starts from learns {len(known)}, such "
+                f"as {os.path.basename(known[0])}: what is measured there says too much of it.",
+                flush=True,
+            )
+
+
 def _of_noted(stage, values, paths=()):
     """Learned of what is noted of a stage; by an earlier version, of the files that it names, or of `paths` if they are these."""
     if "learned" in values:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from yt8m import config as configs
 from yt8m.stages import evaluate, kept_optimizer, learned, pictures, record
-from yt8m.stages.batches import batches_from, stage_length, unit
+from yt8m.stages.batches import batches_from, check_readable, stage_length, unit
 from yt8m.stages.best import keeping_the_best, keeps_best
 from yt8m.stages.checks import check, cuts_videos
 from yt8m.stages.objective import check_entries, described, objective_of, with_loss_of
@@ -41,11 +41,14 @@ def run_stage(stage, model_config, spec, callbacks):
     strategy = choose_strategy(stage.devices)
     replicas = strategy.num_replicas_in_sync
     length = stage_length(stage, spec, replicas)
-    made_with = {**record.compare(stage, model_config, start, length), "learned": learned.of_stage(stage, start).noted()}
+    knows = learned.of_stage(stage, start)
+    made_with = {**record.compare(stage, model_config, start, length), "learned": knows.noted()}
     model, optimizer = model_and_optimizer(stage, model_config, strategy, length)
     check_entries(stage, model_config, model)
     kept_optimizer.check(start, stage, model_config, length, optimizer)
     callbacks = (*callbacks, *callbacks_of(stage, start, length))
+    check_readable(stage, spec, length, replicas)
+    learned.say_of_judges(stage, knows)
     prepare_folder(stage)
     checkpoints = ckpt.Checkpoints(process_folder(stage.train_dir), model, optimizer, stage.keep_checkpoints)
     bring_to(start, stage, model, optimizer, checkpoints)
@@ -84,7 +87,7 @@ def run_stage(stage, model_config, spec, callbacks):
 def say_stopped(step):
     """Says which signal stopped the stage, and at which step."""
     by = stopping.NAMES[stopping.stopped_by()]
-    print(f"Stopped by {by} at step {step}, saved. The same command goes on from there.", flush=True)
+    print(f"Stopped by {by} at step {step}, saved. {stopping.how_to_go_on()}", flush=True)
 
 
 def callbacks_of(stage, start, length):

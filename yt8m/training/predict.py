@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from yt8m.backend import dtype_policy
 from yt8m.base_model import Windows
 from yt8m.segments import SEGMENT_SIZE, segments_of, windows_at
 
@@ -37,7 +38,8 @@ class Predict:
     def shared(self, width):
         """The compiled halves (describe, judge) of the model's SharedFrames for windows of `width` frames; None: it has none."""
         if width not in self._shared:
-            halves = self._model.shared_frames(width)
+            with dtype_policy(self._model.dtype_policy.name):  # what was restored since may have another
+                halves = self._model.shared_frames(width)
             self._shared[width] = halves and (_Compiled(halves.describe), _Compiled(halves.judge))
         return self._shared[width]
 

@@ -9,12 +9,23 @@ import time
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _ONE_PRESS = 0.5  # seconds within which two signals count as one: a terminal and a wrapper may both pass it on
-_last = None
+_last, _anew = None, False
 
 
 def stopped_by():
     """Number of the signal that the last training of this process heard, or None."""
     return _last
+
+
+def begins_anew(anew):
+    """Notes whether this process' command has --start_new_model, which would not go on from what it has saved."""
+    global _anew
+    _anew = anew
+
+
+def how_to_go_on():
+    """The sentence that tells how a stopped training goes on."""
+    return f"The same command{' without --start_new_model' * _anew} goes on from there."
 
 
 def forget():
@@ -30,7 +41,7 @@ def stops_after(what):
         what: the training in words, after which others are to come.
     """
     if _last:
-        print(f"Stopped by {NAMES[_last]} after {what}, which is saved. The same command goes on from there.", flush=True)
+        print(f"Stopped by {NAMES[_last]} after {what}, which is saved. {how_to_go_on()}", flush=True)
     return bool(_last)
 
 
