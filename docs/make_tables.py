@@ -446,6 +446,7 @@ TABLES = {
     "best_localizer": (DOCS / "beyond.md", functools.partial(best_table, "best_localizer")),
     "best_class_trees": (DOCS / "beyond.md", functools.partial(best_table, "best_class_trees")),
     "montage_beyond": (DOCS / "beyond.md", functools.partial(montage_table, "montage_beyond")),
+    "montage_two_levels": (DOCS / "beyond.md", functools.partial(montage_table, "montage_two_levels")),
     "montage_segment_classes": (DOCS / "beyond.md", functools.partial(montage_table, "montage_segment_classes")),
     "montage_bert": (DOCS / "beyond.md", functools.partial(montage_table, "montage_bert")),
     "methods_beyond": (DOCS / "beyond.md", functools.partial(methods_table, "methods_beyond")),
